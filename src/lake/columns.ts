@@ -1,0 +1,56 @@
+/** One column of the lake: its name in the CSV header and where its value stands in an event. */
+export interface Column {
+  name: string;
+  /** Names of object members joined by dots, such as `meta.id`. */
+  path: string;
+}
+
+export const DEFAULT_COLUMNS = [
+  'event_id=meta.id,dt=meta.dt,uri=meta.uri',
+  'id,type,namespace,title,comment,timestamp,user,bot,minor,patrolled,server_name,wiki',
+  'length_old=length.old,length_new=length.new,revision_old=revision.old,revision_new=revision.new',
+  'log_type,log_action',
+  'topic=meta.topic,partition=meta.partition,offset=meta.offset',
+].join(',');
+
+/**
+ * Reads `name=path` pairs joined by commas; `name` alone is short for `name=name`.
+ *
+ * @throws Error with the rule that `text` breaks
+ */
+export function parseColumns(text: string): Column[] {
+  const columns = text.split(',').map((pair) => {
+    const [name = '', path = name, ...rest] = pair.trim().split('=');
+    if (!/^[^\s"']+$/.test(name) || !/^[^\s.]+(\.[^\s.]+)*$/.test(path) || rest.length > 0) {
+      throw new Error(`must be name=path pairs joined by commas, which ${JSON.stringify(pair)} is not`);
+    }
+    return { name, path };
+  });
+  const twice = columns.find(({ name }, index) => columns.findIndex((other) => other.name === name) < index);
+  if (twice) throw new Error(`must name every column once, and names ${JSON.stringify(twice.name)} twice`);
+  return columns;
+}
+
+/** @returns one text per column; see {@link cell} */
+export function projectRow(event: object, columns: readonly Column[]): string[] {
+  return columns.map(({ path }) => cell(valueAt(event, path)));
+}
+
+function valueAt(event: object, path: string): unknown {
+  let value: unknown = event;
+  for (const member of path.split('.')) {
+    // Own members only: `constructor` is no field of an event.
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, member)) return undefined;
+    value = (value as Record<string, unknown>)[member];
+  }
+  return value;
+}
+
+/**
+ * A value as it stands in a field: missing, null and empty text are the empty field; objects and arrays
+ * are JSON; numbers and booleans are what JavaScript prints (so integers beyond 2^53 are rounded).
+ */
+function cell(value: unknown): string {
+  if (value === undefined || value === null) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

@@ -1,0 +1,23 @@
+/** A key below the lake's prefix, which may be empty. */
+export function underPrefix(prefix: string, key: string): string {
+  return prefix === '' ? key : `${prefix}/${key}`;
+}
+
+/**
+ * The key of a batch's object: partitioned by the UTC hour in which the batch was frozen, as Hive-style
+ * readers expect. Nothing of an event's content reaches it.
+ *
+ * @param frozenAt epoch milliseconds
+ * @param firstKeyDigest digest (hexadecimal) of the first row's key
+ */
+export function batchObjectKey(
+  prefix: string,
+  { sequence, frozenAt, firstKeyDigest }: { sequence: number; frozenAt: number; firstKeyDigest: string },
+): string {
+  const time = new Date(frozenAt).toISOString();
+  const partition = `date=${time.slice(0, 10)}/hour=${time.slice(11, 13)}`;
+  return underPrefix(
+    prefix,
+    `${partition}/batch-${String(sequence).padStart(10, '0')}-${firstKeyDigest}.csv`,
+  );
+}
