@@ -1,0 +1,25 @@
+import type { MessageAttributeValue } from '@aws-sdk/client-sqs';
+import { KEY_ATTRIBUTE } from '../names';
+
+/** One SQS message: the event's JSON as published, its key beside it. */
+export interface OutgoingMessage {
+  body: string;
+  key: string;
+}
+
+/** SQS bodies exclude these two, and JSON leaves them as they are. The escaped text is the same JSON value. */
+const REFUSED_BY_SQS = /[\uFFFE\uFFFF]/g;
+
+export function encodeMessage(text: string, key: string): OutgoingMessage {
+  const body = text.replace(REFUSED_BY_SQS, (character) => `\\u${character.charCodeAt(0).toString(16)}`);
+  return { body, key };
+}
+
+/** What SQS counts towards its limits: UTF-8 bytes of the body and of each attribute's name, type and value. */
+export function messageBytes({ body, key }: OutgoingMessage): number {
+  return Buffer.byteLength(body) + KEY_ATTRIBUTE.length + 'String'.length + key.length;
+}
+
+export function keyAttribute({ key }: OutgoingMessage): Record<string, MessageAttributeValue> {
+  return { [KEY_ATTRIBUTE]: { DataType: 'String', StringValue: key } };
+}

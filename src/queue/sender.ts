@@ -1,0 +1,143 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { SendMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import { describeError, isTransient } from '../aws-errors';
+import { keyAttribute, messageBytes, type OutgoingMessage } from './message';
+
+/** Limits of one SendMessageBatch (SQS, since August 2025). */
+const BATCH_ENTRIES = 10;
+const BATCH_BYTES = 1024 * 1024;
+
+/** Error codes with which SQS refuses a message for what it holds. SenderFault alone is no proof: throttling can carry it. */
+const REFUSES_CONTENT = /InvalidMessageContents|InvalidParameterValue|MessageTooLong|BatchRequestTooLong/;
+
+export interface SenderOptions {
+  sqs: Pick<SQSClient, 'send'>;
+  queueUrl: string;
+  /** Milliseconds for which a batch that is not full waits for more. */
+  lingerMs?: number;
+  /** SendMessageBatch calls under way at once. */
+  batchesInFlight?: number;
+  /** First wait in milliseconds after an answer that allows another try; doubled up to ten seconds. */
+  backoffMs?: number;
+  /** Ends all sending at once; what SQS has not confirmed is dropped. */
+  signal: AbortSignal;
+  /** Called once, when the queue can't be sent to and trying again won't help. Nothing is sent afterwards. */
+  onFailure: (error: unknown) => void;
+}
+
+/** What became of a message; `refused` says why SQS will never take it. */
+export type Outcome = 'sent' | { refused: string };
+
+interface Entry {
+  message: OutgoingMessage;
+  settle: (outcome: Outcome) => void;
+}
+
+/** Fills SQS batches, and sends an entry again until SQS has put it into `Successful`. */
+export class BatchSender {
+  readonly #options: Required<SenderOptions>;
+  readonly #inFlight = new Set<Promise<void>>();
+  #waiting: Entry[] = [];
+  #waitingBytes = 0;
+  #linger: NodeJS.Timeout | undefined;
+  #hasFailed = false;
+
+  constructor(options: SenderOptions) {
+    this.#options = { lingerMs: 500, batchesInFlight: 4, backoffMs: 200, ...options };
+  }
+
+  /**
+   * Takes a message. Resolves when the next one may be taken, which is later when SQS is slow.
+   *
+   * @param settle called once when the message's fate is known; never after an abort or a failure
+   */
+  async add(message: OutgoingMessage, settle: Entry['settle']): Promise<void> {
+    const bytes = messageBytes(message);
+    if (this.#waitingBytes + bytes > BATCH_BYTES) await this.#dispatch();
+    this.#waiting.push({ message, settle });
+    this.#waitingBytes += bytes;
+    this.#linger ??= setTimeout(() => void this.#dispatch(), this.#options.lingerMs);
+    if (this.#waiting.length >= BATCH_ENTRIES) await this.#dispatch();
+  }
+
+  /** Resolves when everything taken so far has its outcome, or sending has ended. */
+  async flush(): Promise<void> {
+    await this.#dispatch();
+    await Promise.all(this.#inFlight);
+  }
+
+  async #dispatch(): Promise<void> {
+    clearTimeout(this.#linger);
+    this.#linger = undefined;
+    while (this.#inFlight.size >= this.#options.batchesInFlight) await Promise.race(this.#inFlight);
+    const batch = this.#waiting;
+    if (batch.length === 0) return;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    const delivery = this.#deliver(batch).finally(() => this.#inFlight.delete(delivery));
+    this.#inFlight.add(delivery);
+  }
+
+  /** Never rejects. */
+  async #deliver(batch: Entry[]): Promise<void> {
+    const { signal, backoffMs, onFailure } = this.#options;
+    let left = batch;
+    try {
+      for (let attempt = 0; ; attempt += 1) {
+        if (signal.aborted || this.#hasFailed) return;
+        left = await this.#send(left);
+        if (left.length === 0) return;
+        await delay(Math.min(backoffMs * 2 ** attempt, 10_000) * (0.5 + Math.random() / 2), undefined, {
+          signal,
+        });
+      }
+    } catch (error) {
+      if (signal.aborted || this.#hasFailed) return;
+      this.#hasFailed = true;
+      onFailure(error);
+    }
+  }
+
+  /** @returns the entries to send again */
+  async #send(entries: Entry[]): Promise<Entry[]> {
+    const { sqs, queueUrl, signal } = this.#options;
+    try {
+      const { Successful = [], Failed = [] } = await sqs.send(
+        new SendMessageBatchCommand({
+          QueueUrl: queueUrl,
+          Entries: entries.map(({ message }, index) => ({
+            Id: String(index),
+            MessageBody: message.body,
+            MessageAttributes: keyAttribute(message),
+          })),
+        }),
+        { abortSignal: signal },
+      );
+      const outcomes = new Map<string | undefined, Outcome>(Successful.map(({ Id }) => [Id, 'sent']));
+      for (const { Id, Code = '', Message = '' } of Failed) {
+        if (REFUSES_CONTENT.test(Code)) outcomes.set(Id, { refused: `${Code}: ${Message}` });
+      }
+      return entries.filter(({ settle }, index) => {
+        const outcome = outcomes.get(String(index));
+        if (outcome !== undefined) settle(outcome);
+        return outcome === undefined;
+      });
+    } catch (error) {
+      if (isTransient(error)) return entries;
+      return await this.#sendOneByOne(entries, error);
+    }
+  }
+
+  /** A batch refused as a whole may owe it to one of its entries. */
+  async #sendOneByOne(entries: Entry[], error: unknown): Promise<Entry[]> {
+    const refused = describeError(error);
+    if (!REFUSES_CONTENT.test(refused)) throw error;
+    if (entries.length === 1) {
+      entries[0]?.settle({ refused });
+      return [];
+    }
+    const again: Entry[] = [];
+    for (const entry of entries) again.push(...(await this.#send([entry])));
+    return again;
+  }
+}

@@ -1,0 +1,141 @@
+import { type Cursor, type Position, type Positions, furthest, rewound } from './cursor';
+
+/** An event on its way: from {@link ConfirmedCursor.received} to {@link ConfirmedCursor.confirm}. */
+export interface Pending {
+  readonly positions: Positions | undefined;
+  readonly id: string;
+  readonly partition: string;
+  readonly digest: string;
+  confirmed: boolean;
+}
+
+/** Digests kept at most; at two seconds of rewind this is 4,000 events/s. Beyond it the window recognises the rest. */
+const RECENT_LIMIT = 8_192;
+
+const DIGEST_DIGITS = 16;
+
+/**
+ * The cursor of a running stint. It moves only over the contiguous prefix of confirmed events, however the
+ * confirmations arrive, and it knows which events the source sends once more.
+ */
+export class ConfirmedCursor {
+  readonly #since: number;
+  #positions: Positions;
+  #lastEventId: string | undefined;
+  /** Events in the order received, from the first unconfirmed one on. */
+  readonly #pending: Pending[] = [];
+  /** By partition: digest to the partition's position when it was passed; only of confirmed events. */
+  readonly #recent = new Map<string, Map<string, Position | undefined>>();
+  readonly #onTheWay = new Set<string>();
+
+  constructor(cursor: Cursor) {
+    this.#since = cursor.since;
+    this.#positions = cursor.positions;
+    this.#lastEventId = cursor.lastEventId;
+    for (const [partition, digests] of Object.entries(cursor.recent)) {
+      const known = new Map<string, Position | undefined>();
+      for (let at = 0; at < digests.length; at += DIGEST_DIGITS) {
+        // Kept a little longer than need be: their own positions are not carried.
+        known.set(digests.slice(at, at + DIGEST_DIGITS), cursor.positions[partition]);
+      }
+      this.#recent.set(partition, known);
+    }
+  }
+
+  /** Whether this event is confirmed already, or on its way: the source sent it again. */
+  knows(digest: string): boolean {
+    if (this.#onTheWay.has(digest)) return true;
+    for (const digests of this.#recent.values()) if (digests.has(digest)) return true;
+    return false;
+  }
+
+  /**
+   * @param digest of the event's key, 16 hexadecimal digits
+   * @param partition to which the event belongs; '' where that can't be told
+   */
+  received(
+    event: { id: string; positions: Positions | undefined },
+    digest: string,
+    partition: string,
+  ): Pending {
+    const pending: Pending = {
+      id: event.id,
+      positions: event.positions,
+      digest,
+      partition,
+      confirmed: false,
+    };
+    this.#pending.push(pending);
+    this.#onTheWay.add(digest);
+    return pending;
+  }
+
+  /** The event is safe: in the queue, under `rejected/`, or of a kind that goes nowhere. */
+  confirm(event: Pending): void {
+    event.confirmed = true;
+    let passed = 0;
+    for (const first of this.#pending) {
+      if (!first.confirmed) break;
+      this.#pass(first);
+      passed += 1;
+    }
+    if (passed > 0) this.#pending.splice(0, passed);
+  }
+
+  /** Events received and not confirmed, or behind one that is not. */
+  get pending(): number {
+    return this.#pending.length;
+  }
+
+  /** What to keep, for whoever goes on from here. */
+  cursor(): Cursor {
+    const recent: Record<string, string> = {};
+    for (const [partition, digests] of this.#recent) {
+      const carried = [...digests].filter(([, passedAt]) => this.#mayComeAgain(partition, passedAt));
+      if (carried.length > 0) recent[partition] = carried.map(([digest]) => digest).join('');
+    }
+    return {
+      since: this.#since,
+      positions: this.#positions,
+      ...(this.#lastEventId === undefined ? {} : { lastEventId: this.#lastEventId }),
+      recent,
+    };
+  }
+
+  /**
+   * The cursor from which a connection is opened now. Only here is forgotten what a source does not send again: while
+   * a connection is open the cursor moves on, yet what was unconfirmed at its start is still to come once more.
+   */
+  resume(): Cursor {
+    for (const [partition, digests] of this.#recent) {
+      for (const [digest, passedAt] of digests) {
+        if (!this.#mayComeAgain(partition, passedAt)) digests.delete(digest);
+      }
+    }
+    return this.cursor();
+  }
+
+  #pass({ id, positions, partition, digest }: Pending): void {
+    this.#onTheWay.delete(digest);
+    if (positions)
+      this.#positions = furthest(this.#positions, positions, { own: partition, since: this.#since });
+    else if (id !== '') this.#lastEventId = id;
+    const digests = this.#recent.get(partition) ?? new Map<string, Position | undefined>();
+    digests.set(digest, this.#positions[partition]);
+    this.#recent.set(partition, digests);
+    const [oldest] = digests.keys();
+    if (digests.size > RECENT_LIMIT && oldest !== undefined) digests.delete(oldest);
+  }
+
+  /**
+   * Whether a source that is resumed here sends what was passed there. Whether a server resumes at an offset or behind
+   * it is its own choice, so that one event is kept.
+   */
+  #mayComeAgain(partition: string, passedAt: Position | undefined): boolean {
+    const now = this.#positions[partition];
+    if (passedAt === undefined || now === undefined) return false;
+    if ('timestamp' in passedAt && 'timestamp' in now)
+      return passedAt.timestamp >= rewound(now.timestamp, this.#since);
+    return 'offset' in passedAt && 'offset' in now && passedAt.offset === now.offset;
+  }
+}

@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import { partitionName } from './cursor';
+
+/** What a payload turned out to be. */
+export type ReadEvent =
+  | { ok: true; value: object; key: string; partition: string; canary: boolean }
+  | { ok: false; reason: string; key: string };
+
+/** Parses a payload and finds what makes the event itself. Never throws. */
+export function readEvent(text: string): ReadEvent {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const says = error instanceof Error ? error.message : String(error);
+    return { ok: false, reason: `not JSON: ${says}`, key: sha256(text) };
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    const kind = Array.isArray(value) ? 'an array' : value === null ? 'null' : `a ${typeof value}`;
+    return { ok: false, reason: `not a JSON object but ${kind}`, key: sha256(text) };
+  }
+  const meta = metaOf(value);
+  return {
+    ok: true,
+    value,
+    key: keyOf(meta, text),
+    partition: partitionOf(meta),
+    canary: meta.domain === 'canary',
+  };
+}
+
+/** @returns 16 hexadecimal digits. State holds digests of keys, never fewer bits: a false repeat would be a silent loss. */
+export function keyDigest(key: string): string {
+  return sha256(key).slice(0, 16);
+}
+
+/** `meta.id` where there is one, else the SHA-256 of the payload. */
+function keyOf(meta: Record<string, unknown>, text: string): string {
+  if (typeof meta.id !== 'string' || meta.id === '') return sha256(text);
+  // A key travels as a message attribute, whose characters and length SQS limits.
+  return /^[\x21-\x7e]{1,128}$/.test(meta.id) ? meta.id : sha256(meta.id);
+}
+
+function partitionOf({ topic, partition }: Record<string, unknown>): string {
+  return typeof topic === 'string' && typeof partition === 'number' ? partitionName(topic, partition) : '';
+}
+
+function metaOf(event: object): Record<string, unknown> {
+  const meta = 'meta' in event ? event.meta : undefined;
+  return typeof meta === 'object' && meta !== null ? (meta as Record<string, unknown>) : {};
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,345 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { EventSource } from 'eventsource';
+import { type Cursor, type ResumeRequest, parsePositions, resumeRequest, rewound } from './cursor';
+import { readEvent } from './event';
+import { type ReconnectReason, type Source, type SourceEvent, SourceRefused } from './source';
+
+export interface SseOptions {
+  url: string;
+  /** `name/version (contact)`. Wikimedia answers 403 to none and to a library's own. */
+  userAgent: string;
+  /** Milliseconds without a byte, while willing to read, after which the connection counts as dead. */
+  silenceMs?: number;
+  /** First wait, in milliseconds, after a failed connection; doubled for each further one, to a minute at most. */
+  backoffMs?: number;
+  /** Called at each reconnect. */
+  onReconnect?: (reason: ReconnectReason, detail: string) => void;
+}
+
+/** Events buffered at most before the socket is left alone, and bytes of their payloads. */
+const BUFFER_EVENTS = 500;
+const BUFFER_BYTES = 4 * 1024 * 1024;
+
+const LONGEST_WAIT_MS = 60_000;
+
+/** Of what a server says when it refuses. */
+const EXCERPT_LENGTH = 200;
+
+/** A partition this far behind the newest is silent, and no reason to ask for a day of the others again. */
+const SILENT_AFTER_MS = 24 * 60 * 60 * 1000;
+
+/** Server-Sent Events as Wikimedia's EventStreams serves them, or any server of `text/event-stream`. */
+export function sseSource(options: SseOptions): Source {
+  return {
+    read: (resumeFrom, signal) => new Subscription(options, resumeFrom, signal).events(),
+  };
+}
+
+/**
+ * One reader of a stream. EventSource parses, and reconnects after a stream's end as `retry:` asks;
+ * its `fetch` is ours, so that each connection resumes from the confirmed cursor, waits its turn, and is read
+ * only as fast as events are taken.
+ */
+class Subscription {
+  readonly #options: Required<SseOptions>;
+  readonly #resumeFrom: () => Cursor;
+  readonly #signal: AbortSignal;
+  #buffer: SourceEvent[] = [];
+  #bufferedBytes = 0;
+  #problem: Error | undefined;
+  #wakeReader = () => {};
+  #wakeGate = () => {};
+  /** Connections in a row that brought no event. */
+  #failures = 0;
+  /** The server took our id and then failed on it: ask by time once. */
+  #distrustId = false;
+  /** Where partitions begin for us on a connection that was asked by time alone: epoch milliseconds, until reached. */
+  #seeking = new Map<string, number>();
+  /** What the server said in an `event: error` of this connection. */
+  #serverError: string | undefined;
+
+  constructor(options: SseOptions, resumeFrom: () => Cursor, signal: AbortSignal) {
+    this.#options = { silenceMs: 30_000, backoffMs: 1_000, onReconnect: () => {}, ...options };
+    this.#resumeFrom = resumeFrom;
+    this.#signal = signal;
+  }
+
+  async *events(): AsyncGenerator<SourceEvent> {
+    if (this.#signal.aborted) return;
+    const wake = () => this.#wakeReader();
+    this.#signal.addEventListener('abort', wake);
+    const eventSource = this.#open();
+    try {
+      while (!this.#signal.aborted) {
+        for (let event = this.#take(); event; event = this.#take()) {
+          yield event;
+          if (this.#signal.aborted) return;
+        }
+        if (this.#problem) throw this.#problem;
+        await new Promise<void>((resolve) => {
+          this.#wakeReader = resolve;
+          if (this.#buffer.length > 0 || this.#problem || this.#signal.aborted) resolve();
+        });
+      }
+    } finally {
+      this.#signal.removeEventListener('abort', wake);
+      eventSource.close();
+      this.#buffer = [];
+      this.#bufferedBytes = 0;
+      this.#wakeGate();
+    }
+  }
+
+  #open(): EventSource {
+    const eventSource = new EventSource(this.#options.url, {
+      fetch: async (url, init) => {
+        try {
+          return await this.#connect(url, init.signal);
+        } catch (error) {
+          // What leaves here, EventSource retries; what must not be retried ends the reading.
+          if (error instanceof SourceRefused) this.#end(error);
+          throw error;
+        }
+      },
+    });
+    // Never throw in a listener: it would be an uncaught exception.
+    eventSource.addEventListener('message', ({ data, lastEventId }: MessageEvent) =>
+      this.#receive(String(data), lastEventId),
+    );
+    eventSource.addEventListener('error', (event: Event) => {
+      if (event instanceof MessageEvent) this.#serverFailed(String(event.data));
+    });
+    return eventSource;
+  }
+
+  #receive(text: string, id: string): void {
+    this.#failures = 0;
+    const positions = parsePositions(id);
+    if (this.#isBeforeCursor(text, positions)) return;
+    this.#buffer.push({ id, positions, text });
+    this.#bufferedBytes += text.length;
+    this.#wakeReader();
+  }
+
+  /** `event: error`: EventStreams reports what goes wrong after the 200 this way, and then closes. */
+  #serverFailed(data: string): void {
+    if (this.#failures > 0) this.#distrustId = true;
+    this.#serverError = data.slice(0, EXCERPT_LENGTH);
+  }
+
+  #take(): SourceEvent | undefined {
+    const event = this.#buffer.shift();
+    if (event) this.#bufferedBytes -= event.text.length;
+    if (!this.#isFull()) this.#wakeGate();
+    return event;
+  }
+
+  #isFull(): boolean {
+    return this.#buffer.length >= BUFFER_EVENTS || this.#bufferedBytes >= BUFFER_BYTES;
+  }
+
+  #end(problem: Error): void {
+    this.#problem = problem;
+    this.#wakeReader();
+  }
+
+  /** @returns an answer that EventSource takes: status 200 and an event stream, resumed from the cursor */
+  async #connect(url: string | URL, closed: AbortSignal | undefined): Promise<Response> {
+    const stop = closed ? AbortSignal.any([closed, this.#signal]) : this.#signal;
+    for (;;) {
+      await this.#waitTurn(stop);
+      // Until an event arrives, this connection counts as one that failed.
+      this.#failures += 1;
+      const cursor = this.#resumeFrom();
+      const request = this.#distrustId ? requestByTime(cursor) : resumeRequest(cursor);
+      this.#seeking = this.#distrustId ? beginnings(cursor) : new Map();
+      this.#distrustId = false;
+      const body = new AbortController();
+      const response = await this.#request(url, request, AbortSignal.any([stop, body.signal]), body).catch(
+        (error: unknown) => {
+          stop.throwIfAborted();
+          this.#options.onReconnect('unreachable', causeOf(error));
+        },
+      );
+      if (!response) continue;
+      const { status } = response;
+      if (
+        status === 200 &&
+        response.headers.get('content-type')?.startsWith('text/event-stream') &&
+        response.body
+      ) {
+        const chunks = ReadableStream.from(this.#gated(response.body, body, stop));
+        return new Response(chunks, { status, headers: response.headers });
+      }
+      const says = await this.#excerpt(response, body);
+      if (status === 400 && 'lastEventId' in request) {
+        this.#distrustId = true;
+        this.#failures -= 1;
+        this.#options.onReconnect('refused', `400 for the id ${request.lastEventId}: ${says}`);
+      } else if (status === 200 || status === 408 || status === 429 || status >= 500) {
+        this.#options.onReconnect('refused', `${status} ${says}`);
+        await delay(retryAfter(response.headers), undefined, { signal: stop });
+      } else {
+        throw new SourceRefused(refusal(this.#options.url, status, says));
+      }
+    }
+  }
+
+  async #request(
+    url: string | URL,
+    request: ResumeRequest,
+    signal: AbortSignal,
+    connection: AbortController,
+  ): Promise<Response> {
+    const address = new URL(url);
+    const headers: Record<string, string> = {
+      Accept: 'text/event-stream',
+      'User-Agent': this.#options.userAgent,
+    };
+    // A header is bytes: UTF-8 (HTML specification), which fetch takes one character per byte.
+    if ('lastEventId' in request)
+      headers['Last-Event-ID'] = Buffer.from(request.lastEventId).toString('latin1');
+    else if (!address.searchParams.has('since'))
+      address.searchParams.set('since', new Date(request.since).toISOString());
+    const tooLong = setTimeout(() => connection.abort(), this.#options.silenceMs);
+    try {
+      return await fetch(address, { headers, signal, redirect: 'follow' });
+    } finally {
+      clearTimeout(tooLong);
+    }
+  }
+
+  /** The beginning of an answer that is no event stream. It may have no end, or not come at all. */
+  async #excerpt({ body }: Response, connection: AbortController): Promise<string> {
+    const tooLong = setTimeout(() => connection.abort(), this.#options.silenceMs);
+    const decoder = new TextDecoder();
+    let text = '';
+    try {
+      for await (const chunk of body ?? []) {
+        text += decoder.decode(chunk, { stream: true });
+        if (text.length >= EXCERPT_LENGTH) break;
+      }
+    } catch {
+      // What came so far has to do.
+    } finally {
+      clearTimeout(tooLong);
+      connection.abort();
+    }
+    return text.slice(0, EXCERPT_LENGTH).trim();
+  }
+
+  /** Exponential back-off with full jitter, none after a connection that worked. */
+  async #waitTurn(stop: AbortSignal): Promise<void> {
+    if (this.#failures === 0) return;
+    const longest = Math.min(this.#options.backoffMs * 2 ** (this.#failures - 1), LONGEST_WAIT_MS);
+    await delay(longest * (0.5 + Math.random() / 2), undefined, { signal: stop });
+  }
+
+  /**
+   * The bytes of one connection, held back while the buffer is full. Comments and `retry:` pass here and nowhere
+   * else, so this is where silence is measured. Ends, rather than fails, when the connection does: EventSource
+   * then reconnects, whereas it takes an AbortError for its own `close()`.
+   */
+  async *#gated(
+    body: ReadableStream<Uint8Array>,
+    connection: AbortController,
+    stop: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    let reason: ReconnectReason = 'closed';
+    let detail = 'the server closed the connection';
+    let held = false;
+    this.#serverError = undefined;
+    const watchdog = setTimeout(() => {
+      if (held) {
+        watchdog.refresh();
+        return;
+      }
+      reason = 'silent';
+      detail = `nothing came for ${this.#options.silenceMs} ms`;
+      connection.abort();
+    }, this.#options.silenceMs);
+    try {
+      for await (const chunk of body) {
+        yield chunk;
+        held = true;
+        while (this.#isFull() && !stop.aborted) {
+          await new Promise<void>((resolve) => (this.#wakeGate = resolve));
+        }
+        held = false;
+        watchdog.refresh();
+      }
+    } catch (error) {
+      if (!connection.signal.aborted) detail = causeOf(error);
+    } finally {
+      clearTimeout(watchdog);
+      connection.abort();
+      if (this.#serverError !== undefined) {
+        reason = 'refused';
+        detail = `the server sent an error: ${this.#serverError}`;
+      }
+      if (!stop.aborted) this.#options.onReconnect(reason, detail);
+    }
+  }
+
+  /**
+   * `?since=` is one time for all partitions. Those that were read further are passed over up to their own
+   * rewound position, and from there on taken whole, as Kafka does when it looks up a timestamp.
+   */
+  #isBeforeCursor(text: string, positions: SourceEvent['positions']): boolean {
+    if (this.#seeking.size === 0 || !positions) return false;
+    // The id does not tell whose event it is: of history, one partition may be sent long before another.
+    const event = readEvent(text);
+    if (!event.ok) return false;
+    const beginning = this.#seeking.get(event.partition);
+    const at = positions[event.partition];
+    if (beginning === undefined || !at || !('timestamp' in at)) return false;
+    // An id's timestamp is that of its event plus one millisecond.
+    if (at.timestamp - 1 < beginning) return true;
+    this.#seeking.delete(event.partition);
+    return false;
+  }
+}
+
+/** Where each partition with a timestamp is resumed. */
+function beginnings({ positions, since }: Cursor): Map<string, number> {
+  return new Map(
+    Object.entries(positions).flatMap(([name, position]) =>
+      'timestamp' in position ? [[name, rewound(position.timestamp, since)] as const] : [],
+    ),
+  );
+}
+
+/** The time from which every partition that is not long silent is covered. */
+function requestByTime(cursor: Cursor): ResumeRequest {
+  const times = Object.values(cursor.positions).flatMap((position) =>
+    'timestamp' in position ? [position.timestamp] : [],
+  );
+  const newest = Math.max(...times);
+  const oldest = Math.min(...times.filter((time) => time > newest - SILENT_AFTER_MS));
+  return { since: times.length === 0 ? cursor.since : rewound(oldest, cursor.since) };
+}
+
+/** @returns milliseconds; 0 where the header is missing or unreadable, five minutes at most */
+function retryAfter(headers: Headers): number {
+  const value = headers.get('retry-after') ?? '';
+  const wait = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Math.min(Math.max(wait || 0, 0), 300_000);
+}
+
+function refusal(url: string, status: number, says: string): string {
+  const remedy =
+    status === 403
+      ? 'set SLUICE_CONTACT to a page or an e-mail address of yours, which goes into the User-Agent'
+      : status === 404
+        ? 'correct SLUICE_SOURCE_URL'
+        : status === 204
+          ? 'the server asks its readers to stop; ask who runs it before you resume'
+          : 'correct SLUICE_SOURCE_URL, or ask who runs the server';
+  return `${url} answered ${status}${says === '' ? '' : ` (${says})`}: ${remedy}`;
+}
+
+/** fetch says "fetch failed" and keeps what happened in the cause. */
+function causeOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message : error.message;
+}
