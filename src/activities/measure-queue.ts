@@ -1,0 +1,32 @@
+import { GetQueueAttributesCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import { queueUrl } from '../queue/queue-url';
+import { awsFailure } from './failures';
+
+/** Messages by what SQS knows of them; approximate, and a minute or more behind on AWS. */
+export interface QueueDepth {
+  visible: number;
+  notVisible: number;
+  delayed: number;
+}
+
+export async function measureQueue(sqs: Pick<SQSClient, 'send'>, queue: string): Promise<QueueDepth> {
+  try {
+    const { Attributes } = await sqs.send(
+      new GetQueueAttributesCommand({
+        QueueUrl: await queueUrl(sqs, queue),
+        AttributeNames: [
+          'ApproximateNumberOfMessages',
+          'ApproximateNumberOfMessagesNotVisible',
+          'ApproximateNumberOfMessagesDelayed',
+        ],
+      }),
+    );
+    return {
+      visible: Number(Attributes?.ApproximateNumberOfMessages),
+      notVisible: Number(Attributes?.ApproximateNumberOfMessagesNotVisible),
+      delayed: Number(Attributes?.ApproximateNumberOfMessagesDelayed),
+    };
+  } catch (error) {
+    throw awsFailure(error, `measure the queue ${queue}`);
+  }
+}

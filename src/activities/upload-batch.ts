@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto';
+import { HeadObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { ApplicationFailure } from '@temporalio/common';
+import { writeCsv } from '../lake/csv';
+import { isAlreadyThere } from '../lake/rejected';
+import { DIGEST_METADATA } from '../names';
+import { awsFailure } from './failures';
+import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
+
+/** One frozen batch: everything that the object depends on. */
+export interface UploadInput {
+  bucket: string;
+  key: string;
+  columns: readonly string[];
+  rows: readonly (readonly string[])[];
+}
+
+export interface UploadedObject {
+  /** Bytes of the CSV. */
+  bytes: number;
+}
+
+/**
+ * Writes one frozen batch as a CSV object. Safe to run twice, also at the same time: key and rows are fixed, and an
+ * object that is already there is compared, never replaced. Compared are the digests of columns and rows, not
+ * bytes, since a deploy between two attempts may have changed the CSV writer.
+ *
+ * @throws ApplicationFailure `ObjectDiffers` (not retryable) when the key holds another batch; other not retryable
+ *   ones for what S3 refuses
+ */
+export async function uploadBatch(s3: Pick<S3Client, 'send'>, input: UploadInput): Promise<UploadedObject> {
+  const { bucket, key, columns, rows } = input;
+  const digest = createHash('sha256')
+    .update(JSON.stringify([columns, rows]))
+    .digest('hex');
+  const body = writeCsv(columns, rows);
+  return await withHeartbeat({ everyMs: BATCH_HEARTBEAT_MS }, async (signal) => {
+    try {
+      await s3.send(
+        new PutObjectCommand({
+          Bucket: bucket,
+          Key: key,
+          Body: body,
+          ContentType: 'text/csv; charset=utf-8',
+          Metadata: { [DIGEST_METADATA]: digest },
+          IfNoneMatch: '*',
+        }),
+        { abortSignal: signal },
+      );
+    } catch (error) {
+      if (!isAlreadyThere(error)) throw awsFailure(error, `write s3://${bucket}/${key}`);
+      const found = await digestOf(s3, bucket, key);
+      if (found !== digest) throw objectDiffers(bucket, key, found);
+    }
+    return { bytes: body.byteLength };
+  });
+}
+
+async function digestOf(
+  s3: Pick<S3Client, 'send'>,
+  bucket: string,
+  key: string,
+): Promise<string | undefined> {
+  try {
+    const { Metadata } = await s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key }));
+    return Metadata?.[DIGEST_METADATA];
+  } catch (error) {
+    throw awsFailure(error, `read the metadata of s3://${bucket}/${key}`);
+  }
+}
+
+function objectDiffers(bucket: string, key: string, found: string | undefined): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(
+    `s3://${bucket}/${key} holds another batch (${found === undefined ? 'without a digest' : `digest ${found}`}). ` +
+      'Another pipeline writes under this prefix: move that object away, or give one of them another prefix, then resume',
+    'ObjectDiffers',
+  );
+}
