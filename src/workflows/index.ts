@@ -1,0 +1,2 @@
+export { batch } from './batch';
+export { ingest } from './ingest';

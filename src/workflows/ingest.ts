@@ -1,0 +1,277 @@
+import {
+  ActivityCancellationType,
+  ActivityFailure,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  defineQuery,
+  defineSignal,
+  getExternalWorkflowHandle,
+  isCancellation,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  type SignalDefinition,
+  TimeoutFailure,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { IngestActivities } from '../activities';
+import type { StintProgress, StintResult } from '../activities/consume-stream';
+import type { PipelineDefinition } from '../config';
+import { QUERIES, SIGNALS } from '../names';
+import type { Cursor } from '../sources/cursor';
+import { park, type Parked, problemOf } from './park';
+import type { IngestStatus } from './status';
+
+const startSignal: SignalDefinition = defineSignal(SIGNALS.start);
+const stopSignal: SignalDefinition = defineSignal(SIGNALS.stop);
+const pauseSignal = defineSignal(SIGNALS.pause);
+const resumeSignal = defineSignal(SIGNALS.resume);
+const statusQuery = defineQuery<IngestStatus>(QUERIES.status);
+
+export interface IngestInput {
+  definition: PipelineDefinition;
+  /** Workflow id of the lane that is drained once ingest has stopped. */
+  lane: string;
+}
+
+/** What continue-as-new carries. JSON. */
+export interface IngestState {
+  /** Of this record; another number is another shape. */
+  schema: 1;
+  cursor: Cursor;
+  paused: boolean;
+  stopping: boolean;
+  stopped: boolean;
+  parked?: Parked;
+  counts: IngestStatus['counts'];
+}
+
+const STINT_MS = 15 * 60_000;
+
+/** Two stints and what a resumed stream sends again must fit the window. */
+const STINTS_PER_WINDOW = 3;
+
+const { consumeStream } = proxyActivities<IngestActivities>({
+  // A stint ends by itself; this is for one that can't.
+  startToCloseTimeout: '20m',
+  // How long after a worker's death another takes over, and how late a cancellation may arrive.
+  heartbeatTimeout: '5s',
+  // Every deploy is a failed attempt: none may lengthen the back-off much.
+  retry: {
+    initialInterval: '1s',
+    backoffCoefficient: 1.5,
+    maximumInterval: '5s',
+    nonRetryableErrorTypes: ['PayloadsTooLarge'],
+  },
+  // The cursor that a cancelled stint returns matters.
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+});
+
+/**
+ * Supervises a pipeline's source: one stint after the other, each from the cursor that the last one returned. Never ends
+ * by itself; `stop` ends the stint, keeps the cursor and lets the lane drain.
+ */
+export async function ingest(input: IngestInput, state?: IngestState): Promise<void> {
+  const supervisor = new Supervisor(input, state);
+  setHandler(startSignal, () => supervisor.start());
+  setHandler(stopSignal, () => supervisor.stop());
+  setHandler(pauseSignal, () => supervisor.pause());
+  setHandler(resumeSignal, () => supervisor.resume());
+  setHandler(statusQuery, () => supervisor.status());
+  await supervisor.runUntilHistoryIsLong();
+  await continueAsNew<typeof ingest>(input, supervisor.state());
+}
+
+class Supervisor {
+  readonly #input: IngestInput;
+  readonly #counts: IngestStatus['counts'];
+  #cursor: Cursor;
+  #paused: boolean;
+  #stopping: boolean;
+  #stopped: boolean;
+  #parked: Parked | undefined;
+  #stint: CancellationScope | undefined;
+  #told = Promise.resolve();
+
+  constructor(input: IngestInput, state?: IngestState) {
+    const { since } = input.definition.source;
+    this.#input = input;
+    // Set here and not by the first stint: one that is killed at once must begin again at the same place.
+    this.#cursor = state?.cursor ?? {
+      since: since ?? workflowInfo().startTime.getTime(),
+      positions: {},
+      recent: {},
+    };
+    this.#paused = state?.paused ?? false;
+    this.#stopping = state?.stopping ?? false;
+    this.#stopped = state?.stopped ?? false;
+    this.#parked = state?.parked;
+    this.#counts = state?.counts ?? {
+      sent: 0,
+      repeats: 0,
+      canaries: 0,
+      rejected: 0,
+      reconnects: 0,
+      stints: 0,
+    };
+  }
+
+  start(): void {
+    this.#stopping = false;
+    this.#stopped = false;
+    void this.#tellLane(startSignal);
+    this.resume();
+  }
+
+  stop(): void {
+    this.#stopping = true;
+    this.#stint?.cancel();
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#stint?.cancel();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    if (this.#parked) this.#parked.until = 0;
+  }
+
+  status(): IngestStatus {
+    return {
+      activity: this.#activity(),
+      ...(this.#parked ? { problem: this.#parked.problem } : {}),
+      definition: this.#input.definition,
+      cursor: this.#cursor,
+      counts: this.#counts,
+    };
+  }
+
+  state(): IngestState {
+    return {
+      schema: 1,
+      cursor: this.#cursor,
+      paused: this.#paused,
+      stopping: this.#stopping,
+      stopped: this.#stopped,
+      ...(this.#parked ? { parked: this.#parked } : {}),
+      counts: this.#counts,
+    };
+  }
+
+  async runUntilHistoryIsLong(): Promise<void> {
+    while (!workflowInfo().continueAsNewSuggested) {
+      setCurrentDetails(this.#details());
+      if (this.#stopping && !this.#stopped) await this.#drainLane();
+      else if (this.#paused || this.#stopped) await condition(() => this.#isWanted() || this.#mustDrain());
+      else if (this.#isParked()) await this.#waitParked();
+      else await this.#runStint();
+    }
+    await this.#told;
+  }
+
+  async #runStint(): Promise<void> {
+    const { source, queue, lake, windowKeys } = this.#input.definition;
+    this.#stint = new CancellationScope();
+    try {
+      const result = await this.#stint.run(() =>
+        consumeStream({
+          source,
+          queue: queue.name,
+          lake: { bucket: lake.bucket, prefix: lake.prefix },
+          cursor: this.#cursor,
+          longestMs: STINT_MS,
+          mostEvents: Math.floor(windowKeys / STINTS_PER_WINDOW),
+        }),
+      );
+      this.#take(result);
+    } catch (error) {
+      this.#stintFailed(error);
+    } finally {
+      this.#stint = undefined;
+    }
+  }
+
+  #take({ cursor, counts, ended, problem }: StintResult): void {
+    this.#progress({ cursor, counts });
+    this.#counts.stints += 1;
+    if (ended === 'blocked') this.#park(problem ?? 'the source can not be read');
+    else this.#parked = undefined;
+  }
+
+  /** The stint starts again at its last heartbeat where one is known, else where it began. */
+  #stintFailed(error: unknown): void {
+    const cause = error instanceof ActivityFailure ? error.cause : error;
+    if (cause instanceof TimeoutFailure && cause.lastHeartbeatDetails) {
+      this.#progress(cause.lastHeartbeatDetails as StintProgress);
+    }
+    if (!isCancellation(error)) this.#park(problemOf(error));
+  }
+
+  #progress({ cursor, counts }: StintProgress): void {
+    this.#cursor = cursor;
+    this.#counts.sent += counts.sent;
+    this.#counts.repeats += counts.repeats;
+    this.#counts.canaries += counts.canaries;
+    this.#counts.rejected += counts.rejected;
+    this.#counts.reconnects += counts.reconnects;
+  }
+
+  /** The lane may drain only now: before, the stint could still have sent. */
+  async #drainLane(): Promise<void> {
+    await this.#tellLane(stopSignal);
+    // Unless it was started again meanwhile.
+    this.#stopped = this.#stopping;
+  }
+
+  /** One after the other, so that the lane hears of a stop and a start in the order in which ingest did. */
+  #tellLane(signal: SignalDefinition): Promise<void> {
+    this.#told = this.#told.then(() => this.#signalLane(signal));
+    return this.#told;
+  }
+
+  async #signalLane(signal: SignalDefinition): Promise<void> {
+    try {
+      await getExternalWorkflowHandle(this.#input.lane).signal(signal);
+    } catch (error) {
+      // Ingest goes on, or stops, all the same.
+      this.#park(`the lane ${this.#input.lane} could not be told to ${signal.name}: ${problemOf(error)}`);
+    }
+  }
+
+  #park(problem: string): void {
+    this.#parked = park('consume', problem, this.#parked, Date.now());
+  }
+
+  async #waitParked(): Promise<void> {
+    const wait = Math.max(1, (this.#parked?.until ?? 0) - Date.now());
+    await condition(() => !this.#isParked() || this.#paused || this.#stopping, wait);
+  }
+
+  #isParked(): boolean {
+    return this.#parked !== undefined && this.#parked.until > Date.now();
+  }
+
+  #isWanted(): boolean {
+    return !this.#paused && !this.#stopped;
+  }
+
+  #mustDrain(): boolean {
+    return this.#stopping && !this.#stopped;
+  }
+
+  #activity(): IngestStatus['activity'] {
+    if (this.#stopped) return 'stopped';
+    if (this.#stopping) return 'stopping';
+    if (this.#parked) return 'parked';
+    return this.#paused ? 'paused' : 'running';
+  }
+
+  #details(): string {
+    const { sent, rejected, canaries, stints } = this.#counts;
+    const head = this.#parked ? `**parked**: ${this.#parked.problem}` : `**${this.#activity()}**`;
+    return `${head}\n\n${sent} events sent in ${stints} stints, ${rejected} rejected, ${canaries} canaries`;
+  }
+}

@@ -1,0 +1,35 @@
+import { ActivityFailure, ApplicationFailure, rootCause } from '@temporalio/workflow';
+
+/** First and longest wait, in milliseconds, before a parked workflow tries again by itself. */
+const FIRST_WAIT_MS = 30_000;
+const LONGEST_WAIT_MS = 10 * 60_000;
+
+/** Why a workflow is parked, and when it tries again. JSON: it travels through continue-as-new. */
+export interface Parked {
+  /** What failed; when it works again, the workflow is no longer parked. */
+  doing: string;
+  problem: string;
+  tries: number;
+  /** Workflow time. */
+  until: number;
+}
+
+/** Parks, for longer each time that the same thing fails again. */
+export function park(doing: string, problem: string, before: Parked | undefined, now: number): Parked {
+  const tries = before?.doing === doing ? before.tries + 1 : 1;
+  return { doing, problem, tries, until: now + Math.min(FIRST_WAIT_MS * 2 ** (tries - 1), LONGEST_WAIT_MS) };
+}
+
+/** The failure's own words; those of an activity failure say only that an activity failed. */
+export function problemOf(error: unknown): string {
+  return rootCause(error) ?? String(error);
+}
+
+/** Whether an activity ended because trying again can't help, rather than because its tries were used up. */
+export function isNotRetryable(error: unknown): boolean {
+  return (
+    error instanceof ActivityFailure &&
+    error.cause instanceof ApplicationFailure &&
+    error.cause.nonRetryable === true
+  );
+}

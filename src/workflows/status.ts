@@ -1,0 +1,52 @@
+import type { StintCounts } from '../activities/consume-stream';
+import type { PipelineDefinition } from '../config';
+import type { Cursor } from '../sources/cursor';
+
+/** What a workflow is doing. `parked` says what a person must change; it tries again by itself, slowly. */
+export type Activity = 'running' | 'paused' | 'stopping' | 'stopped' | 'parked';
+
+/** Answer of the ingest workflow's `status` query. */
+export interface IngestStatus {
+  activity: Activity;
+  /** Why it is parked. */
+  problem?: string;
+  definition: PipelineDefinition;
+  /** As of the last stint that ended; the running one is ahead. */
+  cursor: Cursor;
+  counts: StintCounts & { stints: number };
+}
+
+/** Answer of the batch workflow's `status` query. */
+export interface BatchStatus {
+  activity: Activity;
+  /** Why it is parked. */
+  problem?: string;
+  definition: PipelineDefinition;
+  counts: BatchCounts;
+  /** Sequence number of the next batch. */
+  nextSequence: number;
+  /** Rows in the lane's state that no confirmed object holds. */
+  rowsWaiting: number;
+  batchesInFlight: number;
+  /** Keys recognised as repeats. */
+  windowKeys: number;
+  /** Messages whose deletion is not known to have worked. */
+  unsettled: number;
+  lastObject?: string;
+}
+
+/** Counted since the pipeline's first start. */
+export interface BatchCounts {
+  /** Messages received, redeliveries and repeats included. */
+  received: number;
+  /** Messages that SQS delivered again. */
+  redelivered: number;
+  /** Messages with a key that was known. */
+  repeats: number;
+  rejected: number;
+  /** Receives whose answer was lost. */
+  lostReceives: number;
+  rows: number;
+  batches: number;
+  bytes: number;
+}

@@ -1,0 +1,311 @@
+/**
+ * Which keys were seen, and which messages are not settled. Pure: time comes in as arguments.
+ *
+ * One invariant keeps rows from being written twice: *whatever can come again is still in the window, or receiving
+ * waits*. A key leaves only when every message that carried it is settled, and newer keys push it out. A message is
+ * settled when its deletion is known to have worked, or when it had every chance to come back and did not.
+ */
+
+/** One receive: when it was asked for and when its answer arrived, in workflow time (epoch milliseconds). */
+export interface Receive {
+  from: number;
+  until: number;
+}
+
+/** What a receive tells beside its messages. */
+export interface Polled {
+  /** Milliseconds for which the queue was polled; the rest of the time the lane waited for a worker. */
+  polledMs: number;
+  /** Epoch milliseconds: what was sent before was seen. */
+  reached?: number;
+}
+
+/**
+ * - `new`: its row is wanted
+ * - `redelivery`: the message is known; its newest receipt replaced the old one
+ * - `repeat`: another message brought a known key; this copy will be deleted, without a row
+ */
+export type Verdict = 'new' | 'redelivery' | 'repeat';
+
+export interface Deletion {
+  messageId: string;
+  receipt: string;
+}
+
+/** A moment from which a message that is still in the queue must have come back before long. */
+interface Mark {
+  at: number;
+  /** Milliseconds of receiving before it. */
+  received: number;
+}
+
+interface Message {
+  key: string;
+  receipt: string;
+  receive: Receive;
+  /** Two receives under way at once gave two receipts: which one is newer can't be told. */
+  ambiguous: boolean;
+  /** `held`: its row is not in the lake. `due`: to be deleted. `deleting`. `unsettled`: deleted, perhaps. */
+  state: 'held' | 'due' | 'deleting' | 'unsettled';
+  unsettledSince?: Mark;
+}
+
+/** A key with messages that are not settled, or with a row that is not in the lake. */
+interface OpenKey {
+  uploaded: boolean;
+  messages: string[];
+}
+
+/** What continue-as-new carries; JSON. The settled keys travel apart, see {@link Window.packKeys}. */
+export interface WindowState {
+  open: [key: string, OpenKey][];
+  messages: [messageId: string, Message][];
+  hold?: Mark;
+  received: number;
+  receivedUntil: number;
+  reached: number;
+}
+
+export interface WindowLimits {
+  /** Settled keys kept. */
+  keys: number;
+  visibilityTimeoutMs: number;
+  /** Milliseconds of receiving that a message which may still be in the queue is waited for. */
+  quarantineMs: number;
+}
+
+/** Beyond these the lane receives a trickle, which is what lets keys and messages leave: it never forgets. */
+export const MOST_KEYS = 75_000;
+export const MOST_UNSETTLED = 4_000;
+
+/** What a receive takes beside polling, between two that follow each other. */
+const DISPATCH_MS = 1_000;
+
+const KEY_BYTES = 8;
+
+export class Window {
+  readonly #limits: WindowLimits;
+  /** Settled keys, the longest unseen first. */
+  readonly #settled: Set<string>;
+  readonly #open: Map<string, OpenKey>;
+  readonly #messages: Map<string, Message>;
+  /** Message ids, the longest unsettled first. */
+  readonly #unsettled = new Set<string>();
+  readonly #due = new Set<string>();
+  /** Since the last lost receive: what it hid may be a copy of any settled key. */
+  #hold: Mark | undefined;
+  #received: number;
+  #receivedUntil: number;
+  #reached: number;
+
+  constructor(limits: WindowLimits, state?: WindowState, packedKeys: Uint8Array = new Uint8Array()) {
+    this.#limits = limits;
+    this.#settled = new Set(unpack(packedKeys));
+    this.#open = new Map(state?.open);
+    this.#messages = new Map(state?.messages);
+    this.#hold = state?.hold;
+    this.#received = state?.received ?? 0;
+    this.#receivedUntil = state?.receivedUntil ?? 0;
+    this.#reached = state?.reached ?? 0;
+    for (const [messageId, { state }] of this.#messages) {
+      if (state === 'due') this.#due.add(messageId);
+      if (state === 'unsettled') this.#unsettled.add(messageId);
+    }
+  }
+
+  /** Settled keys and keys that are not settled yet. */
+  get size(): number {
+    return this.#settled.size + this.#open.size;
+  }
+
+  get unsettled(): number {
+    return this.#unsettled.size;
+  }
+
+  /** Messages to delete that {@link takeDue} would hand out. */
+  get due(): number {
+    return this.#due.size;
+  }
+
+  /** Messages that are held, due, being deleted or unsettled. */
+  get messages(): number {
+    return this.#messages.size;
+  }
+
+  get isFull(): boolean {
+    return this.#settled.size >= MOST_KEYS || this.#unsettled.size >= MOST_UNSETTLED;
+  }
+
+  admit(messageId: string, key: string, receipt: string, receive: Receive): Verdict {
+    const known = this.#messages.get(messageId);
+    if (known) {
+      this.#redelivered(messageId, known, receipt, receive);
+      return 'redelivery';
+    }
+    const open = this.#open.get(key);
+    const isNew = !open && !this.#settled.delete(key);
+    this.#messages.set(messageId, { key, receipt, receive, ambiguous: false, state: isNew ? 'held' : 'due' });
+    if (open) open.messages.push(messageId);
+    else this.#open.set(key, { uploaded: !isNew, messages: [messageId] });
+    if (!isNew) this.#due.add(messageId);
+    return isNew ? 'new' : 'repeat';
+  }
+
+  /** The row of this key is in the lake (or the event under `rejected/`): its messages may be deleted. */
+  uploaded(key: string): void {
+    const open = this.#open.get(key);
+    if (!open) return;
+    open.uploaded = true;
+    for (const messageId of open.messages) {
+      const message = this.#messages.get(messageId);
+      if (message?.state === 'held') this.#makeDue(messageId, message);
+    }
+    this.#closeIfSettled(key, open);
+  }
+
+  /** Hands out messages to delete, each once until its deletion was answered. */
+  takeDue(most: number): Deletion[] {
+    const taken: Deletion[] = [];
+    for (const messageId of this.#due) {
+      if (taken.length >= most) break;
+      const message = this.#messages.get(messageId);
+      this.#due.delete(messageId);
+      if (!message) continue;
+      message.state = 'deleting';
+      taken.push({ messageId, receipt: message.receipt });
+    }
+    return taken;
+  }
+
+  /**
+   * SQS may answer success to a receipt that is not the newest, or whose visibility has ended, and delete nothing.
+   *
+   * @param deleted what SQS answered; false also where no answer came
+   * @param now workflow time at which the answer is known, which is later than the deletion
+   */
+  deletionAnswered({ messageId, receipt }: Deletion, deleted: boolean, now: number): void {
+    const message = this.#messages.get(messageId);
+    if (message?.state !== 'deleting') return;
+    const isNewest = message.receipt === receipt;
+    const isVisibleAgain = now - message.receive.from >= this.#limits.visibilityTimeoutMs;
+    if (!isNewest) this.#makeDue(messageId, message);
+    else if (deleted && !isVisibleAgain && !message.ambiguous) this.#settle(messageId, message);
+    else {
+      message.state = 'unsettled';
+      message.unsettledSince = this.#mark(now);
+      this.#unsettled.add(messageId);
+    }
+  }
+
+  /**
+   * A receive was answered. Call it after {@link admit} for each of its messages, so that what came back is known
+   * to be there before anything is let go.
+   */
+  receiveAnswered({ from, until }: Receive, { polledMs, reached = 0 }: Polled): void {
+    const anew = Math.max(0, until - Math.max(from, this.#receivedUntil));
+    this.#received += Math.min(anew, polledMs + DISPATCH_MS);
+    this.#receivedUntil = Math.max(this.#receivedUntil, until);
+    this.#reached = Math.max(this.#reached, reached);
+    for (const messageId of this.#unsettled) {
+      const message = this.#messages.get(messageId);
+      if (message?.unsettledSince && !this.#isOver(message.unsettledSince)) break;
+      if (message) this.#settle(messageId, message);
+    }
+    if (this.#hold && this.#isOver(this.#hold)) this.#hold = undefined;
+    this.#evict();
+  }
+
+  /** The answer of a receive was lost, and with it the knowledge of what it hid. */
+  receiveLost(now: number): void {
+    this.#hold = this.#mark(now);
+  }
+
+  /** @returns what continue-as-new carries. No deletion may be under way. */
+  state(): WindowState {
+    return {
+      open: [...this.#open],
+      messages: [...this.#messages].map(([messageId, message]) => [
+        messageId,
+        // An unsettled message is deleted again only when it comes back, with a new receipt.
+        message.state === 'unsettled' ? { ...message, receipt: '' } : message,
+      ]),
+      ...(this.#hold ? { hold: this.#hold } : {}),
+      received: this.#received,
+      receivedUntil: this.#receivedUntil,
+      reached: this.#reached,
+    };
+  }
+
+  /** @returns the settled keys, eight bytes each, the longest unseen first */
+  packKeys(): Uint8Array {
+    return pack(this.#settled);
+  }
+
+  #redelivered(messageId: string, message: Message, receipt: string, receive: Receive): void {
+    message.ambiguous = receive.from < message.receive.until;
+    message.receipt = receipt;
+    message.receive = receive;
+    if (message.state !== 'unsettled') return;
+    this.#unsettled.delete(messageId);
+    delete message.unsettledSince;
+    this.#makeDue(messageId, message);
+  }
+
+  #makeDue(messageId: string, message: Message): void {
+    message.state = 'due';
+    this.#due.add(messageId);
+  }
+
+  #settle(messageId: string, { key }: Message): void {
+    this.#messages.delete(messageId);
+    this.#unsettled.delete(messageId);
+    const open = this.#open.get(key);
+    if (!open) return;
+    open.messages = open.messages.filter((other) => other !== messageId);
+    this.#closeIfSettled(key, open);
+  }
+
+  #closeIfSettled(key: string, open: OpenKey): void {
+    if (!open.uploaded || open.messages.length > 0) return;
+    this.#open.delete(key);
+    this.#settled.add(key);
+    this.#evict();
+  }
+
+  #evict(): void {
+    if (this.#hold) return;
+    for (const key of this.#settled) {
+      if (this.#settled.size <= this.#limits.keys) return;
+      this.#settled.delete(key);
+    }
+  }
+
+  #mark(at: number): Mark {
+    return { at, received: this.#received };
+  }
+
+  /** The lane received for long enough, and got to messages sent after the last one could have come back. */
+  #isOver({ at, received }: Mark): boolean {
+    const { quarantineMs, visibilityTimeoutMs } = this.#limits;
+    return this.#received - received >= quarantineMs && this.#reached >= at + visibilityTimeoutMs;
+  }
+}
+
+function pack(keys: Iterable<string>): Uint8Array {
+  const all = [...keys];
+  const packed = new Uint8Array(all.length * KEY_BYTES);
+  all.forEach((key, index) => {
+    for (let at = 0; at < KEY_BYTES; at += 1) {
+      packed[index * KEY_BYTES + at] = parseInt(key.slice(at * 2, at * 2 + 2), 16);
+    }
+  });
+  return packed;
+}
+
+function unpack(packed: Uint8Array): string[] {
+  return Array.from({ length: packed.length / KEY_BYTES }, (_, index) =>
+    Array.from(packed.subarray(index * KEY_BYTES, (index + 1) * KEY_BYTES), (byte) =>
+      byte.toString(16).padStart(2, '0'),
+    ).join(''),
+  );
+}
