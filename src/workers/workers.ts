@@ -1,0 +1,51 @@
+import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { type ActivityClients, createBatchActivities, createIngestActivities } from '../activities';
+import { TASK_QUEUES } from '../names';
+import { workflowCode } from './bundle';
+
+/** What a Worker is for: each has a task queue of its own. */
+export type Role = keyof typeof TASK_QUEUES;
+
+export interface WorkerEnvironment {
+  connection: NativeConnection;
+  namespace: string;
+  clients: ActivityClients;
+  /** Overrides for tests. */
+  options?: Partial<WorkerOptions>;
+}
+
+/** After a worker's death its workflows wait so long for it before another takes them. */
+const STICKY_TIMEOUT = '3s';
+
+/**
+ * The Worker of one role. The two differ in how they shut down: a stint can end at any time and should at once, while a
+ * poll under way must not be cut off, since it would hide messages until their visibility timeout ends.
+ */
+export async function createWorker(role: Role, environment: WorkerEnvironment): Promise<Worker> {
+  const { connection, namespace, clients, options } = environment;
+  const ofRole: Record<Role, Partial<WorkerOptions>> = {
+    ingest: {
+      activities: createIngestActivities(clients),
+      shutdownGraceTime: 0,
+      shutdownForceTime: '5s',
+      // How old a cursor is after a hard kill, and how late a cancellation arrives.
+      maxHeartbeatThrottleInterval: '1s',
+      defaultHeartbeatThrottleInterval: '1s',
+    },
+    batch: {
+      activities: createBatchActivities(clients),
+      shutdownGraceTime: '30s',
+      shutdownForceTime: '40s',
+      maxHeartbeatThrottleInterval: '4s',
+    },
+  };
+  return await Worker.create({
+    connection,
+    namespace,
+    taskQueue: TASK_QUEUES[role],
+    ...workflowCode(),
+    stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
+    ...ofRole[role],
+    ...options,
+  });
+}
