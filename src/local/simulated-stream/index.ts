@@ -1,0 +1,10 @@
+export { awkwardTexts } from './awkward-text';
+export type { BrokenKind } from './events';
+export type { BrokenEvent, Ledger, PublishedEvent } from './ledger';
+export {
+  type ScheduledRefusal,
+  type SeenRequest,
+  type SimulatedStream,
+  type SimulatedStreamOptions,
+  startSimulatedStream,
+} from './server';
