@@ -184,10 +184,12 @@ class Stint {
   async #openQueue(): Promise<OpenQueue> {
     const { sqs } = this.#clients;
     const { queue } = this.#input;
+    const options = { abortSignal: this.#drop.signal };
     try {
-      const url = await queueUrl(sqs, queue);
+      const url = await queueUrl(sqs, queue, options);
       const { Attributes } = await sqs.send(
         new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['MaximumMessageSize'] }),
+        options,
       );
       const messages = new BatchSender({
         sqs,
@@ -244,11 +246,10 @@ class Stint {
   /** Never rejects its promise: what fails ends the stint. */
   async #reject(pending: Pending, { id, text }: SourceEvent, reason: string): Promise<void> {
     const { source, lake } = this.#input;
+    const rejected = { reason, source: source.url, id, text };
+    const abortSignal = this.#drop.signal;
     try {
-      await untilWritten(
-        () => keepRejected(this.#clients.s3, lake, { reason, source: source.url, id, text }),
-        this.#drop.signal,
-      );
+      await untilWritten(() => keepRejected(this.#clients.s3, lake, rejected, { abortSignal }), abortSignal);
     } catch (error) {
       this.#fail(blockedUnlessTransient(error, `write a rejected event to the bucket ${lake.bucket}`));
       return;

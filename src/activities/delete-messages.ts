@@ -10,6 +10,13 @@ export interface DeleteInput {
   receipts: readonly string[];
 }
 
+export interface DeletedMessages {
+  /** For each receipt whether SQS answered success, which is no proof where the receipt was stale. */
+  deleted: boolean[];
+  /** Epoch milliseconds, by this worker's clock, by which every answer had come. */
+  at: number;
+}
+
 /** Limit of one DeleteMessageBatch. */
 const BATCH_ENTRIES = 10;
 
@@ -19,13 +26,12 @@ const TRIES = 3;
 /**
  * Deletes messages by their receipts. Safe to run twice: SQS answers success for a message that is gone.
  *
- * @returns for each receipt whether SQS answered success, which is no proof where the receipt was stale
  * @throws a not retryable ApplicationFailure when the queue refuses deletions as such
  */
 export async function deleteMessages(
   sqs: Pick<SQSClient, 'send'>,
   { queue, receipts }: DeleteInput,
-): Promise<boolean[]> {
+): Promise<DeletedMessages> {
   return await withHeartbeat({ everyMs: BATCH_HEARTBEAT_MS }, async (signal) => {
     const deleted = receipts.map(() => false);
     const chunks = Array.from(
@@ -41,7 +47,7 @@ export async function deleteMessages(
       }
     };
     await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, next));
-    return deleted;
+    return { deleted, at: Date.now() };
   });
 }
 

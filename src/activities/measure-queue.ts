@@ -7,6 +7,8 @@ export interface QueueDepth {
   visible: number;
   notVisible: number;
   delayed: number;
+  /** Epoch milliseconds, by this worker's clock. */
+  at: number;
 }
 
 export async function measureQueue(sqs: Pick<SQSClient, 'send'>, queue: string): Promise<QueueDepth> {
@@ -25,6 +27,7 @@ export async function measureQueue(sqs: Pick<SQSClient, 'send'>, queue: string):
       visible: Number(Attributes?.ApproximateNumberOfMessages),
       notVisible: Number(Attributes?.ApproximateNumberOfMessagesNotVisible),
       delayed: Number(Attributes?.ApproximateNumberOfMessagesDelayed),
+      at: Date.now(),
     };
   } catch (error) {
     throw awsFailure(error, `measure the queue ${queue}`);

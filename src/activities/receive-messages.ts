@@ -52,8 +52,9 @@ export interface ReceivedMessages {
    * SentTimestamp received or, when a long poll came back empty, the moment at which it began.
    */
   reached?: number;
-  /** Milliseconds for which the queue was polled. */
-  polledMs: number;
+  /** Epoch milliseconds, by this worker's clock: when the first poll began and when the last was answered. */
+  from: number;
+  until: number;
   /** The last poll came back with as many messages as it asked for. */
   full: boolean;
   /** A poll failed: it may have hidden messages until their visibility timeout ends. */
@@ -98,7 +99,8 @@ class Collector {
     rows: [],
     bytes: [],
     rejected: [],
-    polledMs: 0,
+    from: 0,
+    until: 0,
     full: false,
     lostPolls: 0,
   };
@@ -136,7 +138,8 @@ class Collector {
     const begun = Date.now();
     const answers = await Promise.allSettled(sizes.map((size) => this.#receive(size, polls > 1)));
     this.#polled = true;
-    this.result.polledMs += Date.now() - begun;
+    this.result.from ||= begun;
+    this.result.until = Date.now();
     const messages = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
     const errors = answers.flatMap((answer) =>
       answer.status === 'rejected' ? [answer.reason as unknown] : [],

@@ -24,6 +24,7 @@ export async function keepRejected(
   s3: Pick<S3Client, 'send'>,
   lake: { bucket: string; prefix: string },
   rejected: Rejected,
+  options: { abortSignal?: AbortSignal } = {},
 ): Promise<void> {
   const digest = createHash('sha256').update(rejected.text).digest('hex');
   const { reason, source, id, text } = rejected;
@@ -36,6 +37,7 @@ export async function keepRejected(
         ContentType: 'application/json',
         IfNoneMatch: '*',
       }),
+      options,
     );
   } catch (error) {
     if (!isAlreadyThere(error)) throw error;

@@ -8,12 +8,16 @@ const known = new WeakMap<object, Map<string, string>>();
  *
  * @throws the SQS client's `QueueDoesNotExist`
  */
-export async function queueUrl(sqs: Pick<SQSClient, 'send'>, name: string): Promise<string> {
+export async function queueUrl(
+  sqs: Pick<SQSClient, 'send'>,
+  name: string,
+  options: { abortSignal?: AbortSignal } = {},
+): Promise<string> {
   const urls = known.get(sqs) ?? new Map<string, string>();
   known.set(sqs, urls);
   const url = urls.get(name);
   if (url !== undefined) return url;
-  const { QueueUrl } = await sqs.send(new GetQueueUrlCommand({ QueueName: name }));
+  const { QueueUrl } = await sqs.send(new GetQueueUrlCommand({ QueueName: name }), options);
   if (QueueUrl === undefined) throw new Error(`SQS named no URL for the queue ${name}`);
   urls.set(name, QueueUrl);
   return QueueUrl;

@@ -154,6 +154,7 @@ class Subscription {
       const request = this.#distrustId ? requestByTime(cursor) : resumeRequest(cursor);
       this.#seeking = this.#distrustId ? beginnings(cursor) : new Map();
       this.#distrustId = false;
+      this.#serverError = undefined;
       const body = new AbortController();
       const response = await this.#request(url, request, AbortSignal.any([stop, body.signal]), body).catch(
         (error: unknown) => {
@@ -248,7 +249,6 @@ class Subscription {
     let reason: ReconnectReason = 'closed';
     let detail = 'the server closed the connection';
     let held = false;
-    this.#serverError = undefined;
     const watchdog = setTimeout(() => {
       if (held) {
         watchdog.refresh();

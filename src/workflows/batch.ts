@@ -17,9 +17,9 @@ import type { PipelineDefinition } from '../config';
 import { batchObjectKey } from '../lake/object-key';
 import { QUERIES, SIGNALS } from '../names';
 import { Assembler, type WaitingRow } from './assembler';
-import { isNotRetryable, park, type Parked, problemOf } from './park';
+import { isNotRetryable, park, type Parked, parkedMs, problemOf } from './park';
 import type { BatchCounts, BatchStatus } from './status';
-import { type Deletion, type Receive, Window, type WindowState } from './window';
+import { type Deletion, Window, type WindowState } from './window';
 
 export const startSignal = defineSignal(SIGNALS.start);
 export const stopSignal = defineSignal(SIGNALS.stop);
@@ -53,6 +53,7 @@ export interface LaneState {
   parked?: Parked;
   claimed: boolean;
   nextSequence: number;
+  now: number;
   waiting: readonly WaitingRow[];
   frozen: FrozenBatch[];
   window: WindowState;
@@ -169,12 +170,20 @@ class Lane {
   #empty = false;
   /** Since when the queue was seen to be empty while stopping, and no sign to the contrary. */
   #quietSince: number | undefined;
-  #copiesSince: number | undefined;
-  #receiveAfter = 0;
+  /** Copies to delete have waited long enough for others. */
+  #copiesDue = false;
+  #copiesWait = false;
   #receiveFailures = 0;
   #lastObject: string | undefined;
   #stirred = true;
   #alarmAt = Infinity;
+  /**
+   * Epoch milliseconds: the latest time that a result or a timer told. Date.now() is no input of a decision here: after a
+   * query on a worker that replayed the workflow, it was seen to run behind, and the next replay decided otherwise.
+   */
+  #now: number;
+  /** A parked lane tries again: it waited long enough, or was asked to. */
+  #mayTry = true;
 
   constructor(definition: PipelineDefinition, state?: LaneState, settledKeys?: Uint8Array) {
     const { queue, batch: rules } = definition;
@@ -195,6 +204,7 @@ class Lane {
       state?.window,
       settledKeys,
     );
+    this.#now = Math.max(state?.now ?? 0, workflowInfo().startTime.getTime());
     this.#assembler = new Assembler(
       { rows: rules.rows, flushAfterMs: rules.flushAfterSeconds * 1000 },
       state?.waiting,
@@ -231,7 +241,7 @@ class Lane {
 
   resume(): void {
     this.#paused = false;
-    if (this.#parked) this.#parked.until = 0;
+    this.#mayTry = true;
     // A queue's tag may have changed since.
     this.#claimed = false;
     this.#stir();
@@ -245,7 +255,7 @@ class Lane {
   status(): BatchStatus {
     return {
       activity: this.#activity(),
-      ...(this.#parked ? { problem: this.#parked.problem } : {}),
+      ...(this.#parked && this.#isParked() ? { problem: this.#parked.problem } : {}),
       definition: this.#definition,
       counts: this.#counts,
       nextSequence: this.#nextSequence,
@@ -267,6 +277,7 @@ class Lane {
       ...(this.#parked ? { parked: this.#parked } : {}),
       claimed: this.#claimed,
       nextSequence: this.#nextSequence,
+      now: this.#now,
       waiting: this.#assembler.rows,
       frozen: this.#frozen,
       window: this.window.state(),
@@ -282,7 +293,7 @@ class Lane {
       if (!this.#isParked() && !this.#stopped) await this.#act();
       setCurrentDetails(this.#details());
       if (this.#winding && this.#isStill()) return;
-      this.#ringAt(this.#nextDue());
+      this.#setAlarm();
       await condition(() => this.#stirred);
       this.#stirred = false;
     }
@@ -322,13 +333,7 @@ class Lane {
   }
 
   #mayReceive(): boolean {
-    return (
-      !this.#paused &&
-      !this.#winding &&
-      !this.#measuring &&
-      !this.#isParked() &&
-      this.#receiveAfter <= Date.now()
-    );
+    return !this.#paused && !this.#winding && !this.#measuring && !this.#isParked();
   }
 
   /** What completes the waiting batch; whole batches while more is waiting than that. */
@@ -347,8 +352,8 @@ class Lane {
 
   async #receive(rows: number): Promise<void> {
     const { queue, lake, drainQuietSeconds } = this.#definition;
-    const from = Date.now();
     let received: ReceivedMessages | undefined;
+    let wait = 0;
     try {
       received = await receiveMessages({
         queue: queue.name,
@@ -360,23 +365,26 @@ class Lane {
         visibilityTimeoutSeconds: queue.visibilityTimeoutSeconds,
       });
     } catch (error) {
-      this.#receiveFailed(error);
+      wait = this.#receiveFailed(error);
     }
-    if (received) this.#admit(received, { from, until: Date.now() });
+    if (received) this.#admit(received);
+    if (this.window.isFull) wait = TRICKLE_MS;
+    if (wait > 0) await sleep(wait);
     this.#receiving -= 1;
     this.#reservedRows -= rows;
-    if (this.window.isFull) this.#receiveAfter = Date.now() + TRICKLE_MS;
     this.#stir();
   }
 
-  #admit(received: ReceivedMessages, receive: Receive): void {
-    const { messageIds, keys, receipts, rows, bytes, rejected } = received;
+  #admit(received: ReceivedMessages): void {
+    const { messageIds, keys, receipts, rows, bytes, rejected, from, until, reached } = received;
+    const receive = { from, until };
+    this.#tick(until);
     for (const [index, messageId] of messageIds.entries()) {
       const [key, receipt, cells] = [keys[index], receipts[index], rows[index]];
       if (key === undefined || receipt === undefined || cells === undefined) continue;
       const verdict = this.window.admit(messageId, key, receipt, receive);
       if (verdict === 'new') {
-        this.#assembler.add({ key, cells, bytes: bytes[index] ?? 0, admittedAt: receive.until });
+        this.#assembler.add({ key, cells, bytes: bytes[index] ?? 0, admittedAt: this.#now });
       } else this.#counts[verdict === 'redelivery' ? 'redelivered' : 'repeats'] += 1;
     }
     for (const { messageId, key, receipt } of rejected) {
@@ -390,17 +398,16 @@ class Lane {
     this.#receiveFailures = 0;
     if (count > 0) this.#quietSince = undefined;
     this.#worked('receive');
-    this.window.receiveAnswered(receive, received);
+    this.window.receiveAnswered(receive, reached);
     if (received.lostPolls > 0) this.#receiveLost();
   }
 
-  #receiveFailed(error: unknown): void {
+  /** @returns milliseconds to wait before the next try */
+  #receiveFailed(error: unknown): number {
     this.#receiveLost();
     this.#receiveFailures += 1;
     if (isNotRetryable(error)) this.#park('receive', error);
-    else
-      this.#receiveAfter =
-        Date.now() + Math.min(1_000 * 2 ** (this.#receiveFailures - 1), LONGEST_RECEIVE_WAIT_MS);
+    return Math.min(1_000 * 2 ** (this.#receiveFailures - 1), LONGEST_RECEIVE_WAIT_MS);
   }
 
   #receiveLost(): void {
@@ -408,22 +415,21 @@ class Lane {
     this.#empty = false;
     this.#backlog = false;
     this.#quietSince = undefined;
-    this.window.receiveLost(Date.now());
+    this.window.receiveLost();
   }
 
   /** Gives batches their final form, as long as there is room to upload them. */
   #freeze(): void {
     const isDraining = this.#stopping && this.#empty;
     while (this.#frozen.length + this.#uploading.length < UPLOADS_AT_ONCE) {
-      const now = Date.now();
-      const rows = this.#assembler.take(now, this.#flushing || isDraining);
+      const rows = this.#assembler.take(this.#now, this.#flushing || isDraining);
       const [first] = rows ?? [];
       if (!rows || !first) break;
       this.#frozen.push({
         sequence: this.#nextSequence,
         objectKey: batchObjectKey(this.#definition.lake.prefix, {
           sequence: this.#nextSequence,
-          frozenAt: now,
+          frozenAt: this.#now,
           firstKeyDigest: first.key,
         }),
         version: this.#version,
@@ -471,41 +477,45 @@ class Lane {
 
   /** Messages of uploaded rows go at once; single copies wait a little for others. */
   #startDeletes(): void {
-    if (this.window.due === 0) this.#copiesSince = undefined;
-    else this.#copiesSince ??= Date.now();
     while (this.#deleting < DELETES_AT_ONCE && this.#mayDelete()) {
       this.#deleting += 1;
       void this.#delete(this.window.takeDue(MOST_DELETIONS));
     }
+    if (this.window.due === 0) this.#copiesDue = false;
+    else if (!this.#copiesWait && this.window.due < DELETE_AT) void this.#waitForCopies();
   }
 
   #mayDelete(): boolean {
-    if (this.window.due === 0 || this.#copiesSince === undefined) return false;
     const isDraining = this.#stopping && this.#empty;
-    return (
-      this.window.due >= DELETE_AT ||
-      isDraining ||
-      this.#winding ||
-      this.#copiesSince + DELETE_AFTER_MS <= Date.now()
-    );
+    const isTime = this.window.due >= DELETE_AT || this.#copiesDue || isDraining || this.#winding;
+    return this.window.due > 0 && isTime;
+  }
+
+  async #waitForCopies(): Promise<void> {
+    this.#copiesWait = true;
+    await sleep(DELETE_AFTER_MS);
+    this.#copiesWait = false;
+    this.#copiesDue = true;
+    this.#stir();
   }
 
   async #delete(deletions: Deletion[]): Promise<void> {
     let deleted: boolean[] = [];
     try {
-      deleted = await deleteMessages({
+      const answer = await deleteMessages({
         queue: this.#definition.queue.name,
         receipts: deletions.map(({ receipt }) => receipt),
       });
+      deleted = answer.deleted;
+      this.#tick(answer.at);
       this.#worked('delete');
     } catch (error) {
       // Otherwise the messages come back, and are deleted then.
       if (isNotRetryable(error)) this.#park('delete', error);
     }
-    const now = Date.now();
-    deletions.forEach((deletion, index) =>
-      this.window.deletionAnswered(deletion, deleted[index] === true, now),
-    );
+    for (const [index, deletion] of deletions.entries()) {
+      this.window.deletionAnswered(deletion, deleted[index] === true, this.#now);
+    }
     this.#deleting -= 1;
     this.#stir();
   }
@@ -519,17 +529,17 @@ class Lane {
   }
 
   async #measure(): Promise<void> {
-    const asked = Date.now();
     try {
-      const { visible, notVisible, delayed } = await measureQueue(this.#definition.queue.name);
+      const { visible, notVisible, delayed, at } = await measureQueue(this.#definition.queue.name);
+      this.#tick(at);
       if (visible + notVisible + delayed > 0) this.#quietSince = undefined;
-      else this.#quietSince ??= asked;
+      else this.#quietSince ??= at;
       this.#worked('measure');
     } catch (error) {
       this.#quietSince = undefined;
       this.#park('measure', error);
     }
-    const quietMs = this.#quietSince === undefined ? 0 : asked - this.#quietSince;
+    const quietMs = this.#quietSince === undefined ? 0 : this.#now - this.#quietSince;
     this.#stopped = this.#stopping && quietMs >= this.#definition.drainQuietSeconds * 1000;
     this.#measuring = false;
     // The next look at the counts follows another empty poll.
@@ -537,8 +547,19 @@ class Lane {
     this.#stir();
   }
 
+  /** Idle until the problem may be over; several batches that fail together count as one try. */
   #park(doing: string, error: unknown): void {
-    this.#parked = park(doing, problemOf(error), this.#parked, Date.now());
+    if (this.#isParked()) return;
+    this.#parked = park(doing, problemOf(error), this.#parked);
+    this.#mayTry = false;
+    void this.#tryAgain(this.#parked);
+  }
+
+  async #tryAgain(parked: Parked): Promise<void> {
+    await sleep(parkedMs(parked));
+    if (this.#parked !== parked) return;
+    this.#mayTry = true;
+    this.#stir();
   }
 
   #worked(doing: string): void {
@@ -546,7 +567,7 @@ class Lane {
   }
 
   #isParked(): boolean {
-    return this.#parked !== undefined && this.#parked.until > Date.now();
+    return this.#parked !== undefined && !this.#mayTry;
   }
 
   #isStill(): boolean {
@@ -562,34 +583,27 @@ class Lane {
     this.#stirred = true;
   }
 
-  #nextDue(): number {
-    const now = Date.now();
-    const dues = [
-      this.#isParked() ? this.#parked?.until : undefined,
-      this.#stopped || this.#isParked() ? undefined : this.#assembler.dueAt,
-      this.window.due > 0 && this.#copiesSince !== undefined
-        ? this.#copiesSince + DELETE_AFTER_MS
-        : undefined,
-      this.#receiveAfter,
-    ];
-    return Math.min(...dues.filter((due) => due !== undefined && due > now).map(Number));
+  #tick(time: number): void {
+    this.#now = Math.max(this.#now, time);
   }
 
-  /** One timer at a time as far as possible: each costs three events of history. */
-  #ringAt(time: number): void {
-    if (time >= this.#alarmAt || time === Infinity) return;
-    this.#alarmAt = time;
-    void this.#ring(time);
+  /** Wakes the lane when the oldest row is due. One timer at a time as far as possible: each costs three events. */
+  #setAlarm(): void {
+    const { dueAt } = this.#assembler;
+    if (dueAt === undefined || dueAt >= this.#alarmAt || this.#stopped || this.#isParked()) return;
+    this.#alarmAt = dueAt;
+    void this.#ring(dueAt);
   }
 
   async #ring(time: number): Promise<void> {
-    await sleep(Math.max(1, time - Date.now()));
+    await sleep(Math.max(1, time - this.#now));
+    this.#tick(time);
     if (this.#alarmAt === time) this.#alarmAt = Infinity;
     this.#stir();
   }
 
   #activity(): BatchStatus['activity'] {
-    if (this.#parked) return 'parked';
+    if (this.#isParked()) return 'parked';
     if (this.#stopped) return 'stopped';
     if (this.#stopping) return 'stopping';
     return this.#paused ? 'paused' : 'running';
@@ -597,7 +611,8 @@ class Lane {
 
   #details(): string {
     const { rows, batches, repeats, rejected } = this.#counts;
-    const head = this.#parked ? `**parked**: ${this.#parked.problem}` : `**${this.#activity()}**`;
+    const problem = this.#parked && this.#isParked() ? `: ${this.#parked.problem}` : '';
+    const head = `**${this.#activity()}**${problem}`;
     return `${head}\n\n${rows} rows in ${batches} objects, ${repeats} repeats recognised, ${rejected} rejected`;
   }
 }

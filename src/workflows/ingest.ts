@@ -20,7 +20,7 @@ import type { StintProgress, StintResult } from '../activities/consume-stream';
 import type { PipelineDefinition } from '../config';
 import { QUERIES, SIGNALS } from '../names';
 import type { Cursor } from '../sources/cursor';
-import { park, type Parked, problemOf } from './park';
+import { park, type Parked, parkedMs, problemOf } from './park';
 import type { IngestStatus } from './status';
 
 const startSignal: SignalDefinition = defineSignal(SIGNALS.start);
@@ -93,6 +93,8 @@ class Supervisor {
   #parked: Parked | undefined;
   #stint: CancellationScope | undefined;
   #told = Promise.resolve();
+  /** A parked workflow tries again: it waited long enough, or was asked to. */
+  #mayTry = true;
 
   constructor(input: IngestInput, state?: IngestState) {
     const { since } = input.definition.source;
@@ -136,13 +138,14 @@ class Supervisor {
 
   resume(): void {
     this.#paused = false;
-    if (this.#parked) this.#parked.until = 0;
+    this.#mayTry = true;
   }
 
   status(): IngestStatus {
+    const problem = this.#problem();
     return {
       activity: this.#activity(),
-      ...(this.#parked ? { problem: this.#parked.problem } : {}),
+      ...(problem === undefined ? {} : { problem }),
       definition: this.#input.definition,
       cursor: this.#cursor,
       counts: this.#counts,
@@ -166,17 +169,18 @@ class Supervisor {
       setCurrentDetails(this.#details());
       if (this.#stopping && !this.#stopped) await this.#drainLane();
       else if (this.#paused || this.#stopped) await condition(() => this.#isWanted() || this.#mustDrain());
-      else if (this.#isParked()) await this.#waitParked();
+      else if (this.#parked && !this.#mayTry) await this.#waitParked(this.#parked);
       else await this.#runStint();
     }
-    await this.#told;
+    await this.#allTold();
   }
 
   async #runStint(): Promise<void> {
     const { source, queue, lake, windowKeys } = this.#input.definition;
-    this.#stint = new CancellationScope();
+    const stint = new CancellationScope();
+    this.#stint = stint;
     try {
-      const result = await this.#stint.run(() =>
+      const result = await stint.run(() =>
         consumeStream({
           source,
           queue: queue.name,
@@ -188,7 +192,7 @@ class Supervisor {
       );
       this.#take(result);
     } catch (error) {
-      this.#stintFailed(error);
+      this.#stintFailed(error, stint.consideredCancelled);
     } finally {
       this.#stint = undefined;
     }
@@ -202,12 +206,13 @@ class Supervisor {
   }
 
   /** The stint starts again at its last heartbeat where one is known, else where it began. */
-  #stintFailed(error: unknown): void {
+  #stintFailed(error: unknown, wasAskedToEnd: boolean): void {
     const cause = error instanceof ActivityFailure ? error.cause : error;
     if (cause instanceof TimeoutFailure && cause.lastHeartbeatDetails) {
       this.#progress(cause.lastHeartbeatDetails as StintProgress);
     }
-    if (!isCancellation(error)) this.#park(problemOf(error));
+    // One that was asked to end and whose worker is dead ends with its heartbeat timeout.
+    if (!wasAskedToEnd && !isCancellation(error)) this.#park(problemOf(error));
   }
 
   #progress({ cursor, counts }: StintProgress): void {
@@ -232,6 +237,15 @@ class Supervisor {
     return this.#told;
   }
 
+  /** What is begun now must be done before continue-as-new; a start that arrives meanwhile begins one more. */
+  async #allTold(): Promise<void> {
+    let told: Promise<void>;
+    do {
+      told = this.#told;
+      await told;
+    } while (told !== this.#told);
+  }
+
   async #signalLane(signal: SignalDefinition): Promise<void> {
     try {
       await getExternalWorkflowHandle(this.#input.lane).signal(signal);
@@ -242,16 +256,17 @@ class Supervisor {
   }
 
   #park(problem: string): void {
-    this.#parked = park('consume', problem, this.#parked, Date.now());
+    this.#parked = park('consume', problem, this.#parked);
+    this.#mayTry = false;
   }
 
-  async #waitParked(): Promise<void> {
-    const wait = Math.max(1, (this.#parked?.until ?? 0) - Date.now());
-    await condition(() => !this.#isParked() || this.#paused || this.#stopping, wait);
+  async #waitParked(parked: Parked): Promise<void> {
+    await condition(() => this.#mayTry || this.#paused || this.#stopping, parkedMs(parked));
+    this.#mayTry = true;
   }
 
   #isParked(): boolean {
-    return this.#parked !== undefined && this.#parked.until > Date.now();
+    return this.#parked !== undefined && !this.#mayTry;
   }
 
   #isWanted(): boolean {
@@ -265,13 +280,19 @@ class Supervisor {
   #activity(): IngestStatus['activity'] {
     if (this.#stopped) return 'stopped';
     if (this.#stopping) return 'stopping';
-    if (this.#parked) return 'parked';
+    if (this.#isParked()) return 'parked';
     return this.#paused ? 'paused' : 'running';
+  }
+
+  /** Not while it is being tried again: a stint is long, and its end would clear the problem only then. */
+  #problem(): string | undefined {
+    return this.#isParked() || this.#stopped ? this.#parked?.problem : undefined;
   }
 
   #details(): string {
     const { sent, rejected, canaries, stints } = this.#counts;
-    const head = this.#parked ? `**parked**: ${this.#parked.problem}` : `**${this.#activity()}**`;
+    const problem = this.#problem();
+    const head = `**${this.#activity()}**${problem === undefined ? '' : `: ${problem}`}`;
     return `${head}\n\n${sent} events sent in ${stints} stints, ${rejected} rejected, ${canaries} canaries`;
   }
 }

@@ -4,20 +4,22 @@ import { ActivityFailure, ApplicationFailure, rootCause } from '@temporalio/work
 const FIRST_WAIT_MS = 30_000;
 const LONGEST_WAIT_MS = 10 * 60_000;
 
-/** Why a workflow is parked, and when it tries again. JSON: it travels through continue-as-new. */
+/** Why a workflow is parked. JSON: it travels through continue-as-new. */
 export interface Parked {
   /** What failed; when it works again, the workflow is no longer parked. */
   doing: string;
   problem: string;
+  /** How often it failed in a row. */
   tries: number;
-  /** Workflow time. */
-  until: number;
 }
 
-/** Parks, for longer each time that the same thing fails again. */
-export function park(doing: string, problem: string, before: Parked | undefined, now: number): Parked {
-  const tries = before?.doing === doing ? before.tries + 1 : 1;
-  return { doing, problem, tries, until: now + Math.min(FIRST_WAIT_MS * 2 ** (tries - 1), LONGEST_WAIT_MS) };
+export function park(doing: string, problem: string, before: Parked | undefined): Parked {
+  return { doing, problem, tries: before?.doing === doing ? before.tries + 1 : 1 };
+}
+
+/** @returns milliseconds until a parked workflow tries again by itself: longer each time that the same thing fails */
+export function parkedMs({ tries }: Parked): number {
+  return Math.min(FIRST_WAIT_MS * 2 ** (tries - 1), LONGEST_WAIT_MS);
 }
 
 /** The failure's own words; those of an activity failure say only that an activity failed. */

@@ -1,23 +1,16 @@
 /**
- * Which keys were seen, and which messages are not settled. Pure: time comes in as arguments.
+ * Which keys were seen, and which messages are not settled. Pure: time comes in as arguments, from the clocks of the
+ * workers that polled and deleted. Theirs may differ by a tenth of the visibility timeout.
  *
  * One invariant keeps rows from being written twice: *whatever can come again is still in the window, or receiving
  * waits*. A key leaves only when every message that carried it is settled, and newer keys push it out. A message is
  * settled when its deletion is known to have worked, or when it had every chance to come back and did not.
  */
 
-/** One receive: when it was asked for and when its answer arrived, in workflow time (epoch milliseconds). */
+/** One receive: when its first poll began and when its last was answered (epoch milliseconds). */
 export interface Receive {
   from: number;
   until: number;
-}
-
-/** What a receive tells beside its messages. */
-export interface Polled {
-  /** Milliseconds for which the queue was polled; the rest of the time the lane waited for a worker. */
-  polledMs: number;
-  /** Epoch milliseconds: what was sent before was seen. */
-  reached?: number;
 }
 
 /**
@@ -61,6 +54,7 @@ export interface WindowState {
   open: [key: string, OpenKey][];
   messages: [messageId: string, Message][];
   hold?: Mark;
+  lost: boolean;
   received: number;
   receivedUntil: number;
   reached: number;
@@ -78,8 +72,8 @@ export interface WindowLimits {
 export const MOST_KEYS = 75_000;
 export const MOST_UNSETTLED = 4_000;
 
-/** What a receive takes beside polling, between two that follow each other. */
-const DISPATCH_MS = 1_000;
+/** Of the visibility timeout: what clocks may differ by, and how far apart two receives may be that count as one. */
+const MARGIN = 0.1;
 
 const KEY_BYTES = 8;
 
@@ -94,6 +88,8 @@ export class Window {
   readonly #due = new Set<string>();
   /** Since the last lost receive: what it hid may be a copy of any settled key. */
   #hold: Mark | undefined;
+  /** A receive was lost, and none was answered since. */
+  #lost: boolean;
   #received: number;
   #receivedUntil: number;
   #reached: number;
@@ -104,6 +100,7 @@ export class Window {
     this.#open = new Map(state?.open);
     this.#messages = new Map(state?.messages);
     this.#hold = state?.hold;
+    this.#lost = state?.lost ?? false;
     this.#received = state?.received ?? 0;
     this.#receivedUntil = state?.receivedUntil ?? 0;
     this.#reached = state?.reached ?? 0;
@@ -181,18 +178,18 @@ export class Window {
    * SQS may answer success to a receipt that is not the newest, or whose visibility has ended, and delete nothing.
    *
    * @param deleted what SQS answered; false also where no answer came
-   * @param now workflow time at which the answer is known, which is later than the deletion
+   * @param at epoch milliseconds at which the answer came, or any moment since the receive where none did
    */
-  deletionAnswered({ messageId, receipt }: Deletion, deleted: boolean, now: number): void {
+  deletionAnswered({ messageId, receipt }: Deletion, deleted: boolean, at: number): void {
     const message = this.#messages.get(messageId);
     if (message?.state !== 'deleting') return;
     const isNewest = message.receipt === receipt;
-    const isVisibleAgain = now - message.receive.from >= this.#limits.visibilityTimeoutMs;
+    const isVisibleAgain = at - message.receive.from >= this.#limits.visibilityTimeoutMs * (1 - MARGIN);
     if (!isNewest) this.#makeDue(messageId, message);
     else if (deleted && !isVisibleAgain && !message.ambiguous) this.#settle(messageId, message);
     else {
       message.state = 'unsettled';
-      message.unsettledSince = this.#mark(now);
+      message.unsettledSince = this.#mark(at);
       this.#unsettled.add(messageId);
     }
   }
@@ -200,10 +197,12 @@ export class Window {
   /**
    * A receive was answered. Call it after {@link admit} for each of its messages, so that what came back is known
    * to be there before anything is let go.
+   *
+   * @param reached epoch milliseconds: what was sent before was seen
    */
-  receiveAnswered({ from, until }: Receive, { polledMs, reached = 0 }: Polled): void {
-    const anew = Math.max(0, until - Math.max(from, this.#receivedUntil));
-    this.#received += Math.min(anew, polledMs + DISPATCH_MS);
+  receiveAnswered({ from, until }: Receive, reached = 0): void {
+    const isNext = from - this.#receivedUntil <= this.#limits.visibilityTimeoutMs * MARGIN;
+    this.#received += Math.max(0, until - (isNext ? this.#receivedUntil : from));
     this.#receivedUntil = Math.max(this.#receivedUntil, until);
     this.#reached = Math.max(this.#reached, reached);
     for (const messageId of this.#unsettled) {
@@ -211,13 +210,18 @@ export class Window {
       if (message?.unsettledSince && !this.#isOver(message.unsettledSince)) break;
       if (message) this.#settle(messageId, message);
     }
-    if (this.#hold && this.#isOver(this.#hold)) this.#hold = undefined;
+    if (this.#lost) this.#hold = this.#mark(until);
+    else if (this.#hold && this.#isOver(this.#hold)) this.#hold = undefined;
+    this.#lost = false;
     this.#evict();
   }
 
-  /** The answer of a receive was lost, and with it the knowledge of what it hid. */
-  receiveLost(now: number): void {
-    this.#hold = this.#mark(now);
+  /**
+   * The answer of a receive was lost, and with it the knowledge of what it hid. When it did is not known either: the next
+   * receive that is answered tells a time after it.
+   */
+  receiveLost(): void {
+    this.#lost = true;
   }
 
   /** @returns what continue-as-new carries. No deletion may be under way. */
@@ -230,6 +234,7 @@ export class Window {
         message.state === 'unsettled' ? { ...message, receipt: '' } : message,
       ]),
       ...(this.#hold ? { hold: this.#hold } : {}),
+      lost: this.#lost,
       received: this.#received,
       receivedUntil: this.#receivedUntil,
       reached: this.#reached,
@@ -273,7 +278,7 @@ export class Window {
   }
 
   #evict(): void {
-    if (this.#hold) return;
+    if (this.#hold || this.#lost) return;
     for (const key of this.#settled) {
       if (this.#settled.size <= this.#limits.keys) return;
       this.#settled.delete(key);
