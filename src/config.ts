@@ -48,20 +48,28 @@ const wholeNumber = (least: number, most: number) => (value: string) => {
 };
 
 const SECONDS_IN = new Map([
+  ['ms', 0.001],
   ['s', 1],
   ['m', 60],
   ['h', 3_600],
 ]);
 
-/** `90s`, `2m`, `1h`, as seconds. A bare number would be seconds to some and milliseconds to others. */
+/** `500ms`, `90s`, `2m`, `1h`, as seconds. A bare number would be seconds to some and milliseconds to others. */
 const seconds = (least: number, most: number) => (value: string) => {
-  const [, amount = '', unit = ''] = /^(\d+)([smh])$/.exec(value) ?? [];
+  const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(value) ?? [];
   const duration = Number(amount) * (SECONDS_IN.get(unit) ?? NaN);
   if (!(duration >= least && duration <= most)) {
     throw new Error(
-      `must be a whole number with its unit (s, m or h), such as 90s or 2m, from ${least}s to ${most}s`,
+      `must be a number with its unit (ms, s, m or h), such as 90s or 2m, from ${least}s to ${most}s`,
     );
   }
+  return duration;
+};
+
+/** SQS takes visibility timeouts in whole seconds. */
+const wholeSeconds = (least: number, most: number) => (value: string) => {
+  const duration = seconds(least, most)(value);
+  if (!Number.isInteger(duration)) throw new Error('must be whole seconds, such as 90s or 2m');
   return duration;
 };
 
@@ -158,13 +166,13 @@ export const SETTINGS = {
     'SLUICE_FLUSH_AFTER',
     '60s',
     'how long a row may wait before an object is written with fewer rows',
-    seconds(1, 86_400),
+    seconds(0.1, 86_400),
   ),
   visibilityTimeout: setting(
     'SLUICE_VISIBILITY_TIMEOUT',
     '2m',
     'how long SQS hides a received message (SQS allows 12h at most)',
-    seconds(1, 43_200),
+    wholeSeconds(1, 43_200),
   ),
   window: setting(
     'SLUICE_WINDOW',
@@ -176,7 +184,7 @@ export const SETTINGS = {
     'SLUICE_DRAIN_QUIET',
     '60s',
     'how long the queue must look empty before `stop` is done (counts of real SQS lag by a minute)',
-    seconds(1, 3_600),
+    seconds(0, 3_600),
   ),
 } as const;
 

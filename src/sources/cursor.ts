@@ -29,6 +29,9 @@ export interface Cursor {
  */
 export const REWIND_MS = 2_000;
 
+/** The least of it, for a source whose connections end before they get past what is sent again. */
+export const LEAST_REWIND_MS = 125;
+
 /** What KafkaSSE calls the end of a partition. */
 const LATEST = -1;
 
@@ -110,28 +113,28 @@ function isFurther(position: Position, before: Position): boolean {
 /** What to ask a source for, so that nothing after the cursor is missed. */
 export type ResumeRequest = { lastEventId: string } | { since: number };
 
-/** Positions by timestamp are asked for {@link REWIND_MS} early, but never before the cursor's `since`. */
-export function resumeRequest(cursor: Cursor): ResumeRequest {
+/** Positions by timestamp are asked for so much early, but never before the cursor's `since`. */
+export function resumeRequest(cursor: Cursor, rewindMs = REWIND_MS): ResumeRequest {
   const entries = Object.entries(cursor.positions);
   if (entries.length > 0) {
     return {
       lastEventId: JSON.stringify(
-        entries.map(([name, position]) => resumeEntry(name, position, cursor.since)),
+        entries.map(([name, position]) => resumeEntry(name, position, cursor.since, rewindMs)),
       ),
     };
   }
   return cursor.lastEventId === undefined ? { since: cursor.since } : { lastEventId: cursor.lastEventId };
 }
 
-function resumeEntry(name: string, position: Position, since: number): object {
+function resumeEntry(name: string, position: Position, since: number, rewindMs: number): object {
   const slash = name.lastIndexOf('/');
   const topicPartition = { topic: name.slice(0, slash), partition: Number(name.slice(slash + 1)) };
   return 'offset' in position
     ? { ...topicPartition, offset: position.offset }
-    : { ...topicPartition, timestamp: rewound(position.timestamp, since) };
+    : { ...topicPartition, timestamp: rewound(position.timestamp, since, rewindMs) };
 }
 
 /** Where a partition is resumed that was read up to `timestamp`. */
-export function rewound(timestamp: number, since: number): number {
-  return Math.max(since, timestamp - REWIND_MS);
+export function rewound(timestamp: number, since: number, rewindMs = REWIND_MS): number {
+  return Math.max(since, timestamp - rewindMs);
 }

@@ -1,6 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { EventSource } from 'eventsource';
-import { type Cursor, type ResumeRequest, parsePositions, resumeRequest, rewound } from './cursor';
+import {
+  type Cursor,
+  LEAST_REWIND_MS,
+  type ResumeRequest,
+  parsePositions,
+  resumeRequest,
+  REWIND_MS,
+  rewound,
+} from './cursor';
 import { readEvent } from './event';
 import { type ReconnectReason, type Source, type SourceEvent, SourceRefused } from './source';
 
@@ -51,6 +59,9 @@ class Subscription {
   #wakeGate = () => {};
   /** Connections in a row that brought no event. */
   #failures = 0;
+  #rewindMs = REWIND_MS;
+  /** The positions that the last connection was resumed from. */
+  #resumedAt = '';
   /** The server took our id and then failed on it: ask by time once. */
   #distrustId = false;
   /** Where partitions begin for us on a connection that was asked by time alone: epoch milliseconds, until reached. */
@@ -148,10 +159,11 @@ class Subscription {
     const stop = closed ? AbortSignal.any([closed, this.#signal]) : this.#signal;
     for (;;) {
       await this.#waitTurn(stop);
+      const cursor = this.#resumeFrom();
+      this.#chooseRewind(cursor);
       // Until an event arrives, this connection counts as one that failed.
       this.#failures += 1;
-      const cursor = this.#resumeFrom();
-      const request = this.#distrustId ? requestByTime(cursor) : resumeRequest(cursor);
+      const request = this.#distrustId ? requestByTime(cursor) : resumeRequest(cursor, this.#rewindMs);
       this.#seeking = this.#distrustId ? beginnings(cursor) : new Map();
       this.#distrustId = false;
       this.#serverError = undefined;
@@ -184,6 +196,14 @@ class Subscription {
         throw new SourceRefused(refusal(this.#options.url, status, says));
       }
     }
+  }
+
+  /** A busy stream that is cut often may end before it gets past what is sent again: then less is asked for. */
+  #chooseRewind({ positions }: Cursor): void {
+    const place = JSON.stringify(positions);
+    const gotNowhere = this.#failures === 0 && place === this.#resumedAt;
+    this.#rewindMs = gotNowhere ? Math.max(this.#rewindMs / 2, LEAST_REWIND_MS) : REWIND_MS;
+    this.#resumedAt = place;
   }
 
   async #request(

@@ -1,26 +1,66 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { NativeConnection, Runtime } from '@temporalio/worker';
+import { NativeConnection, type NativeConnectionOptions, Runtime, type Worker } from '@temporalio/worker';
 import { config } from 'dotenv';
 import { awsClients } from './clients';
 import { createWorker, type Role } from './workers';
+
+const SHUTDOWN_SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM'];
+
+/** Milliseconds between tries to reach a Temporal that does not answer. */
+const CONNECT_EVERY_MS = 2_000;
 
 /** `npm run worker [-- ingest | -- batch]`: runs Workers until SIGTERM or SIGINT. */
 async function main(names: string[]): Promise<void> {
   config({ quiet: true });
   const roles = rolesOf(names);
-  // Ingest and batch shut down by themselves at the first signal, each in its own time.
-  Runtime.install({ shutdownSignals: ['SIGINT', 'SIGTERM'] });
+  // The Workers shut down by themselves at the first signal, each in its own time.
+  Runtime.install({ shutdownSignals: SHUTDOWN_SIGNALS });
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
-  const connection = await NativeConnection.connect(connectionOptions);
+  const connection = await connect(connectionOptions);
   try {
     const clients = awsClients();
     const workers = await Promise.all(
       roles.map((role) => createWorker(role, { connection, namespace, clients })),
     );
-    await Promise.all(workers.map((worker) => worker.run()));
+    await runTogether(workers);
   } finally {
     await connection.close();
   }
+}
+
+/** A worker may be started before its Temporal, or while that is away. */
+async function connect(options: NativeConnectionOptions): Promise<NativeConnection> {
+  const leave = () => process.exit(0);
+  for (const signal of SHUTDOWN_SIGNALS) process.once(signal, leave);
+  try {
+    for (;;) {
+      try {
+        return await NativeConnection.connect(options);
+      } catch (error) {
+        const address = options.address ?? 'localhost:7233';
+        console.error(
+          `Temporal does not answer at ${address} (TEMPORAL_ADDRESS); trying again: ${String(error)}`,
+        );
+        await delay(CONNECT_EVERY_MS);
+      }
+    }
+  } finally {
+    for (const signal of SHUTDOWN_SIGNALS) process.off(signal, leave);
+  }
+}
+
+/** Where one Worker fails, the others shut down too: whoever started the process starts all of it again. */
+async function runTogether(workers: Worker[]): Promise<void> {
+  const runs = workers.map(async (worker) => {
+    try {
+      await worker.run();
+    } finally {
+      for (const other of workers) if (other.getState() === 'RUNNING') other.shutdown();
+    }
+  });
+  const outcomes = await Promise.allSettled(runs);
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 function rolesOf(names: string[]): Role[] {

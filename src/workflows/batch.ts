@@ -50,6 +50,7 @@ export interface LaneState {
   paused: boolean;
   stopping: boolean;
   stopped: boolean;
+  flushing: boolean;
   parked?: Parked;
   claimed: boolean;
   nextSequence: number;
@@ -161,7 +162,7 @@ class Lane {
   #stopped: boolean;
   #parked: Parked | undefined;
   /** Wants the partial batch now. */
-  #flushing = false;
+  #flushing: boolean;
   /** History is long: nothing new is received, so that what is under way can end. */
   #winding = false;
   /** The last receive came back full: more is waiting. */
@@ -217,6 +218,7 @@ class Lane {
     this.#paused = state?.paused ?? false;
     this.#stopping = state?.stopping ?? false;
     this.#stopped = state?.stopped ?? false;
+    this.#flushing = state?.flushing ?? false;
     this.#parked = state?.parked;
     this.#lastObject = state?.lastObject;
   }
@@ -274,6 +276,7 @@ class Lane {
       paused: this.#paused,
       stopping: this.#stopping,
       stopped: this.#stopped,
+      flushing: this.#flushing,
       ...(this.#parked ? { parked: this.#parked } : {}),
       claimed: this.#claimed,
       nextSequence: this.#nextSequence,
@@ -360,7 +363,9 @@ class Lane {
         lake,
         rows,
         bytes: RECEIVE_BYTES,
-        waitSeconds: this.#stopping ? Math.min(this.#waitSeconds, drainQuietSeconds) : this.#waitSeconds,
+        waitSeconds: this.#stopping
+          ? Math.min(this.#waitSeconds, Math.max(1, Math.floor(drainQuietSeconds)))
+          : this.#waitSeconds,
         collectMs: Math.min(COLLECT_MS, queue.visibilityTimeoutSeconds * 250),
         visibilityTimeoutSeconds: queue.visibilityTimeoutSeconds,
       });

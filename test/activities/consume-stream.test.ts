@@ -1,0 +1,441 @@
+import assert from 'node:assert/strict';
+import { ActivityCancellationDetails, CancelledFailure } from '@temporalio/common';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import {
+  consumeStream,
+  NO_COUNTS,
+  type StintInput,
+  type StintProgress,
+  type StintResult,
+} from '../../src/activities/consume-stream';
+import {
+  type SimulatedStream,
+  type SimulatedStreamOptions,
+  startSimulatedStream,
+} from '../../src/local/simulated-stream';
+import { eventually } from '../local/eventually';
+import { FakeS3, s3Error } from '../support/fake-s3';
+import { FakeSqs, HeldAnswers, neverAnswer, sqsError, takeAll } from '../support/fake-sqs';
+import { settled } from '../support/settled';
+import { sha256 } from '../support/sha256';
+
+const MINUTE = 60_000;
+
+/** One attempt of the activity, under way. */
+class Attempt {
+  readonly heartbeats: StintProgress[] = [];
+  readonly result: Promise<StintResult>;
+  readonly #environment: MockActivityEnvironment;
+
+  constructor(clients: { sqs: FakeSqs; s3: FakeS3 }, input: StintInput, heartbeatDetails?: StintProgress) {
+    this.#environment = new MockActivityEnvironment(
+      { heartbeatDetails },
+      { logger: new DefaultLogger('ERROR') },
+    );
+    this.#environment.on('heartbeat', (details: StintProgress) =>
+      this.heartbeats.push(JSON.parse(JSON.stringify(details)) as StintProgress),
+    );
+    this.result = this.#environment.run(() => consumeStream(clients, input));
+    // A test that fails before it looks at the result is told of its own failure.
+    this.result.catch(() => {});
+  }
+
+  cancel(reason: keyof ActivityCancellationDetails = 'cancelRequested'): void {
+    const name =
+      reason === 'cancelRequested' ? 'CANCELLED' : reason === 'workerShutdown' ? 'WORKER_SHUTDOWN' : 'PAUSED';
+    this.#environment.cancel(name, new ActivityCancellationDetails({ [reason]: true }));
+  }
+}
+
+describe('The activity consumeStream', () => {
+  const streams: SimulatedStream[] = [];
+  const attempts: Attempt[] = [];
+  let sqs: FakeSqs;
+  let s3: FakeS3;
+
+  beforeEach(() => {
+    sqs = new FakeSqs();
+    s3 = new FakeS3();
+  });
+
+  afterEach(async () => {
+    for (const attempt of attempts) attempt.cancel();
+    await Promise.allSettled(attempts.splice(0).map(({ result }) => result));
+    await Promise.all(streams.splice(0).map((stream) => stream.close()));
+  });
+
+  async function simulate(options: SimulatedStreamOptions = {}): Promise<SimulatedStream> {
+    const stream = await startSimulatedStream({
+      cutAfterEvents: false,
+      retryMilliseconds: 1,
+      ratePerSecond: Infinity,
+      ...options,
+    });
+    streams.push(stream);
+    return stream;
+  }
+
+  function inputFor(url: string, options: Partial<StintInput> = {}): StintInput {
+    return {
+      source: { url, contact: 'test@example.org' },
+      queue: 'queue',
+      lake: { bucket: 'lake', prefix: 'raw' },
+      cursor: { since: Date.now() - MINUTE, positions: {}, recent: {} },
+      longestMs: 10 * MINUTE,
+      mostEvents: 1_000_000,
+      ...options,
+    };
+  }
+
+  function begin(input: StintInput, heartbeatDetails?: StintProgress): Attempt {
+    const attempt = new Attempt({ sqs, s3 }, input, heartbeatDetails);
+    attempts.push(attempt);
+    return attempt;
+  }
+
+  const keysOf = ({ ledger }: SimulatedStream) => ledger.published.map(({ key }) => key).sort();
+
+  it('sends every event once, keeps the broken ones under rejected/, and counts canaries', async () => {
+    const stream = await simulate({ events: 1_000, broken: 6 });
+    const attempt = begin(inputFor(stream.url, { mostEvents: 994 }));
+    await stream.published;
+    const { cursor, counts, ended, problem } = await attempt.result;
+
+    assert.deepEqual([ended, problem], ['done', undefined]);
+    assert.deepEqual([...sqs.keys].sort(), keysOf(stream));
+    const { ledger } = stream;
+    for (const { text } of ledger.broken.slice(0, counts.rejected)) {
+      const kept = JSON.parse(s3.objects.get(`raw/rejected/${sha256(text)}.json`) ?? 'null') as {
+        text: string;
+        reason: string;
+        source: string;
+      };
+      assert.equal(kept.text, text);
+      assert.match(
+        kept.reason,
+        /^not JSON: |^not a JSON object but an array$|^too large: \d+ bytes, and the queue takes 1048576/,
+      );
+      assert.equal(kept.source, stream.url);
+    }
+    assert.equal(s3.objects.size, counts.rejected);
+    assert(counts.canaries > 0 && counts.rejected >= 4);
+    assert.equal(counts.sent, 994);
+    assert.equal(counts.repeats, 0);
+    assert.equal(Object.keys(cursor.positions).length, 2);
+  });
+
+  it('sends bodies that are the JSON as published, without the characters that SQS refuses', async () => {
+    const stream = await simulate({ events: 400, broken: 0 });
+    await begin(inputFor(stream.url, { mostEvents: 400 })).result;
+    const texts = new Set(stream.ledger.published.map(({ text }) => text));
+    const changed = sqs.bodies.filter((body) => !texts.has(body));
+    assert(changed.length > 0 && changed.every((body) => body.includes('\\ufffe')));
+    assert(sqs.bodies.every((body) => !/[\ufffe\uffff]/.test(body)));
+  });
+
+  it('ends after so many events, and the next stint goes on without loss or repeats', async () => {
+    const stream = await simulate({ events: 1_050, broken: 3 });
+    let { cursor } = inputFor(stream.url);
+    const results: StintResult[] = [];
+    while (sqs.keys.length < 1_047) {
+      const mostEvents = Math.min(100, 1_047 - sqs.keys.length);
+      const result = await begin(inputFor(stream.url, { cursor, mostEvents })).result;
+      results.push(result);
+      cursor = JSON.parse(JSON.stringify(result.cursor)) as typeof cursor;
+    }
+    assert.equal(results.length, 11);
+    assert(results.every(({ ended, counts }) => ended === 'done' && counts.sent <= 100));
+    assert.deepEqual([...sqs.keys].sort(), keysOf(stream));
+    assert(
+      results.slice(1).every(({ counts }) => counts.repeats > 0),
+      'the source did send some again',
+    );
+  });
+
+  it('ends after its time, with everything confirmed that it had read', async () => {
+    const stream = await simulate();
+    const attempt = begin(inputFor(stream.url, { longestMs: 700 }));
+    await eventually('a connection', () => stream.connections === 1);
+    stream.publish(15);
+    const { ended, cursor, counts } = await attempt.result;
+    assert.equal(ended, 'done');
+    assert.equal(counts.sent, 15);
+    assert.equal(sqs.bodies.length, 15);
+    const last = JSON.parse(stream.ledger.published.at(-1)?.text ?? '') as { meta: { dt: string } };
+    const [position] = Object.values(cursor.positions).filter((position) => 'timestamp' in position);
+    assert(position && 'timestamp' in position && position.timestamp >= Date.parse(last.meta.dt));
+  });
+
+  it('loses and repeats nothing when connections are cut', async () => {
+    const stream = await simulate({ events: 600, broken: 3, ratePerSecond: 400, cutAfterEvents: [850, 900] });
+    const first = begin(inputFor(stream.url, { mostEvents: 597 }));
+    await eventually('some are sent', () => sqs.keys.length > 100);
+    stream.sendError('Broker gone');
+    await eventually('more are sent', () => sqs.keys.length > 300);
+    stream.sendError('Broker gone again');
+    const { counts } = await first.result;
+    assert.deepEqual([...sqs.keys].sort(), keysOf(stream));
+    assert.equal(counts.reconnects, 2);
+    assert(counts.repeats > 0);
+  });
+
+  describe('a later attempt', () => {
+    it('goes on from the last heartbeat, and counts on', async () => {
+      const stream = await simulate({ events: 300, broken: 0 });
+      const first = begin(inputFor(stream.url));
+      await eventually('all are sent and told', () => first.heartbeats.at(-1)?.counts.sent === 300);
+      first.cancel('workerShutdown');
+      await assert.rejects(first.result, CancelledFailure);
+
+      const second = begin(inputFor(stream.url, { mostEvents: 350 }), first.heartbeats.at(-1));
+      await eventually('another connection', () => stream.requests.length === 2);
+      stream.publish(50);
+      const { ended, counts } = await second.result;
+      assert.equal(ended, 'done');
+      assert.equal(counts.sent, 350);
+      assert.deepEqual([...sqs.keys].sort(), keysOf(stream));
+      assert.notEqual(stream.requests[1]?.lastEventId, undefined);
+    });
+
+    it('counts the events of earlier ones towards the end of the stint', async () => {
+      const stream = await simulate({ events: 200, broken: 0 });
+      const input = inputFor(stream.url, { mostEvents: 100 });
+      const told = { cursor: input.cursor, counts: { ...NO_COUNTS, sent: 70, reconnects: 4 } };
+      const { counts } = await begin(input, told).result;
+      assert.equal(counts.sent, 100);
+      assert.equal(counts.reconnects, 4);
+      assert.equal(sqs.keys.length, 30);
+    });
+  });
+
+  it('tells Temporal that it lives while the stream is quiet', async () => {
+    const stream = await simulate();
+    const input = inputFor(stream.url);
+    const { heartbeats } = begin(input);
+    await eventually('two heartbeats', () => heartbeats.length >= 2);
+    assert.deepEqual(heartbeats.at(-1), { cursor: input.cursor, counts: NO_COUNTS });
+  });
+
+  describe('when it is cancelled', () => {
+    it('by the workflow returns its cursor and counts, with what SQS confirms within its grace', async () => {
+      const stream = await simulate({ events: 25, broken: 0 });
+      const held = new HeldAnswers();
+      sqs.take = held.take;
+      const attempt = begin(inputFor(stream.url));
+      await eventually('three batches are under way', () => held.count === 3);
+      attempt.cancel();
+      await eventually('reading has ended', () => stream.connections === 0);
+      held.release();
+      const { ended, counts, problem } = await attempt.result;
+      assert.deepEqual([ended, problem], ['cancelled', undefined]);
+      assert.equal(counts.sent, 25);
+    });
+
+    it('drops what SQS does not confirm, and its cursor does not cover it', async () => {
+      const stream = await simulate({ events: 40, broken: 0 });
+      // The second batch is never confirmed, the third one is.
+      sqs.take = (entries, call) => (call.count === 2 ? neverAnswer : takeAll)(entries, call);
+      const attempt = begin(inputFor(stream.url));
+      await eventually('three batches are confirmed', () => sqs.bodies.length === 30);
+      attempt.cancel();
+      const told = performance.now();
+      const { ended, cursor, counts } = await attempt.result;
+      assert(performance.now() - told < 2_000);
+      assert.equal(ended, 'cancelled');
+      assert.equal(counts.sent, 30);
+
+      sqs.take = takeAll;
+      const before = sqs.keys.length;
+      await begin(inputFor(stream.url, { cursor, mostEvents: 30 })).result;
+      assert.equal(sqs.keys.length - before, 30);
+      assert.deepEqual([...new Set(sqs.keys)].sort(), keysOf(stream));
+    });
+
+    for (const reason of ['workerShutdown', 'paused', 'reset'] as const) {
+      it(`for ${reason} throws, after a last heartbeat with all that is confirmed`, async () => {
+        const stream = await simulate({ events: 50, broken: 0 });
+        const attempt = begin(inputFor(stream.url));
+        await eventually('all are sent', () => sqs.bodies.length === 50);
+        attempt.cancel(reason);
+        await assert.rejects(attempt.result, CancelledFailure);
+        assert.equal(attempt.heartbeats.at(-1)?.counts.sent, 50);
+      });
+    }
+
+    it('while SQS does not answer its first question', async () => {
+      const stream = await simulate();
+      sqs.openingFails = async (signal) => void (await neverAnswer([], { count: 1, signal }));
+      const attempt = begin(inputFor(stream.url));
+      await eventually('a question', () => sqs.asked.length === 1);
+      attempt.cancel();
+      assert.equal((await attempt.result).ended, 'cancelled');
+      assert.equal(stream.requests.length, 0);
+    });
+
+    it('while S3 does not take a rejected event', async () => {
+      const stream = await simulate({ events: 5, broken: 5, brokenKinds: ['not-json'] });
+      s3.before = async (_count, signal) => void (await neverAnswer([], { count: 1, signal }));
+      const input = inputFor(stream.url);
+      const attempt = begin(input);
+      await eventually('a PUT', () => s3.puts.length === 1);
+      attempt.cancel();
+      assert.deepEqual(await attempt.result, { cursor: input.cursor, counts: NO_COUNTS, ended: 'cancelled' });
+    });
+  });
+
+  describe('when SQS is slow', () => {
+    it('stops reading, holds a bounded number of events, and goes on when SQS does', async () => {
+      const stream = await simulate({ events: 15_000, broken: 0 });
+      const held = new HeldAnswers();
+      sqs.take = held.take;
+      const attempt = begin(inputFor(stream.url, { mostEvents: 15_000 }));
+      await stream.published;
+      await settled('bytes held by the server', () => stream.bufferedBytes);
+      assert(stream.bufferedBytes > 0, 'the server could write everything');
+      assert(held.count > 1 && held.count < 10, `${held.count} batches under way`);
+
+      sqs.take = takeAll;
+      held.release();
+      const { counts } = await attempt.result;
+      assert.equal(counts.sent, 15_000);
+      assert.equal(new Set(sqs.keys).size, 15_000);
+    });
+
+    it('sends again what it throttles, and loses nothing', async () => {
+      const stream = await simulate({ events: 40, broken: 0 });
+      sqs.take = (entries, call) => {
+        if (call.count <= 2) throw sqsError('ThrottlingException');
+        return call.count <= 4 ? {} : takeAll(entries, call);
+      };
+      await begin(inputFor(stream.url, { mostEvents: 40 })).result;
+      assert.deepEqual([...sqs.keys].sort(), keysOf(stream));
+    });
+  });
+
+  describe('rejects', () => {
+    it("what is larger than the queue's own limit", async () => {
+      const stream = await simulate({ events: 50, broken: 0 });
+      sqs.maximumMessageSize = '1024';
+      const attempt = begin(inputFor(stream.url));
+      await eventually('all are sorted', () => sqs.bodies.length + s3.objects.size === 50);
+      const large = stream.ledger.published.filter(
+        ({ text, key }) => Buffer.byteLength(text) + key.length + 'sluice.keyString'.length > 1_024,
+      );
+      assert(large.length > 5 && large.length < 50);
+      assert.deepEqual(
+        [...s3.objects.keys()].sort(),
+        large.map(({ sha256 }) => `raw/rejected/${sha256}.json`).sort(),
+      );
+      attempt.cancel();
+      await attempt.result;
+    });
+
+    it('what SQS refuses, and moves its cursor over it', async () => {
+      const stream = await simulate({ events: 30, broken: 0 });
+      sqs.take = (entries) => ({
+        Successful: entries.slice(1).map(({ Id = '' }) => ({ Id })),
+        Failed: entries
+          .slice(0, 1)
+          .map(({ Id = '' }) => ({ Id, Code: 'InvalidMessageContents', Message: 'bad', SenderFault: true })),
+      });
+      // Slower than SQS: the stint ends with these under way.
+      s3.before = () => new Promise((resolve) => setTimeout(resolve, 20));
+      const { counts, ended, cursor } = await begin(inputFor(stream.url, { mostEvents: 30 })).result;
+      assert.equal(ended, 'done');
+      assert.deepEqual([counts.sent, counts.rejected], [27, 3]);
+      assert(
+        [...s3.objects.values()].every((body) =>
+          body.includes('refused by SQS: InvalidMessageContents: bad'),
+        ),
+      );
+      assert.equal(Object.values(cursor.recent).join('').length, (30 + stream.ledger.canaries) * 16);
+    });
+
+    it('again after S3 has failed for a while', async () => {
+      const stream = await simulate({ events: 3, broken: 3, brokenKinds: ['not-json'] });
+      s3.before = (count) => {
+        if (count === 1) throw s3Error('InternalError', 500);
+        if (count === 2) throw s3Error('SlowDown', 503);
+      };
+      begin(inputFor(stream.url));
+      await eventually('all are kept', () => s3.objects.size === 3);
+      assert.equal(s3.puts.length, 5);
+    });
+  });
+
+  describe('is blocked, and says what to do,', () => {
+    async function blocked(input: StintInput): Promise<string> {
+      const { ended, problem = '' } = await begin(input).result;
+      assert.equal(ended, 'blocked');
+      return problem;
+    }
+
+    it('when a hundred events in a row can not become messages', async () => {
+      const stream = await simulate({ events: 150, broken: 150, brokenKinds: ['not-json', 'not-an-object'] });
+      const problem = await blocked(inputFor(stream.url));
+      assert.match(
+        problem,
+        /^100 events in a row could not become messages, the last one because it is not /,
+      );
+      assert(problem.includes(`Check that ${stream.url} is the stream you mean, then resume`));
+      assert.equal(s3.objects.size, 100);
+    });
+
+    it('but not when some of a hundred can', async () => {
+      const stream = await simulate({ events: 400, broken: 300, brokenKinds: ['not-json'] });
+      const attempt = begin(inputFor(stream.url, { mostEvents: 100 }));
+      assert.equal((await attempt.result).ended, 'done');
+      assert.deepEqual([...sqs.keys].sort(), keysOf(stream));
+    });
+
+    it('when the source is not there', async () => {
+      const stream = await simulate();
+      const problem = await blocked(inputFor(stream.url.replace('recentchange', 'other')));
+      assert.match(problem, /\/other answered 404 .*: correct SLUICE_SOURCE_URL/);
+    });
+
+    it('when the queue is missing', async () => {
+      const stream = await simulate();
+      sqs.openingFails = async () => {
+        throw sqsError('QueueDoesNotExist');
+      };
+      assert.equal(
+        await blocked(inputFor(stream.url)),
+        'Could not open the queue queue: QueueDoesNotExist: QueueDoesNotExist, said SQS. ' +
+          'Mend it (`sluice provision` creates what is missing), then resume',
+      );
+    });
+
+    it('when it may not send', async () => {
+      const stream = await simulate({ events: 50, broken: 0 });
+      sqs.take = () => {
+        throw sqsError('AccessDenied', 403);
+      };
+      assert.match(
+        await blocked(inputFor(stream.url)),
+        /^Could not send to the queue queue: AccessDenied: .* then resume$/,
+      );
+      assert.equal(sqs.bodies.length, 0);
+    });
+
+    it('when the bucket for rejected events is missing', async () => {
+      const stream = await simulate({ events: 5, broken: 5, brokenKinds: ['not-json'] });
+      s3.before = () => {
+        throw s3Error('NoSuchBucket', 404);
+      };
+      assert.match(
+        await blocked(inputFor(stream.url)),
+        /^Could not write a rejected event to the bucket lake: NoSuchBucket: .* then resume$/,
+      );
+    });
+  });
+
+  it('leaves what may pass to another attempt', async () => {
+    const stream = await simulate();
+    sqs.openingFails = async () => {
+      throw sqsError('InternalError', 500);
+    };
+    await assert.rejects(begin(inputFor(stream.url)).result, { name: 'InternalError' });
+  });
+});

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { loadPipeline, SETTINGS, SettingsError } from '../src/config';
+import { readmeWithSettings } from '../scripts/settings-table';
+import { DEFAULT_COLUMNS, parseColumns } from '../src/lake/columns';
+
+/** @returns what is wrong, a line for each setting */
+function problems(environment: Record<string, string>): string[] {
+  try {
+    loadPipeline(environment);
+  } catch (error) {
+    assert(error instanceof SettingsError);
+    return error.message.split('\n');
+  }
+  return [];
+}
+
+describe('The settings', () => {
+  it('have defaults with which everything starts', () => {
+    assert.deepEqual(loadPipeline({}), {
+      name: 'recentchange',
+      source: {
+        url: 'https://stream.wikimedia.org/v2/stream/recentchange',
+        contact: 'https://github.com/sluice-pipeline/sluice',
+      },
+      queue: { name: 'sse_queue', visibilityTimeoutSeconds: 120 },
+      lake: { bucket: 'sse-bucket', prefix: '', columns: parseColumns(DEFAULT_COLUMNS) },
+      batch: { rows: 100, flushAfterSeconds: 60 },
+      windowKeys: 30_000,
+      drainQuietSeconds: 60,
+    });
+  });
+
+  it('come from the environment', () => {
+    const environment = {
+      SLUICE_PIPELINE: 'edits.v2',
+      SLUICE_SOURCE_URL: 'http://127.0.0.1:8080/stream?x=1',
+      SLUICE_SOURCE_SINCE: '2026-01-31T12:00:00Z',
+      SLUICE_CONTACT: 'me@example.org',
+      SLUICE_QUEUE: 'edits-queue',
+      SLUICE_BUCKET: 'my.lake-1',
+      SLUICE_PREFIX: 'raw/source=wiki',
+      SLUICE_COLUMNS: 'id=meta.id,title',
+      SLUICE_BATCH_ROWS: '1000',
+      SLUICE_FLUSH_AFTER: '90s',
+      SLUICE_VISIBILITY_TIMEOUT: '12h',
+      SLUICE_WINDOW: '100',
+      SLUICE_DRAIN_QUIET: '1m',
+    };
+    assert.deepEqual(
+      Object.keys(environment).sort(),
+      Object.values(SETTINGS)
+        .map(({ name }) => name)
+        .sort(),
+    );
+    assert.deepEqual(loadPipeline(environment), {
+      name: 'edits.v2',
+      source: {
+        url: 'http://127.0.0.1:8080/stream?x=1',
+        since: Date.UTC(2026, 0, 31, 12),
+        contact: 'me@example.org',
+      },
+      queue: { name: 'edits-queue', visibilityTimeoutSeconds: 43_200 },
+      lake: {
+        bucket: 'my.lake-1',
+        prefix: 'raw/source=wiki',
+        columns: [
+          { name: 'id', path: 'meta.id' },
+          { name: 'title', path: 'title' },
+        ],
+      },
+      batch: { rows: 1_000, flushAfterSeconds: 90 },
+      windowKeys: 100,
+      drainQuietSeconds: 60,
+    });
+  });
+
+  it('count as not set when they are empty or blank, and lose the blanks around them', () => {
+    const { queue, batch, source } = loadPipeline({
+      SLUICE_QUEUE: '',
+      SLUICE_BATCH_ROWS: '  ',
+      SLUICE_CONTACT: ' me@example.org\n',
+    });
+    assert.deepEqual([queue.name, batch.rows, source.contact], ['sse_queue', 100, 'me@example.org']);
+  });
+
+  it('that are wrong are told all at once, each with its name, its rule and its value', () => {
+    assert.deepEqual(problems({ SLUICE_QUEUE: 'a.fifo', SLUICE_BATCH_ROWS: '0', SLUICE_FLUSH_AFTER: '60' }), [
+      'SLUICE_QUEUE must be 1 to 80 letters, digits, dashes or underscores (a standard queue, not .fifo); it is "a.fifo"',
+      'SLUICE_BATCH_ROWS must be a whole number from 1 to 1000; it is "0"',
+      'SLUICE_FLUSH_AFTER must be a number with its unit (ms, s, m or h), such as 90s or 2m, from 0.1s to 86400s; it is "60"',
+    ]);
+  });
+
+  const wrong: Record<string, readonly string[]> = {
+    SLUICE_PIPELINE: ['a b', 'a/b', 'x'.repeat(101)],
+    SLUICE_SOURCE_URL: [
+      'stream.wikimedia.org',
+      'ftp://example.org/',
+      'http://',
+      'https://user:secret@example.org/',
+      'https://user@example.org/',
+    ],
+    SLUICE_SOURCE_SINCE: [
+      'yesterday',
+      'yesterday 5',
+      '5',
+      '1769860800',
+      '2026-13-45',
+      '31-01-2026',
+      '2026-01-31T12:00',
+      '9'.repeat(20),
+    ],
+    SLUICE_CONTACT: ['é', 'two\nlines', 'x'.repeat(201)],
+    SLUICE_QUEUE: ['with space', 'x'.repeat(81)],
+    SLUICE_BUCKET: ['ab', 'Upper', '-dash', 'dash-', 'x'.repeat(64)],
+    SLUICE_PREFIX: ['/a', 'a/', 'a//b', 'a b'],
+    SLUICE_COLUMNS: ['a,a', 'a=b=c', 'a,,b'],
+    SLUICE_BATCH_ROWS: ['1001', '1.5', '-1', '1e2', 'ten', '0x10'],
+    SLUICE_FLUSH_AFTER: ['0s', '99ms', '25h', '90', '-5s', '5 parsecs', 's', '1m30s', '1 m'],
+    SLUICE_VISIBILITY_TIMEOUT: ['0s', '13h', '120'],
+    SLUICE_WINDOW: ['99', '60001'],
+    SLUICE_DRAIN_QUIET: ['2h', '60'],
+  };
+  for (const [name, values] of Object.entries(wrong)) {
+    it(`refuse what ${name} can't be`, () => {
+      for (const value of values) {
+        const [problem = '', ...others] = problems({ [name]: value });
+        assert.deepEqual(others, []);
+        assert(problem.startsWith(`${name} must `), `${value}: ${problem}`);
+        assert(problem.endsWith(`; it is ${JSON.stringify(value)}`), problem);
+      }
+    });
+  }
+
+  it('take a time as epoch milliseconds, as a day or with an offset', () => {
+    const sinceOf = (value: string) => loadPipeline({ SLUICE_SOURCE_SINCE: value }).source.since;
+    assert.equal(sinceOf('1769860800000'), 1_769_860_800_000);
+    assert.equal(sinceOf('2026-01-31'), Date.UTC(2026, 0, 31));
+    assert.equal(sinceOf('2026-01-31T13:30+01:00'), Date.UTC(2026, 0, 31, 12, 30));
+    assert.equal(sinceOf('2026-01-31T12:00:00.250Z'), Date.UTC(2026, 0, 31, 12, 0, 0, 250));
+  });
+
+  it('have defaults that follow their own rules, and a meaning each', () => {
+    for (const { name, fallback, meaning, parse } of Object.values(SETTINGS)) {
+      assert.doesNotThrow(() => parse(fallback), name);
+      assert.match(name, /^SLUICE_[A-Z_]+$/);
+      assert(meaning.length > 10, name);
+    }
+  });
+
+  it('stand in the README as they are declared', () => {
+    const { wanted, found } = readmeWithSettings();
+    assert.equal(found, wanted, 'run `npm run settings`');
+  });
+});

@@ -1,0 +1,126 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { S3Client } from '@aws-sdk/client-s3';
+import type { PipelineStatus } from '../../src/cli/status';
+import { type Audit, auditLake } from '../../src/local/audit';
+import { packageRoot } from '../../src/local/python';
+import {
+  type SimulatedStream,
+  type SimulatedStreamOptions,
+  startSimulatedStream,
+} from '../../src/local/simulated-stream';
+import { type Stack, startStack } from '../../src/local/stack';
+import { startTemporalServer } from '../../src/local/temporal-server';
+
+/** A worker process in a process group of its own, as `npm run worker` starts it. */
+export interface WorkerProcess {
+  /** Resolves to the exit code, or the signal's name. */
+  exited: Promise<number | string>;
+  signal(name: NodeJS.Signals): void;
+}
+
+/** The built product on an embedded stack, used as people use it: worker processes and the command line. */
+export class Pipeline {
+  readonly stream: SimulatedStream;
+  readonly s3: S3Client;
+  readonly #folder: string;
+  readonly #stack: Stack;
+  readonly #environment: NodeJS.ProcessEnv;
+  readonly #workers = new Set<WorkerProcess>();
+  #temporal: Stack['temporal'];
+
+  private constructor(
+    folder: string,
+    stack: Stack,
+    stream: SimulatedStream,
+    settings: Record<string, string>,
+  ) {
+    this.#folder = folder;
+    this.#stack = stack;
+    this.#temporal = stack.temporal;
+    this.stream = stream;
+    this.#environment = {
+      PATH: process.env.PATH,
+      ...stack.environment,
+      SLUICE_SOURCE_URL: stream.url,
+      SLUICE_DRAIN_QUIET: '1s',
+      ...settings,
+    };
+    this.s3 = new S3Client({
+      endpoint: stack.moto.url,
+      region: 'us-east-1',
+      credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+      forcePathStyle: true,
+    });
+  }
+
+  static async create(events: SimulatedStreamOptions, settings: Record<string, string>): Promise<Pipeline> {
+    const folder = await mkdtemp(join(tmpdir(), 'sluice-'));
+    const stack = await startStack({ databaseFile: join(folder, 'temporal.db') });
+    return new Pipeline(folder, stack, await startSimulatedStream(events), settings);
+  }
+
+  startWorker(...roles: string[]): WorkerProcess {
+    const child = spawn(process.execPath, [join(packageRoot, 'dist/workers/main.js'), ...roles], {
+      env: this.#environment,
+      cwd: this.#folder,
+      detached: true,
+      stdio: ['ignore', 'ignore', process.env.SLUICE_TEST_LOG ? 'inherit' : 'ignore'],
+    });
+    const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);
+    const worker: WorkerProcess = {
+      exited,
+      signal: (name) => {
+        if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, name);
+      },
+    };
+    this.#workers.add(worker);
+    void exited.then(() => this.#workers.delete(worker));
+    return worker;
+  }
+
+  /** `sluice …`; rejects when it exits with another code than 0. */
+  async sluice(...args: string[]): Promise<string> {
+    const { stdout } = await promisify(execFile)(join(packageRoot, 'bin/sluice.js'), args, {
+      env: this.#environment,
+      cwd: this.#folder,
+    });
+    return stdout;
+  }
+
+  async status(): Promise<PipelineStatus> {
+    return JSON.parse(await this.sluice('status', '--json')) as PipelineStatus;
+  }
+
+  async killTemporal(): Promise<void> {
+    await this.#temporal.kill();
+  }
+
+  async restartTemporal(): Promise<void> {
+    const { port } = this.#temporal;
+    this.#temporal = await startTemporalServer({ port, databaseFile: join(this.#folder, 'temporal.db') });
+  }
+
+  async audit(): Promise<Audit> {
+    return await auditLake({
+      s3: this.s3,
+      bucket: this.#environment.SLUICE_BUCKET ?? 'sse-bucket',
+      prefix: this.#environment.SLUICE_PREFIX ?? '',
+      ledger: this.stream.ledger,
+    });
+  }
+
+  async close(): Promise<void> {
+    for (const worker of this.#workers) worker.signal('SIGKILL');
+    await Promise.all([...this.#workers].map(({ exited }) => exited));
+    await this.stream.close();
+    await this.#temporal.stop();
+    await this.#stack.stop();
+    this.s3.destroy();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { isAlreadyThere, keepRejected } from '../../src/lake/rejected';
+import { FakeS3, s3Error } from '../support/fake-s3';
+import { sha256 } from '../support/sha256';
+
+const lake = { bucket: 'lake', prefix: 'raw' };
+const rejected = { reason: 'not JSON', source: 'http://source', id: '[1]', text: 'é{"half' };
+
+describe('A rejected event', () => {
+  it('is kept whole with its reason, named by the SHA-256 of its text', async () => {
+    const s3 = new FakeS3();
+    const before = Date.now();
+    await keepRejected(s3, lake, rejected);
+    const [[key, body] = ['', '']] = s3.objects;
+    assert.equal(key, `raw/rejected/${sha256(rejected.text)}.json`);
+    const { time, ...kept } = JSON.parse(body) as Record<string, string>;
+    assert.deepEqual(kept, rejected);
+    assert(Date.parse(time ?? '') >= before && Date.parse(time ?? '') <= Date.now());
+    assert.equal(s3.puts[0]?.Bucket, 'lake');
+    assert.equal(s3.puts[0].ContentType, 'application/json');
+  });
+
+  it('stays as it was when the same text comes again, from wherever', async () => {
+    const s3 = new FakeS3();
+    await keepRejected(s3, { bucket: 'lake', prefix: '' }, rejected);
+    const before = new Map(s3.objects);
+    await keepRejected(s3, { bucket: 'lake', prefix: '' }, { ...rejected, source: 'queue', reason: 'other' });
+    assert.deepEqual(s3.objects, before);
+    assert.deepEqual([...before.keys()], [`rejected/${sha256(rejected.text)}.json`]);
+    await keepRejected(s3, { bucket: 'lake', prefix: '' }, { ...rejected, text: 'other' });
+    assert.equal(s3.objects.size, 2);
+  });
+
+  for (const [name, status] of [
+    ['NoSuchBucket', 404],
+    ['AccessDenied', 403],
+    ['ConditionalRequestConflict', 409],
+    ['InternalError', 500],
+  ] as const) {
+    it(`says so when it could not be written: ${name}`, async () => {
+      const s3 = new FakeS3();
+      s3.before = () => {
+        throw s3Error(name, status);
+      };
+      await assert.rejects(keepRejected(s3, lake, rejected), { name });
+    });
+  }
+
+  it('is already there only when S3 says just that', () => {
+    assert(isAlreadyThere(s3Error('PreconditionFailed', 412)));
+    for (const other of [s3Error('NoSuchBucket', 404), new Error('PreconditionFailed'), undefined, 'no']) {
+      assert(!isAlreadyThere(other));
+    }
+  });
+});
