@@ -1,0 +1,277 @@
+import assert from 'node:assert/strict';
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import {
+  CreateQueueCommand,
+  ListQueueTagsCommand,
+  SendMessageBatchCommand,
+  SetQueueAttributesCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs';
+import { ApplicationFailure } from '@temporalio/common';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { createBatchActivities } from '../../src/activities';
+import type { ReceiveInput } from '../../src/activities/receive-messages';
+import { DIGEST_METADATA, KEY_ATTRIBUTE, OWNER_TAG } from '../../src/names';
+import { keyDigest } from '../../src/sources/event';
+import { type MotoServer, startMotoServer } from '../../src/local/moto-server';
+
+const BUCKET = 'lake-bucket';
+const COLUMNS = [
+  { name: 'event_id', path: 'meta.id' },
+  { name: 'title', path: 'title' },
+];
+
+/** A failure that Temporal does not retry, of this type. */
+const hopeless = (type: string) => (error: unknown) =>
+  error instanceof ApplicationFailure && error.nonRetryable === true && error.type === type;
+
+describe('The activities of a lane, against moto', () => {
+  let moto: MotoServer;
+  let sqs: SQSClient;
+  let s3: S3Client;
+  let activities: ReturnType<typeof createBatchActivities>;
+  let url: string;
+  let queue: string;
+  let queues = 0;
+
+  const run = <T>(activity: () => Promise<T>): Promise<T> =>
+    new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(activity);
+
+  before(async () => {
+    moto = await startMotoServer();
+    const client = {
+      endpoint: moto.url,
+      region: 'us-east-1',
+      credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+      maxAttempts: 1,
+    };
+    sqs = new SQSClient(client);
+    s3 = new S3Client({ ...client, forcePathStyle: true });
+    activities = createBatchActivities({ sqs, s3 });
+    await s3.send(new CreateBucketCommand({ Bucket: BUCKET }));
+  });
+
+  after(async () => {
+    sqs.destroy();
+    s3.destroy();
+    await moto.stop();
+  });
+
+  beforeEach(async () => {
+    queues += 1;
+    queue = `queue-${queues}`;
+    url = (await sqs.send(new CreateQueueCommand({ QueueName: queue }))).QueueUrl ?? '';
+  });
+
+  const event = (id: string, title: string) => JSON.stringify({ meta: { id }, title });
+
+  async function send(bodies: string[], key?: (body: string) => string): Promise<void> {
+    for (let at = 0; at < bodies.length; at += 10) {
+      const Entries = bodies.slice(at, at + 10).map((MessageBody, index) => ({
+        Id: String(index),
+        MessageBody,
+        ...(key && {
+          MessageAttributes: { [KEY_ATTRIBUTE]: { DataType: 'String', StringValue: key(MessageBody) } },
+        }),
+      }));
+      await sqs.send(new SendMessageBatchCommand({ QueueUrl: url, Entries }));
+    }
+  }
+
+  const receive = (input: Partial<ReceiveInput> = {}) =>
+    run(() =>
+      activities.receiveMessages({
+        queue,
+        lake: { bucket: BUCKET, prefix: queue, columns: COLUMNS },
+        rows: 100,
+        bytes: 256 * 1024,
+        waitSeconds: 1,
+        collectMs: 500,
+        visibilityTimeoutSeconds: 60,
+        ...input,
+      }),
+    );
+
+  describe('uploadBatch', () => {
+    const batch = { bucket: BUCKET, columns: ['a', 'b'], rows: [['1', 'x,"y"']] };
+
+    it('writes the CSV once, and is done when the same batch is there already', async () => {
+      const key = 'twice/batch-1.csv';
+      const first = await run(() => activities.uploadBatch({ ...batch, key }));
+      const before = await s3.send(new HeadObjectCommand({ Bucket: BUCKET, Key: key }));
+      const second = await run(() => activities.uploadBatch({ ...batch, key }));
+      const { Body, LastModified, Metadata } = await s3.send(
+        new GetObjectCommand({ Bucket: BUCKET, Key: key }),
+      );
+      const text = await Body?.transformToString();
+      assert.equal(text, 'a,b\n1,"x,""y"""\n');
+      assert.deepEqual(first, { bytes: Buffer.byteLength(text) });
+      assert.deepEqual(second, first);
+      assert.deepEqual(LastModified, before.LastModified, 'it was not written again');
+      assert.match(Metadata?.[DIGEST_METADATA] ?? '', /^[0-9a-f]{64}$/);
+    });
+
+    it('replaces no object that holds other rows, and says what to do', async () => {
+      const key = 'differs/batch-1.csv';
+      await run(() => activities.uploadBatch({ ...batch, key }));
+      await assert.rejects(
+        run(() => activities.uploadBatch({ ...batch, key, rows: [['2', 'other']] })),
+        hopeless('ObjectDiffers'),
+      );
+    });
+
+    it('replaces no object that somebody else wrote', async () => {
+      const key = 'foreign/batch-1.csv';
+      await s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: key, Body: 'mine' }));
+      await assert.rejects(
+        run(() => activities.uploadBatch({ ...batch, key })),
+        hopeless('ObjectDiffers'),
+      );
+      const { Body } = await s3.send(new GetObjectCommand({ Bucket: BUCKET, Key: key }));
+      assert.equal(await Body?.transformToString(), 'mine');
+    });
+
+    it('is not retried without its bucket', async () => {
+      await assert.rejects(
+        run(() => activities.uploadBatch({ ...batch, bucket: 'no-such-bucket', key: 'a.csv' })),
+        hopeless('NoSuchBucket'),
+      );
+    });
+  });
+
+  describe('receiveMessages', () => {
+    it('brings chosen columns, digests and receipts, and never a payload', async () => {
+      await send(
+        [event('id-1', 'one'), event('id-2', 'two')],
+        (body) => (JSON.parse(body) as { meta: { id: string } }).meta.id,
+      );
+      const received = await receive();
+      assert.deepEqual(received.rows, [
+        ['id-1', 'one'],
+        ['id-2', 'two'],
+      ]);
+      assert.deepEqual(received.keys, [keyDigest('id-1'), keyDigest('id-2')]);
+      assert.equal(new Set(received.receipts).size, 2);
+      assert.deepEqual(
+        received.bytes,
+        received.rows.map((row) => JSON.stringify(row).length),
+      );
+      assert.ok(received.until >= received.from);
+    });
+
+    it('finds the key of a message that another program put there', async () => {
+      await send([event('id-7', 'seven')]);
+      assert.deepEqual((await receive()).keys, [keyDigest('id-7')]);
+    });
+
+    it('brings as many as were asked for, and leaves the others where they are', async () => {
+      await send(Array.from({ length: 40 }, (_, n) => event(`id-${n}`, 'x')));
+      const first = await receive({ rows: 25 });
+      assert.equal(first.rows.length, 25);
+      assert.equal(first.full, true);
+      const second = await receive();
+      assert.equal(new Set([...first.keys, ...second.keys]).size, 40);
+    });
+
+    it('releases at once what would be too many bytes', async () => {
+      await send(Array.from({ length: 10 }, (_, n) => event(`id-${n}`, 'x'.repeat(20_000))));
+      const first = await receive({ bytes: 100_000 });
+      assert.equal(first.rows.length, 4);
+      assert.equal((await run(() => activities.measureQueue(queue))).visible, 6);
+    });
+
+    it('tells the beginning of an empty long poll as what it has seen', async () => {
+      const before = Date.now();
+      const { reached = 0, rows, full } = await receive();
+      assert.deepEqual([rows, full], [[], false]);
+      assert.ok(reached >= before && reached < before + 1_000);
+    });
+
+    it('keeps what can become no row under rejected/, once for each text, and brings the others', async () => {
+      const large = event('id-2', 'x'.repeat(70_000));
+      await send(['not json', '[1]', large, 'not json', event('id-1', 'good')]);
+      const received = await receive();
+      assert.deepEqual(received.rows, [['id-1', 'good']]);
+      assert.equal(received.rejected.length, 4);
+      const { Contents = [] } = await s3.send(
+        new ListObjectsV2Command({ Bucket: BUCKET, Prefix: `${queue}/rejected/` }),
+      );
+      const kept = await Promise.all(
+        Contents.map(async ({ Key }) => {
+          const { Body } = await s3.send(new GetObjectCommand({ Bucket: BUCKET, Key }));
+          return JSON.parse((await Body?.transformToString()) ?? '') as {
+            text: string;
+            reason: string;
+            source: string;
+          };
+        }),
+      );
+      assert.deepEqual(new Set(kept.map(({ text }) => text)), new Set(['not json', '[1]', large]));
+      assert.equal(kept.length, 3);
+      assert.ok(kept.every(({ source, reason }) => source === queue && reason !== ''));
+    });
+
+    it('leaves a message that it can not keep in the queue, and brings the others', async () => {
+      await send(['not json', event('id-1', 'good')]);
+      const received = await receive({ lake: { bucket: 'no-such-bucket', prefix: '', columns: COLUMNS } });
+      assert.deepEqual(received.rows, [['id-1', 'good']]);
+      assert.deepEqual(received.rejected, []);
+    });
+
+    it('is not retried without its queue', async () => {
+      queue = 'no-such-queue';
+      await assert.rejects(receive(), hopeless('QueueDoesNotExist'));
+    });
+  });
+
+  describe('deleteMessages', () => {
+    it('deletes more than one request takes, and tells for each whether it worked', async () => {
+      await send(Array.from({ length: 23 }, (_, n) => event(`id-${n}`, 'x')));
+      const { receipts } = await receive();
+      const { deleted } = await run(() =>
+        activities.deleteMessages({ queue, receipts: [...receipts, 'no receipt'] }),
+      );
+      assert.deepEqual(deleted, [...receipts.map(() => true), false]);
+      const { visible, notVisible } = await run(() => activities.measureQueue(queue));
+      assert.deepEqual([visible, notVisible], [0, 0]);
+    });
+  });
+
+  describe('claimQueue', () => {
+    const claim = (owner: string) => run(() => activities.claimQueue({ queue, owner }));
+
+    it('claims a queue without an owner, and is content with its own', async () => {
+      await claim('default/run-1');
+      await claim('default/run-1');
+      const { Tags } = await sqs.send(new ListQueueTagsCommand({ QueueUrl: url }));
+      assert.equal(Tags?.[OWNER_TAG], 'default/run-1');
+    });
+
+    it('refuses a queue that another lane owns, and names it', async () => {
+      await claim('default/run-1');
+      await assert.rejects(claim('default/run-2'), (error) => {
+        assert.ok(hopeless('QueueHasAnotherOwner')(error));
+        assert.match(String(error), /default\/run-1/);
+        return true;
+      });
+    });
+
+    it('refuses a queue that moves messages to a dead-letter queue', async () => {
+      await sqs.send(new CreateQueueCommand({ QueueName: `${queue}-dead` }));
+      const RedrivePolicy = JSON.stringify({
+        deadLetterTargetArn: `arn:aws:sqs:us-east-1:123456789012:${queue}-dead`,
+        maxReceiveCount: 3,
+      });
+      await sqs.send(new SetQueueAttributesCommand({ QueueUrl: url, Attributes: { RedrivePolicy } }));
+      await assert.rejects(claim('default/run-1'), hopeless('QueueHasRedrive'));
+    });
+  });
+});
