@@ -207,6 +207,18 @@ describe('An SSE source', () => {
       ]);
     });
 
+    it('gets past what is sent again though connections end before two seconds of events', async () => {
+      const stream = await simulate({
+        events: 1_000,
+        broken: 0,
+        ratePerSecond: 500,
+        cutAfterEvents: [200, 250],
+      });
+      const follower = follow(stream.url, { from: { ...START, since: Date.now() - 1_000 } });
+      await eventually('every event', () => follower.fresh.length >= 1_000, 30_000);
+      assert.equal(new Set(follower.fresh).size, follower.fresh.length);
+    });
+
     it('loses no event over many cuts, with twins and ids that step back', async () => {
       const logs = [new TopicLog('a', 500, Infinity), new TopicLog('b', 9_000, Infinity)];
       const random = seededRandom(3);
