@@ -1,0 +1,199 @@
+import { isDeepStrictEqual } from 'node:util';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ApplicationFailure } from '@temporalio/common';
+import type { BatchActivities } from '../../src/activities';
+import type { ClaimInput } from '../../src/activities/claim-queue';
+import type { DeletedMessages, DeleteInput } from '../../src/activities/delete-messages';
+import type { QueueDepth } from '../../src/activities/measure-queue';
+import type { ReceivedMessages, ReceiveInput } from '../../src/activities/receive-messages';
+import type { UploadedObject, UploadInput } from '../../src/activities/upload-batch';
+import { keyDigest } from '../../src/sources/event';
+
+interface StoredMessage {
+  messageId: string;
+  key: string;
+  text: string;
+  sentAt: number;
+  visibleAt: number;
+  receipt: string;
+  receives: number;
+}
+
+/** Called at a point of an activity with how often it came there; throws what the activity fails with. */
+export type Hook = (count: number) => void | Promise<void>;
+
+const POLL_MS = 20;
+
+/** A failure as the real activities throw it for what another try can't mend. */
+export function hopeless(message: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(message, 'Hopeless');
+}
+
+/** One queue and one bucket in memory, and the batch activities on them. A message's row is its key and its text. */
+export class FakeLane {
+  /** Objects by key, in the order in which they were written. */
+  readonly objects = new Map<string, UploadInput>();
+  /** Every attempt to write one. */
+  readonly uploads: UploadInput[] = [];
+  readonly claims: ClaimInput[] = [];
+  /** Keys that were deleted while neither an object held their row nor another message brought them. */
+  readonly deletedTooEarly: string[] = [];
+  readonly receives: ReceiveInput[] = [];
+  /** Receives that wait for messages. */
+  polling = 0;
+  /** Deletions that will be answered with success and delete nothing. */
+  staleDeletions = 0;
+  /** Before anything is received; before the queue hides what it hands out. */
+  beforeReceive: Hook = () => {};
+  /** What fails here has hidden messages. */
+  afterReceive: Hook = () => {};
+  beforeUpload: Hook = () => {};
+  /** What fails here has written the object. */
+  afterUpload: Hook = () => {};
+  beforeClaim: Hook = () => {};
+  readonly #messages = new Map<string, StoredMessage>();
+  #sent = 0;
+  #isClosed = false;
+
+  /** Messages in the queue, hidden ones too. */
+  get size(): number {
+    return this.#messages.size;
+  }
+
+  get hidden(): number {
+    return [...this.#messages.values()].filter(({ visibleAt }) => visibleAt > Date.now()).length;
+  }
+
+  /** Objects in the order of their sequence numbers. */
+  get batches(): { sequence: number; keys: string[] }[] {
+    return [...this.objects]
+      .map(([key, { rows }]) => ({
+        sequence: Number(/batch-(\d{10})-[0-9a-f]{16}\.csv$/.exec(key)?.[1]),
+        keys: rows.map(([first = '']) => first),
+      }))
+      .sort((a, b) => a.sequence - b.sequence);
+  }
+
+  /** The keys of all rows in the lake, sorted. */
+  get rowKeys(): string[] {
+    return this.batches.flatMap(({ keys }) => keys).sort();
+  }
+
+  /** Sends one message for each key, in this order. */
+  send(keys: readonly string[], text = ''): void {
+    for (const key of keys) {
+      this.#sent += 1;
+      const messageId = `message-${this.#sent}`;
+      const sentAt = Date.now();
+      this.#messages.set(messageId, { messageId, key, text, sentAt, visibleAt: 0, receipt: '', receives: 0 });
+    }
+  }
+
+  /** Makes hidden messages visible, as the end of their visibility timeout would. */
+  redeliver(): void {
+    for (const message of this.#messages.values()) message.visibleAt = 0;
+  }
+
+  /** Answers all polls, and any later one at once: the Worker can end. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  readonly activities: BatchActivities = {
+    claimQueue: async (input) => {
+      this.claims.push(input);
+      await this.beforeClaim(this.claims.length);
+    },
+    receiveMessages: (input) => this.#receive(input),
+    uploadBatch: (input) => this.#upload(input),
+    deleteMessages: (input) => this.#delete(input),
+    measureQueue: () => this.#measure(),
+  };
+
+  async #receive(input: ReceiveInput): Promise<ReceivedMessages> {
+    this.receives.push(input);
+    const count = this.receives.length;
+    await this.beforeReceive(count);
+    const begun = Date.now();
+    const messages = await this.#poll(input);
+    await this.afterReceive(count);
+    const rows = messages.map(({ key, text }) => [key, text]);
+    return {
+      messageIds: messages.map(({ messageId }) => messageId),
+      receipts: messages.map(({ receipt }) => receipt),
+      keys: messages.map(({ key }) => keyDigest(key)),
+      rows,
+      bytes: rows.map((row) => Buffer.byteLength(JSON.stringify(row))),
+      rejected: [],
+      reached: messages.length === 0 ? begun : Math.max(...messages.map(({ sentAt }) => sentAt)),
+      from: begun,
+      until: Date.now(),
+      full: messages.length === input.rows,
+      lostPolls: 0,
+    };
+  }
+
+  async #poll(input: ReceiveInput): Promise<StoredMessage[]> {
+    const until = Date.now() + input.waitSeconds * 1_000;
+    this.polling += 1;
+    let taken = this.#take(input);
+    while (taken.length === 0 && Date.now() < until && !this.#isClosed) {
+      await delay(POLL_MS);
+      taken = this.#take(input);
+    }
+    this.polling -= 1;
+    return taken;
+  }
+
+  #take({ rows, bytes, visibilityTimeoutSeconds }: ReceiveInput): StoredMessage[] {
+    const now = Date.now();
+    const taken: StoredMessage[] = [];
+    let room = bytes;
+    for (const message of this.#messages.values()) {
+      if (message.visibleAt > now) continue;
+      room -= Buffer.byteLength(JSON.stringify([message.key, message.text]));
+      if (taken.length === rows || room < 0) break;
+      message.receives += 1;
+      message.receipt = `${message.messageId}/${message.receives}`;
+      message.visibleAt = now + visibilityTimeoutSeconds * 1_000;
+      taken.push({ ...message });
+    }
+    return taken;
+  }
+
+  async #upload(input: UploadInput): Promise<UploadedObject> {
+    this.uploads.push(input);
+    const count = this.uploads.length;
+    await this.beforeUpload(count);
+    const found = this.objects.get(input.key);
+    if (found && !isDeepStrictEqual(found, input)) throw hopeless(`${input.key} holds another batch`);
+    this.objects.set(input.key, input);
+    await this.afterUpload(count);
+    return { bytes: Buffer.byteLength(JSON.stringify(input.rows)) };
+  }
+
+  async #delete({ receipts }: DeleteInput): Promise<DeletedMessages> {
+    const inLake = new Set(this.rowKeys);
+    const deleted = receipts.map((receipt) => {
+      const [messageId = ''] = receipt.split('/');
+      const message = this.#messages.get(messageId);
+      if (this.staleDeletions > 0) this.staleDeletions -= 1;
+      else if (message?.receipt === receipt) {
+        this.#messages.delete(messageId);
+        const isQueued = [...this.#messages.values()].some(({ key }) => key === message.key);
+        if (!isQueued && !inLake.has(message.key)) this.deletedTooEarly.push(message.key);
+      }
+      return true;
+    });
+    return { deleted, at: Date.now() };
+  }
+
+  async #measure(): Promise<QueueDepth> {
+    return { visible: this.size - this.hidden, notVisible: this.hidden, delayed: 0, at: Date.now() };
+  }
+}
+
+/** @returns `count` keys, `from` on: such as key-0001 */
+export function keysOf(count: number, from = 1): string[] {
+  return Array.from({ length: count }, (_, index) => `key-${String(from + index).padStart(4, '0')}`);
+}

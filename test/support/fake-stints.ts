@@ -1,0 +1,86 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { activityInfo, cancellationDetails, cancellationSignal, heartbeat } from '@temporalio/activity';
+import type { IngestActivities } from '../../src/activities';
+import {
+  NO_COUNTS,
+  type StintInput,
+  type StintProgress,
+  type StintResult,
+} from '../../src/activities/consume-stream';
+import type { Cursor } from '../../src/sources/cursor';
+
+/** One attempt at a stint. */
+export interface SeenStint {
+  input: StintInput;
+  attempt: number;
+  heartbeatDetails: StintProgress | undefined;
+}
+
+/** What an attempt does. */
+export type Play = (input: StintInput) => Promise<StintResult>;
+
+/** The ingest activity, played from a script. What comes after the script runs until it is cancelled. */
+export class FakeStints {
+  readonly seen: SeenStint[] = [];
+  readonly #script: Play[];
+
+  constructor(...script: Play[]) {
+    this.#script = script;
+  }
+
+  get last(): SeenStint | undefined {
+    return this.seen.at(-1);
+  }
+
+  readonly activities: IngestActivities = {
+    consumeStream: async (input) => {
+      const { attempt, heartbeatDetails } = activityInfo();
+      this.seen.push({ input, attempt, heartbeatDetails: heartbeatDetails as StintProgress | undefined });
+      const play = this.#script.shift() ?? untilCancelled(input.cursor);
+      return await play(input);
+    },
+  };
+}
+
+/** A cursor that is told apart by its number. */
+export function cursorAt(id: number): Cursor {
+  return { since: 0, positions: {}, lastEventId: String(id), recent: {} };
+}
+
+export function done(cursor: Cursor, sent = 0): Play {
+  return async () => ({ cursor, counts: { ...NO_COUNTS, sent }, ended: 'done' });
+}
+
+export function blocked(cursor: Cursor, problem: string): Play {
+  return async () => ({ cursor, counts: NO_COUNTS, ended: 'blocked', problem });
+}
+
+export function failed(error: Error): Play {
+  return async () => {
+    throw error;
+  };
+}
+
+/** Ends as consumeStream does: it returns when the workflow cancels it, and throws when the Worker shuts down. */
+export function untilCancelled(cursor: Cursor, sent = 0): Play {
+  return async () => {
+    const progress = { cursor, counts: { ...NO_COUNTS, sent } };
+    const signal = cancellationSignal();
+    while (!signal.aborted) {
+      heartbeat(progress);
+      await delay(100, undefined, { signal }).catch(() => {});
+    }
+    heartbeat(progress);
+    if (!cancellationDetails()?.cancelRequested) throw signal.reason;
+    return { ...progress, ended: 'cancelled' };
+  };
+}
+
+/** Tells its cursor once and is not heard of again, like a Worker that was killed. */
+export function silentAfter(cursor: Cursor, released: Promise<void>): Play {
+  return async () => {
+    heartbeat({ cursor, counts: NO_COUNTS });
+    await released;
+    throw new Error('too late');
+  };
+}

@@ -1,0 +1,57 @@
+import { randomUUID } from 'node:crypto';
+import type { WorkflowHandle } from '@temporalio/client';
+import type { PipelineDefinition } from '../../src/config';
+import { QUERIES, WORKFLOWS } from '../../src/names';
+import type { batch } from '../../src/workflows/batch';
+import type { ingest } from '../../src/workflows/ingest';
+import type { BatchStatus, IngestStatus } from '../../src/workflows/status';
+import type { FakeLane } from './fake-lane';
+import type { FakeStints } from './fake-stints';
+import type { TestTemporal } from './temporal';
+
+/** Starts a lane and a Worker for it alone. */
+export async function startBatch(
+  temporal: TestTemporal,
+  lane: FakeLane,
+  definition: PipelineDefinition,
+): Promise<WorkflowHandle> {
+  const taskQueue = `batch-${randomUUID()}`;
+  await temporal.runWorker('batch', { taskQueue, activities: lane.activities });
+  return await temporal.client.workflow.start<typeof batch>(WORKFLOWS.batch, {
+    workflowId: taskQueue,
+    taskQueue,
+    args: [definition],
+  });
+}
+
+export function batchStatus(handle: WorkflowHandle): Promise<BatchStatus> {
+  return handle.query<BatchStatus>(QUERIES.status);
+}
+
+/**
+ * Starts a source's supervisor and a Worker for it alone, with a workflow of the lane's id that no Worker runs: what it is
+ * told stands in its history.
+ */
+export async function startIngest(
+  temporal: TestTemporal,
+  stints: FakeStints,
+  definition: PipelineDefinition,
+): Promise<{ handle: WorkflowHandle; lane: WorkflowHandle }> {
+  const taskQueue = `ingest-${randomUUID()}`;
+  const { workflow } = temporal.client;
+  await temporal.runWorker('ingest', { taskQueue, activities: stints.activities });
+  const lane = await workflow.start(WORKFLOWS.batch, {
+    workflowId: `lane-${taskQueue}`,
+    taskQueue: 'nobody',
+  });
+  const handle = await workflow.start<typeof ingest>(WORKFLOWS.ingest, {
+    workflowId: taskQueue,
+    taskQueue,
+    args: [{ definition, lane: lane.workflowId }],
+  });
+  return { handle, lane };
+}
+
+export function ingestStatus(handle: WorkflowHandle): Promise<IngestStatus> {
+  return handle.query<IngestStatus>(QUERIES.status);
+}

@@ -1,0 +1,302 @@
+import assert from 'node:assert/strict';
+import type { WorkflowHandle } from '@temporalio/client';
+import type { PipelineDefinition } from '../../src/config';
+import { keyDigest } from '../../src/sources/event';
+import { eventually } from '../local/eventually';
+import { definitionOf } from '../support/definition';
+import { FakeLane, hopeless, keysOf } from '../support/fake-lane';
+import { Gate } from '../support/gate';
+import { batchStatus, startBatch } from '../support/pipelines';
+import { testTemporal } from '../support/temporal';
+
+describe('The workflow batch', () => {
+  const temporal = testTemporal();
+  let lane: FakeLane;
+  let handle: WorkflowHandle;
+
+  beforeEach(() => {
+    lane = new FakeLane();
+  });
+
+  afterEach(async () => {
+    lane.close();
+    await handle.terminate();
+    await temporal.stopWorkers();
+  });
+
+  async function start(overrides: Partial<PipelineDefinition> = {}): Promise<void> {
+    handle = await startBatch(temporal, lane, definitionOf(overrides));
+  }
+
+  const status = () => batchStatus(handle);
+
+  /** All these keys are in the lake, each once, and their messages are gone from the queue. */
+  async function allSettled(keys: readonly string[]): Promise<void> {
+    await eventually(`${keys.length} rows in the lake`, () => lane.rowKeys.length >= keys.length);
+    await eventually('an empty queue', () => lane.size === 0);
+    assert.deepEqual(lane.rowKeys, [...keys].sort());
+    assert.deepEqual(lane.deletedTooEarly, []);
+    const sequences = lane.batches.map(({ sequence }) => sequence);
+    assert.deepEqual(
+      sequences,
+      sequences.map((_, index) => index + 1),
+    );
+  }
+
+  async function isParked(problem: RegExp): Promise<void> {
+    await eventually('parked', async () => (await status()).activity === 'parked');
+    assert.match((await status()).problem ?? '', problem);
+    assert.equal((await handle.describe()).status.name, 'RUNNING');
+  }
+
+  const becomes = (activity: string) =>
+    eventually(activity, async () => (await status()).activity === activity);
+
+  it('writes 250 messages as two objects of 100 rows and, once they have waited, one of 50', async () => {
+    lane.send(keysOf(250));
+    await start();
+    await allSettled(keysOf(250));
+    assert.deepEqual(
+      lane.batches.map(({ keys }) => keys.length),
+      [100, 100, 50],
+    );
+    const { counts, nextSequence, rowsWaiting } = await status();
+    assert.deepEqual([counts.rows, counts.batches, counts.received], [250, 3, 250]);
+    assert.deepEqual([nextSequence, rowsWaiting], [4, 0]);
+  });
+
+  it('names objects by hour, sequence and digest of the first key', async () => {
+    lane.send(keysOf(10));
+    await start();
+    await allSettled(keysOf(10));
+    const [key = ''] = lane.objects.keys();
+    assert.match(key, /^raw\/date=\d{4}-\d\d-\d\d\/hour=\d\d\/batch-0000000001-[0-9a-f]{16}\.csv$/);
+    assert(key.endsWith(`${keyDigest('key-0001')}.csv`));
+  });
+
+  it('claims the queue for its namespace and first run', async () => {
+    await start();
+    await eventually('a claim', () => lane.claims.length === 1);
+    const { runId } = await handle.describe();
+    assert.deepEqual(lane.claims, [{ queue: 'queue', owner: `default/${runId}` }]);
+  });
+
+  it('deletes no message before its object is confirmed', async () => {
+    const gate = new Gate();
+    lane.afterUpload = () => gate.pass();
+    lane.send(keysOf(100));
+    await start();
+    await eventually('an upload under way', () => gate.waiting === 1);
+    lane.send(keysOf(10)); // Repeats are deleted at once, the first copies are not.
+    await eventually('the repeats deleted', () => lane.size === 100);
+    gate.open();
+    await allSettled(keysOf(100));
+  });
+
+  it('writes no row for a repeat, whether the first one waits, is being uploaded, or is in the lake', async () => {
+    const gate = new Gate();
+    lane.beforeUpload = () => gate.pass();
+    await start({ batch: { rows: 20, flushAfterSeconds: 3_600 } });
+    lane.send(keysOf(10));
+    await eventually('ten rows', async () => (await status()).rowsWaiting === 10);
+    lane.send(keysOf(10));
+    await eventually('ten repeats', async () => (await status()).counts.repeats === 10);
+    lane.send(keysOf(10, 11));
+    await eventually('an upload under way', () => gate.waiting === 1);
+    lane.send(keysOf(20));
+    await eventually('thirty repeats', async () => (await status()).counts.repeats === 30);
+    gate.open();
+    await allSettled(keysOf(20));
+    lane.send(keysOf(20));
+    await eventually('fifty repeats', async () => (await status()).counts.repeats === 50);
+    await allSettled(keysOf(20));
+    assert.equal((await status()).windowKeys, 20);
+  });
+
+  it('recognises a redelivery and deletes with the newest receipt', async () => {
+    const gate = new Gate();
+    lane.beforeUpload = () => gate.pass();
+    lane.send(keysOf(10));
+    await start({ batch: { rows: 10, flushAfterSeconds: 3_600 } });
+    await eventually('an upload under way', () => gate.waiting === 1);
+    lane.redeliver();
+    await eventually('redeliveries', async () => (await status()).counts.redelivered === 10);
+    gate.open();
+    await allSettled(keysOf(10));
+  });
+
+  it('deletes again when SQS answered success to a deletion and deleted nothing', async () => {
+    lane.staleDeletions = 10;
+    lane.send(keysOf(10));
+    await start({ batch: { rows: 10, flushAfterSeconds: 3_600 } });
+    await eventually('stale deletions', () => lane.staleDeletions === 0);
+    assert.equal(lane.size, 10);
+    await eventually('settled, as far as the lane knows', async () => (await status()).unsettled === 0);
+    lane.redeliver();
+    await allSettled(keysOf(10));
+  });
+
+  it('writes the partial batch now when told to flush, also while a poll is open', async () => {
+    await start({ batch: { rows: 100, flushAfterSeconds: 3_600 } });
+    lane.send(keysOf(12));
+    await eventually('twelve rows', async () => (await status()).rowsWaiting === 12);
+    await eventually('an open poll', () => lane.polling === 1);
+    const polls = lane.receives.length;
+    await handle.signal('flush');
+    await eventually('an object', () => lane.objects.size === 1);
+    assert.equal(lane.receives.length, polls, 'written while that poll was open');
+    await allSettled(keysOf(12));
+    lane.send(keysOf(1, 13));
+    await eventually('one more row', async () => (await status()).rowsWaiting === 1);
+    assert.equal(lane.objects.size, 1, 'one flush is for one batch');
+  });
+
+  it('loses and repeats nothing when uploads fail for a while, before or after the object is written', async () => {
+    lane.beforeUpload = (count) => {
+      if (count <= 2) throw new Error('503 SlowDown');
+    };
+    lane.afterUpload = (count) => {
+      if (count === 3) throw new Error('the answer was lost');
+    };
+    lane.send(keysOf(20));
+    await start({ batch: { rows: 10, flushAfterSeconds: 1 } });
+    await allSettled(keysOf(20));
+    assert(lane.uploads.length >= 5);
+  });
+
+  it('parks when an upload can not work, and resume tries the same object with the same rows', async () => {
+    let isMended = false;
+    lane.beforeUpload = () => {
+      if (!isMended) throw hopeless('Could not write s3://lake: NoSuchBucket');
+    };
+    lane.send(keysOf(30));
+    await start({ batch: { rows: 10, flushAfterSeconds: 1 } });
+    await isParked(/^Could not write s3:\/\/lake: NoSuchBucket$/);
+    assert.equal(lane.objects.size, 0);
+    assert.equal(lane.size, 30);
+    isMended = true;
+    await handle.signal('resume');
+    await allSettled(keysOf(30));
+    const before = lane.uploads.filter(({ key }) => key.includes('batch-0000000001-'));
+    assert(before.length >= 2);
+    assert.deepEqual(before.at(-1), before[0]);
+    assert.equal((await status()).activity, 'running');
+    assert.equal((await status()).problem, undefined);
+  });
+
+  it('parks when the queue has another owner, receives nothing, and looks again on resume', async () => {
+    lane.beforeClaim = (count) => {
+      if (count === 1) throw hopeless('The queue queue belongs to another lane, default/other');
+    };
+    lane.send(keysOf(10));
+    await start();
+    await isParked(/belongs to another lane/);
+    assert.equal(lane.receives.length, 0);
+    await handle.signal('resume');
+    await allSettled(keysOf(10));
+    assert.equal(lane.claims.length, 2);
+  });
+
+  it('parks when the queue can not be read, and resume reads it again', async () => {
+    lane.beforeReceive = (count) => {
+      if (count === 1) throw hopeless('Could not find the queue queue: QueueDoesNotExist');
+    };
+    lane.send(keysOf(10));
+    await start();
+    await isParked(/QueueDoesNotExist/);
+    await handle.signal('resume');
+    await allSettled(keysOf(10));
+  });
+
+  it('receives again when receives fail, and gets what a lost one had hidden', async () => {
+    lane.beforeReceive = (count) => {
+      if (count === 1) throw new Error('500 InternalError');
+    };
+    lane.afterReceive = (count) => {
+      if (count === 2) throw new Error('the answer was lost');
+    };
+    lane.send(keysOf(30));
+    await start({ batch: { rows: 10, flushAfterSeconds: 1 } });
+    await eventually('a lost receive', async () => (await status()).counts.lostReceives === 2);
+    lane.redeliver();
+    await allSettled(keysOf(30));
+    assert.equal((await status()).counts.redelivered, 0);
+    assert.equal((await status()).activity, 'running');
+  });
+
+  it('keeps batches of large rows within 512 KiB and receives no more than fits', async () => {
+    const text = 'x'.repeat(20_000);
+    lane.send(keysOf(100), text);
+    await start();
+    await allSettled(keysOf(100));
+    for (const { rows } of lane.uploads) {
+      const bytes = rows.reduce((sum, row) => sum + Buffer.byteLength(JSON.stringify(row)), 0);
+      assert(bytes <= 512 * 1024, `${bytes} bytes in one batch`);
+    }
+    assert(Math.max(...lane.batches.map(({ keys }) => keys.length)) >= 20, 'batches are filled');
+    for (const { bytes } of lane.receives) assert(bytes <= 512 * 1024);
+  });
+
+  it('pauses without receiving, and goes on when resumed', async () => {
+    await start({ batch: { rows: 10, flushAfterSeconds: 1 } });
+    await eventually('an open poll', () => lane.polling === 1);
+    await handle.signal('pause');
+    await becomes('paused');
+    lane.send(keysOf(10)); // For the poll that is open.
+    await allSettled(keysOf(10));
+    await eventually('no poll', () => lane.polling === 0);
+    lane.send(keysOf(10, 11));
+    const polls = lane.receives.length;
+    await handle.signal('flush');
+    assert.equal((await status()).activity, 'paused');
+    assert.deepEqual([lane.receives.length, lane.size], [polls, 10]);
+    await handle.signal('resume');
+    await allSettled(keysOf(20));
+  });
+
+  it('drains and idles when stopped, and goes on with the next sequence number when started', async () => {
+    lane.send(keysOf(25));
+    await start({ batch: { rows: 10, flushAfterSeconds: 3_600 } });
+    await eventually('two objects', () => lane.objects.size === 2);
+    await handle.signal('stop');
+    await becomes('stopped');
+    await allSettled(keysOf(25));
+    assert.equal((await handle.describe()).status.name, 'RUNNING');
+    const polls = lane.receives.length;
+    lane.send(keysOf(20, 26));
+    assert.equal((await status()).activity, 'stopped');
+    assert.equal(lane.receives.length, polls);
+    await handle.signal('start');
+    await allSettled(keysOf(45));
+    assert.equal((await status()).activity, 'running');
+    assert.equal((await status()).nextSequence, 6);
+    lane.send(keysOf(40));
+    await eventually('40 repeats', async () => (await status()).counts.repeats === 40);
+    await allSettled(keysOf(45));
+  });
+
+  it('is not stopped before the messages that are hidden have come back', async () => {
+    lane.afterReceive = (count) => {
+      if (count === 1) throw new Error('the answer was lost');
+    };
+    lane.send(keysOf(5));
+    await start();
+    await eventually('a lost receive', async () => (await status()).counts.lostReceives === 1);
+    await handle.signal('stop');
+    await eventually('empty polls', () => lane.receives.length > 3);
+    assert.equal((await status()).activity, 'stopping');
+    lane.redeliver();
+    await becomes('stopped');
+    await allSettled(keysOf(5));
+  });
+
+  it('wakes and drains when a paused lane is stopped', async () => {
+    await start({ batch: { rows: 10, flushAfterSeconds: 3_600 } });
+    await handle.signal('pause');
+    await becomes('paused');
+    lane.send(keysOf(5));
+    await handle.signal('stop');
+    await becomes('stopped');
+    await allSettled(keysOf(5));
+  });
+});

@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict';
+import type { WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import type { PipelineDefinition } from '../../src/config';
+import { eventually } from '../local/eventually';
+import { definitionOf } from '../support/definition';
+import {
+  blocked,
+  cursorAt,
+  done,
+  failed,
+  FakeStints,
+  silentAfter,
+  untilCancelled,
+} from '../support/fake-stints';
+import { Gate } from '../support/gate';
+import { historiesOf, stepsOf } from '../support/history';
+import { ingestStatus, startIngest } from '../support/pipelines';
+import { testTemporal } from '../support/temporal';
+
+describe('The workflow ingest', () => {
+  const temporal = testTemporal();
+  let stints: FakeStints;
+  let handle: WorkflowHandle;
+  let lane: WorkflowHandle;
+  let gate: Gate;
+
+  beforeEach(() => {
+    gate = new Gate();
+  });
+
+  afterEach(async () => {
+    gate.open();
+    await Promise.all([handle.terminate(), lane.terminate()]);
+    await temporal.stopWorkers();
+  });
+
+  async function start(script: FakeStints, overrides: Partial<PipelineDefinition> = {}): Promise<void> {
+    stints = script;
+    ({ handle, lane } = await startIngest(temporal, stints, definitionOf(overrides)));
+  }
+
+  const status = () => ingestStatus(handle);
+
+  const becomes = (activity: string) =>
+    eventually(activity, async () => (await status()).activity === activity);
+
+  const begun = (count: number) => eventually(`attempt ${count}`, () => stints.seen.length >= count);
+
+  const inputCursors = () => stints.seen.map(({ input }) => input.cursor);
+
+  async function laneWasTold(): Promise<string[]> {
+    const [history = {}] = await historiesOf(temporal.client, lane.workflowId);
+    return stepsOf(history).map((step) => step.replace('told to ', ''));
+  }
+
+  it('runs stint after stint, each from the cursor that the last one returned', async () => {
+    await start(new FakeStints(done(cursorAt(1), 10), done(cursorAt(2), 20), done(cursorAt(3), 30)));
+    await begun(4);
+    assert.deepEqual(inputCursors().slice(1), [cursorAt(1), cursorAt(2), cursorAt(3)]);
+    const { counts, cursor, activity } = await status();
+    assert.deepEqual([counts.sent, counts.stints, activity], [60, 3, 'running']);
+    assert.deepEqual(cursor, cursorAt(3));
+  });
+
+  it('starts at its own start time, in the second attempt at the first stint too', async () => {
+    await start(new FakeStints(failed(new Error('killed at once'))));
+    await begun(2);
+    const { startTime } = await handle.describe();
+    const expected = { since: startTime.getTime(), positions: {}, recent: {} };
+    assert.deepEqual(inputCursors(), [expected, expected]);
+  });
+
+  it('starts at the time that the definition names', async () => {
+    const source = {
+      url: 'http://127.0.0.1:9/stream',
+      contact: 'test@example.org',
+      since: 1_700_000_000_000,
+    };
+    await start(new FakeStints(), { source });
+    await begun(1);
+    assert.deepEqual(inputCursors(), [{ since: source.since, positions: {}, recent: {} }]);
+  });
+
+  it('asks for stints of a third of the window at most', async () => {
+    await start(new FakeStints(), { windowKeys: 3_001 });
+    await begun(1);
+    assert.equal(stints.last?.input.mostEvents, 1_000);
+  });
+
+  it('keeps the cursor that a stint returns when it is paused, and resumes from there', async () => {
+    await start(new FakeStints(untilCancelled(cursorAt(7), 70)));
+    await begun(1);
+    await handle.signal('pause');
+    await eventually('the stint counted', async () => (await status()).counts.stints === 1);
+    assert.deepEqual((await status()).cursor, cursorAt(7));
+    assert.equal((await status()).activity, 'paused');
+    await handle.signal('resume');
+    await begun(2);
+    assert.deepEqual(stints.last?.input.cursor, cursorAt(7));
+    assert.deepEqual([(await status()).counts.sent, (await status()).activity], [70, 'running']);
+  });
+
+  it("keeps the stint's input cursor when it is paused while the activity waits to be tried again", async () => {
+    const noLongWait = ApplicationFailure.create({ message: 'the source is away', nextRetryDelay: '1h' });
+    await start(new FakeStints(done(cursorAt(3)), failed(noLongWait)));
+    await begun(2);
+    await eventually('a failed attempt', async () => {
+      const { raw } = await handle.describe();
+      return raw.pendingActivities?.[0]?.lastFailure?.message === 'the source is away';
+    });
+    await handle.signal('pause');
+    await becomes('paused');
+    await handle.signal('resume');
+    await begun(3);
+    assert.deepEqual(stints.last?.input.cursor, cursorAt(3));
+    assert.equal(stints.last?.attempt, 1);
+  });
+
+  it('takes the cursor of the last heartbeat when it is paused and the Worker of the stint is dead', async () => {
+    await start(new FakeStints(silentAfter(cursorAt(5), gate.passed)));
+    await begun(1);
+    await eventually('a heartbeat', async () => {
+      const { raw } = await handle.describe();
+      return raw.pendingActivities?.[0]?.heartbeatDetails?.payloads?.length === 1;
+    });
+    await handle.signal('pause');
+    await eventually('the heartbeat timeout', async () => (await status()).cursor.lastEventId === '5');
+    assert.deepEqual([(await status()).activity, (await status()).problem], ['paused', undefined]);
+    gate.open();
+    await handle.signal('resume');
+    await begun(2);
+    assert.deepEqual(stints.last?.input.cursor, cursorAt(5));
+  });
+
+  it('tells the lane to stop only after the stint has ended, and to start when it is started', async () => {
+    await start(new FakeStints(untilCancelled(cursorAt(4))));
+    await begun(1);
+    await handle.signal('stop');
+    await becomes('stopped');
+    assert.equal((await handle.describe()).status.name, 'RUNNING');
+    const [history = {}] = await historiesOf(temporal.client, handle.workflowId);
+    assert.deepEqual(stepsOf(history), [
+      'consumeStream scheduled',
+      'told to stop',
+      'consumeStream completed',
+      'tells the lane to stop',
+    ]);
+    await handle.signal('start');
+    await begun(2);
+    assert.deepEqual(stints.last?.input.cursor, cursorAt(4));
+    await eventually('the lane started', async () => (await laneWasTold()).length === 2);
+    assert.deepEqual(await laneWasTold(), ['stop', 'start']);
+    await becomes('running');
+  });
+
+  it('goes on when a stop is taken back before the stint has ended, and the lane ends up started', async () => {
+    await start(new FakeStints(untilCancelled(cursorAt(4))));
+    await begun(1);
+    await handle.signal('stop');
+    await handle.signal('start');
+    await begun(2);
+    assert.deepEqual(stints.last?.input.cursor, cursorAt(4));
+    await eventually('the lane started', async () => (await laneWasTold()).at(-1) === 'start');
+    await becomes('running');
+  });
+
+  it('stops when it is told so while it is paused', async () => {
+    await start(new FakeStints(untilCancelled(cursorAt(4))));
+    await begun(1);
+    await handle.signal('pause');
+    await eventually('the stint counted', async () => (await status()).counts.stints === 1);
+    await handle.signal('stop');
+    await becomes('stopped');
+    assert.deepEqual(await laneWasTold(), ['stop']);
+    await handle.signal('start');
+    await begun(2);
+    await becomes('running');
+  });
+
+  it('parks with the problem when a stint is blocked, and resume tries again from its cursor', async () => {
+    await start(new FakeStints(blocked(cursorAt(8), 'The source answers 403: set SLUICE_CONTACT')));
+    await becomes('parked');
+    assert.equal((await status()).problem, 'The source answers 403: set SLUICE_CONTACT');
+    assert.equal((await handle.describe()).status.name, 'RUNNING');
+    assert.equal(stints.seen.length, 1);
+    await handle.signal('resume');
+    await begun(2);
+    assert.deepEqual(stints.last?.input.cursor, cursorAt(8));
+    // A stint lasts a quarter of an hour: nobody should have to wait for its end to see that it works.
+    assert.deepEqual([(await status()).activity, (await status()).problem], ['running', undefined]);
+  });
+
+  it('parks when a stint fails in a way that another try can not mend', async () => {
+    await start(
+      new FakeStints(
+        done(cursorAt(2)),
+        failed(ApplicationFailure.nonRetryable('Something is wrong for good')),
+      ),
+    );
+    await becomes('parked');
+    assert.equal((await status()).problem, 'Something is wrong for good');
+    await handle.signal('resume');
+    await begun(3);
+    assert.deepEqual(stints.last?.input.cursor, cursorAt(2));
+  });
+
+  it('stops when it is told so while it is parked, and tries again when started', async () => {
+    await start(new FakeStints(blocked(cursorAt(8), 'The source answers 403')));
+    await becomes('parked');
+    await handle.signal('stop');
+    await becomes('stopped');
+    await handle.signal('start');
+    await begun(2);
+    assert.deepEqual(stints.last?.input.cursor, cursorAt(8));
+    await becomes('running');
+  });
+
+  it('says so when its lane is gone, and stops all the same', async () => {
+    await start(new FakeStints(untilCancelled(cursorAt(1))));
+    await begun(1);
+    await lane.terminate();
+    await handle.signal('stop');
+    await becomes('stopped');
+    assert.match((await status()).problem ?? '', /the lane lane-ingest-\S+ could not be told to stop: /);
+    lane = await temporal.client.workflow.start('batch', {
+      workflowId: lane.workflowId,
+      taskQueue: 'nobody',
+    });
+  });
+});

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import type { WorkflowHandle } from '@temporalio/client';
+import type { PipelineDefinition } from '../../src/config';
+import { startSimulatedStream } from '../../src/local/simulated-stream';
+import { KEY_ATTRIBUTE, WORKFLOWS } from '../../src/names';
+import type { ingest } from '../../src/workflows/ingest';
+import { eventually } from '../local/eventually';
+import { definitionOf } from '../support/definition';
+import { FakeLane, keysOf } from '../support/fake-lane';
+import { FakeS3 } from '../support/fake-s3';
+import { FakeSqs, takeAll } from '../support/fake-sqs';
+import { batchStatus, startBatch } from '../support/pipelines';
+import { testTemporal } from '../support/temporal';
+
+describe('When Temporal is away', () => {
+  const temporal = testTemporal({ onDisk: true });
+  const handles: WorkflowHandle[] = [];
+  let lane: FakeLane;
+
+  beforeEach(() => {
+    lane = new FakeLane();
+  });
+
+  afterEach(async () => {
+    lane.close();
+    await Promise.all(handles.splice(0).map((handle) => handle.terminate()));
+    await temporal.stopWorkers();
+  });
+
+  async function startLane(overrides: Partial<PipelineDefinition>): Promise<WorkflowHandle> {
+    const handle = await startBatch(temporal, lane, definitionOf(overrides));
+    handles.push(handle);
+    return handle;
+  }
+
+  it('a lane goes on where it was after Temporal was killed, without loss or repeats', async () => {
+    const handle = await startLane({ batch: { rows: 10, flushAfterSeconds: 1 } });
+    lane.send(keysOf(200));
+    await eventually('some objects', () => lane.objects.size >= 5);
+    await temporal.crash();
+    lane.send(keysOf(100, 201));
+    await temporal.restart();
+    // What was received and never told comes back when its visibility timeout has ended.
+    await eventually('300 rows', () => lane.rowKeys.length >= 300, 40_000);
+    await eventually('an empty queue', () => lane.size === 0, 40_000);
+    assert.deepEqual(lane.rowKeys, keysOf(300));
+    assert.deepEqual(lane.deletedTooEarly, []);
+    const sequences = lane.batches.map(({ sequence }) => sequence);
+    assert.deepEqual(
+      sequences,
+      sequences.map((_, index) => index + 1),
+    );
+    assert.equal((await batchStatus(handle)).counts.rows, 300);
+  });
+
+  it('a stint runs on, another attempt begins far back, and every event still becomes one row', async () => {
+    const stream = await startSimulatedStream({ events: 300, broken: 0, ratePerSecond: 25 });
+    const sqs = new FakeSqs((entries, call) => {
+      lane.send(
+        entries.map(({ MessageAttributes }) => MessageAttributes?.[KEY_ATTRIBUTE]?.StringValue ?? ''),
+      );
+      return takeAll(entries, call);
+    });
+    try {
+      const source = { url: stream.url, contact: 'test@example.org' };
+      const definition = definitionOf({ source, batch: { rows: 20, flushAfterSeconds: 1 } });
+      const batch = await startLane(definition);
+      const taskQueue = `ingest-${batch.workflowId}`;
+      await temporal.runWorker('ingest', { taskQueue, clients: { sqs, s3: new FakeS3() } });
+      const handle = await temporal.client.workflow.start<typeof ingest>(WORKFLOWS.ingest, {
+        workflowId: taskQueue,
+        taskQueue,
+        args: [{ definition, lane: batch.workflowId }],
+      });
+      handles.push(handle);
+      await eventually('some rows', () => lane.rowKeys.length >= 40);
+
+      await temporal.crash();
+      // At 25 events a second: for longer than the stint's heartbeat timeout of five seconds.
+      const atCrash = sqs.keys.length;
+      await eventually('the stint to run on', () => sqs.keys.length >= atCrash + 25 * 7);
+      await temporal.restart();
+      await eventually('a second attempt', async () => {
+        const { raw } = await handle.describe();
+        return raw.pendingActivities?.[0]?.attempt === 2;
+      });
+
+      await stream.published;
+      const published = stream.ledger.published.map(({ key }) => key).sort();
+      await eventually('every row', () => lane.rowKeys.length >= published.length, 40_000);
+      await eventually('an empty queue', () => lane.size === 0, 40_000);
+      assert.deepEqual(lane.rowKeys, published);
+      assert.deepEqual(lane.deletedTooEarly, []);
+      assert(sqs.keys.length > published.length, 'the second attempt sent some events once more');
+    } finally {
+      await stream.close();
+    }
+  });
+});

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import type { WorkflowHandle } from '@temporalio/client';
+import { startSimulatedStream } from '../../src/local/simulated-stream';
+import { WORKFLOWS } from '../../src/names';
+import type { ingest } from '../../src/workflows/ingest';
+import { eventually } from '../local/eventually';
+import { definitionOf } from '../support/definition';
+import { FakeLane, keysOf } from '../support/fake-lane';
+import { FakeS3 } from '../support/fake-s3';
+import { FakeSqs } from '../support/fake-sqs';
+import { Gate } from '../support/gate';
+import { startBatch } from '../support/pipelines';
+import { testTemporal } from '../support/temporal';
+
+describe('A Worker that is shut down', () => {
+  const temporal = testTemporal();
+  let handle: WorkflowHandle;
+
+  afterEach(async () => {
+    await handle.terminate();
+    await temporal.stopWorkers();
+  });
+
+  it('is gone within two seconds in the middle of a stint, and the next one loses and repeats nothing', async () => {
+    const stream = await startSimulatedStream({
+      events: 300,
+      broken: 0,
+      ratePerSecond: 60,
+      cutAfterEvents: false,
+    });
+    const [sqs, s3] = [new FakeSqs(), new FakeS3()];
+    const taskQueue = `ingest-${randomUUID()}`;
+    try {
+      const first = await temporal.runWorker('ingest', { taskQueue, clients: { sqs, s3 } });
+      const source = { url: stream.url, contact: 'test@example.org' };
+      handle = await temporal.client.workflow.start<typeof ingest>(WORKFLOWS.ingest, {
+        workflowId: taskQueue,
+        taskQueue,
+        args: [{ definition: definitionOf({ source }), lane: 'nobody' }],
+      });
+      await eventually('some events', () => sqs.keys.length >= 60);
+      const asked = performance.now();
+      first.shutdown();
+      await first.gone;
+      const took = performance.now() - asked;
+      assert(took < 2_000, `${took} ms`);
+
+      const sentByFirst = sqs.keys.length;
+      assert(sentByFirst < 300, 'it ended in the middle');
+      await temporal.runWorker('ingest', { taskQueue, clients: { sqs, s3 } });
+      await stream.published;
+      const published = stream.ledger.published.map(({ key }) => key).sort();
+      await eventually('every event', () => new Set(sqs.keys).size === published.length);
+      assert.deepEqual([...sqs.keys].sort(), published);
+      const { raw } = await handle.describe();
+      assert.equal(raw.pendingActivities?.[0]?.attempt, 2, 'the same stint, from its last heartbeat');
+    } finally {
+      await stream.close();
+    }
+  });
+
+  it('finishes an upload and a poll that are under way before it is gone', async () => {
+    const lane = new FakeLane();
+    const gate = new Gate();
+    lane.beforeUpload = () => gate.pass();
+    lane.send(keysOf(10));
+    handle = await startBatch(
+      temporal,
+      lane,
+      definitionOf({ batch: { rows: 10, flushAfterSeconds: 3_600 } }),
+    );
+    await eventually('an upload and a poll under way', () => gate.waiting === 1 && lane.polling === 1);
+    const stopped = temporal.stopWorkers();
+    lane.send(keysOf(10, 11)); // For the poll under way.
+    await eventually('the poll answered', () => lane.polling === 0);
+    assert.equal(lane.objects.size, 0);
+    gate.open();
+    await stopped;
+    assert.equal(lane.objects.size, 1);
+
+    await temporal.runWorker('batch', { taskQueue: handle.workflowId, activities: lane.activities });
+    await eventually('an empty queue', () => lane.size === 0);
+    assert.deepEqual(lane.rowKeys, keysOf(20));
+    assert.equal(lane.uploads.length, 2, 'no upload was done twice');
+    const { counts } = await handle.query<{ counts: { redelivered: number; lostReceives: number } }>(
+      'status',
+    );
+    assert.deepEqual([counts.redelivered, counts.lostReceives], [0, 0]);
+    lane.close();
+  });
+});

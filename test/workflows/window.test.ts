@@ -1,0 +1,419 @@
+import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
+import { type Deletion, MOST_UNSETTLED, Window } from '../../src/workflows/window';
+
+const VISIBILITY = 1_000;
+const LIMITS = { keys: 4, visibilityTimeoutMs: VISIBILITY, quarantineMs: 1_500 };
+
+/** Room for what the model's source repeats (its last three events) and for the disorder of its queue (five messages). */
+const ROOMY = { ...LIMITS, keys: 12 };
+
+const key = (n: number) => n.toString(16).padStart(16, '0');
+
+/** One receive that takes no time and sees the queue's end. */
+function receive(
+  window: Window,
+  at: number,
+  messages: [id: string, key: string, receipt: string][],
+): string[] {
+  const verdicts = messages.map(([id, digest, receipt]) =>
+    window.admit(id, digest, receipt, { from: at, until: at }),
+  );
+  window.receiveAnswered({ from: at, until: at }, at);
+  return verdicts;
+}
+
+/** Time in which the lane received and found nothing. */
+function poll(window: Window, from: number, until: number): void {
+  window.receiveAnswered({ from, until }, from);
+}
+
+function deleteDue(window: Window, at: number, deleted = true): Deletion[] {
+  const deletions = window.takeDue(100);
+  for (const deletion of deletions) window.deletionAnswered(deletion, deleted, at);
+  return deletions;
+}
+
+function settle(window: Window, n: number, at: number): void {
+  receive(window, at, [[`m${n}`, key(n), `r${n}`]]);
+  window.uploaded(key(n));
+  deleteDue(window, at);
+}
+
+describe('Window', () => {
+  it('wants the row of a key it never saw, and of no other', () => {
+    const window = new Window(LIMITS);
+    assert.deepEqual(receive(window, 0, [['a', key(1), 'r1']]), ['new']);
+    assert.deepEqual(receive(window, 1, [['a', key(1), 'r2']]), ['redelivery']);
+    assert.deepEqual(receive(window, 2, [['b', key(1), 'r3']]), ['repeat']);
+    window.uploaded(key(1));
+    assert.deepEqual(receive(window, 3, [['c', key(1), 'r4']]), ['repeat']);
+  });
+
+  it('deletes no message before its row is uploaded, but a copy at once', () => {
+    const window = new Window(LIMITS);
+    receive(window, 0, [['first', key(1), 'r1']]);
+    receive(window, 0, [['copy', key(1), 'r2']]);
+    assert.deepEqual(window.takeDue(10), [{ messageId: 'copy', receipt: 'r2' }]);
+    window.uploaded(key(1));
+    assert.deepEqual(window.takeDue(10), [{ messageId: 'first', receipt: 'r1' }]);
+  });
+
+  it('deletes with the newest receipt', () => {
+    const window = new Window(LIMITS);
+    receive(window, 0, [['a', key(1), 'old']]);
+    receive(window, 1, [['a', key(1), 'new']]);
+    window.uploaded(key(1));
+    assert.deepEqual(window.takeDue(10), [{ messageId: 'a', receipt: 'new' }]);
+  });
+
+  it('deletes again when a newer receipt came while the deletion was under way', () => {
+    const window = new Window(LIMITS);
+    receive(window, 0, [['a', key(1), 'old']]);
+    window.uploaded(key(1));
+    const [deletion] = window.takeDue(10);
+    assert.ok(deletion);
+    receive(window, 1, [['a', key(1), 'new']]);
+    window.deletionAnswered(deletion, true, 2);
+    assert.deepEqual(window.takeDue(10), [{ messageId: 'a', receipt: 'new' }]);
+  });
+
+  it('lets newer keys push out a settled one', () => {
+    const window = new Window(LIMITS);
+    for (let n = 1; n <= 5; n += 1) settle(window, n, n);
+    assert.deepEqual(receive(window, 9, [['again1', key(1), 'x']]), ['new']);
+    assert.deepEqual(receive(window, 9, [['again5', key(5), 'y']]), ['repeat']);
+  });
+
+  it('remembers a key longer when it was seen again', () => {
+    const window = new Window(LIMITS);
+    for (let n = 1; n <= 4; n += 1) settle(window, n, n);
+    receive(window, 5, [['copy', key(1), 'c']]);
+    deleteDue(window, 5);
+    settle(window, 5, 6);
+    assert.deepEqual(receive(window, 9, [['again', key(1), 'x']]), ['repeat']);
+    assert.deepEqual(receive(window, 9, [['again2', key(2), 'x']]), ['new']);
+  });
+
+  for (const [what, at, deleted] of [
+    ['a deletion that failed', 10, false],
+    ['a deletion answered after the visibility timeout of its receive', VISIBILITY, true],
+  ] as const) {
+    it(`keeps a key after ${what}, until its message had every chance to come back`, () => {
+      const window = new Window(LIMITS);
+      receive(window, 0, [['a', key(1), 'r']]);
+      window.uploaded(key(1));
+      deleteDue(window, at, deleted);
+      for (let n = 2; n <= 9; n += 1) settle(window, n, at);
+      assert.equal(window.unsettled, 1);
+      assert.deepEqual(receive(window, at + 1, [['copy', key(1), 'c']]), ['repeat']);
+      deleteDue(window, at + 1);
+      assert.equal(window.unsettled, 1, 'the copy is settled, the first message is not');
+      poll(window, at + 1, at + 1_400);
+      assert.equal(window.unsettled, 1, 'not enough time of receiving');
+      poll(window, at + 1_400, at + 1_600);
+      assert.equal(window.unsettled, 0);
+    });
+  }
+
+  it('does not count time in which nothing was received', () => {
+    const window = new Window(LIMITS);
+    receive(window, 0, [['a', key(1), 'r']]);
+    window.uploaded(key(1));
+    deleteDue(window, 10, false);
+    // No worker for an hour, then a short poll.
+    window.receiveAnswered({ from: 3_600_000, until: 3_600_100 }, 3_600_000);
+    assert.equal(window.unsettled, 1);
+  });
+
+  it('does not take a backlog that hides the message for its absence', () => {
+    const window = new Window(LIMITS);
+    receive(window, 0, [['a', key(1), 'r']]);
+    window.uploaded(key(1));
+    deleteDue(window, 10, false);
+    window.receiveAnswered({ from: 10, until: 60_000 }, 500);
+    assert.equal(window.unsettled, 1, 'only messages sent before the visibility ended were reached');
+    window.receiveAnswered({ from: 60_000, until: 60_001 }, 59_000);
+    assert.equal(window.unsettled, 0);
+  });
+
+  it('trusts no deletion of a message that two receives under way at once were given', () => {
+    const window = new Window(LIMITS);
+    window.admit('a', key(1), 'one', { from: 0, until: 20 });
+    window.admit('a', key(1), 'two', { from: 10, until: 30 });
+    window.uploaded(key(1));
+    deleteDue(window, 40);
+    assert.equal(window.unsettled, 1);
+  });
+
+  it('lets no settled key go after a lost receive, until what it hid had every chance to come back', () => {
+    const window = new Window(LIMITS);
+    for (let n = 1; n <= 4; n += 1) settle(window, n, n);
+    window.receiveLost();
+    for (let n = 5; n <= 12; n += 1) settle(window, n, n + 10);
+    assert.deepEqual(receive(window, 30, [['hidden', key(1), 'h']]), ['repeat']);
+    deleteDue(window, 30);
+    poll(window, 30, 1_100);
+    poll(window, 1_100, 2_000);
+    assert.equal(window.size, LIMITS.keys);
+  });
+
+  it('is full where too many messages are unsettled', () => {
+    const window = new Window(LIMITS);
+    for (let n = 0; n < MOST_UNSETTLED; n += 1) {
+      receive(window, 0, [[`m${n}`, key(n), 'r']]);
+      window.uploaded(key(n));
+    }
+    assert.equal(window.isFull, false);
+    for (let left = MOST_UNSETTLED; left > 0; left -= 100) deleteDue(window, 1, false);
+    assert.equal(window.isFull, true);
+  });
+
+  it('is the same after continue-as-new', () => {
+    const window = new Window(LIMITS);
+    for (let n = 1; n <= 3; n += 1) settle(window, n, n);
+    receive(window, 5, [
+      ['held', key(4), 'r4'],
+      ['late', key(5), 'r5'],
+    ]);
+    window.uploaded(key(5));
+    deleteDue(window, 5, false);
+    receive(window, 6, [['copy', key(1), 'c']]);
+    window.receiveLost();
+
+    const state = JSON.parse(JSON.stringify(window.state())) as ReturnType<Window['state']>;
+    const next = new Window(LIMITS, state, window.packKeys());
+    assert.deepEqual(next.packKeys(), window.packKeys());
+    assert.deepEqual(next.state(), window.state());
+    assert.deepEqual(next.takeDue(10), [{ messageId: 'copy', receipt: 'c' }]);
+    assert.equal(next.unsettled, 1);
+    assert.deepEqual(receive(next, 8, [['held', key(4), 'newer']]), ['redelivery']);
+  });
+
+  it('writes every event once, whatever the queue does', () => {
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 100, maxLength: 500 }), fc.boolean(), (steps, carries) => {
+        const world = new World(carries);
+        for (const each of steps) world.act(each);
+        world.drain();
+        assert.deepEqual(world.repeated, [], 'written twice');
+        assert.deepEqual(world.missing(), [], 'lost');
+        assert.equal(world.queueSize, 0);
+        assert.ok(world.windowSize <= ROOMY.keys, 'bounded once all is settled');
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+/** What happens to a lane, in the model below. Numbers choose among what is there. */
+type Step =
+  | { do: 'publish' }
+  | { do: 'repeat'; which: number }
+  | { do: 'receive'; count: number; order: number; lost: boolean }
+  | { do: 'upload' }
+  | { do: 'delete'; works: number }
+  | { do: 'wait'; ms: number }
+  | { do: 'continueAsNew' }
+  /** So many new events pass through the lane without a fault: they push older keys out. */
+  | { do: 'flow'; count: number };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.constant<Step>({ do: 'publish' }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('repeat' as const), which: fc.nat(2) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('receive' as const),
+      count: fc.integer({ min: 1, max: 5 }),
+      order: fc.nat(10),
+      lost: fc.oneof(
+        { weight: 4, arbitrary: fc.constant(false) },
+        { weight: 1, arbitrary: fc.constant(true) },
+      ),
+    }),
+  },
+  { weight: 3, arbitrary: fc.constant<Step>({ do: 'upload' }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('delete' as const), works: fc.nat(3) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 1_200 }) }),
+  },
+  { weight: 1, arbitrary: fc.constant<Step>({ do: 'continueAsNew' }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('flow' as const), count: fc.integer({ min: 1, max: 15 }) }),
+  },
+);
+
+interface QueuedMessage {
+  id: string;
+  key: string;
+  sentAt: number;
+  visibleAt: number;
+  receipt: string;
+}
+
+/**
+ * A queue as unkind as SQS, and the least lane. Deletions fail, or answer success to a stale receipt and delete nothing; receives
+ * are lost after they hid messages. The source repeats only what is among its last two events: what the window is for.
+ */
+class World {
+  #now = 1_000;
+  #window = new Window(ROOMY);
+  readonly #carries: boolean;
+  #queue: QueuedMessage[] = [];
+  #published: string[] = [];
+  #waiting: string[] = [];
+  #lake = new Set<string>();
+  #receipts = 0;
+  readonly repeated: string[] = [];
+
+  constructor(carries: boolean) {
+    this.#carries = carries;
+  }
+
+  get queueSize(): number {
+    return this.#queue.length;
+  }
+
+  get windowSize(): number {
+    return this.#window.size;
+  }
+
+  missing(): string[] {
+    return this.#published.filter((published) => !this.#lake.has(published));
+  }
+
+  act(each: Step): void {
+    this.#now += 1;
+    if (each.do === 'publish') this.#publish();
+    else if (each.do === 'repeat') this.#repeat(each.which);
+    else if (each.do === 'receive') this.#receive(each);
+    else if (each.do === 'upload') this.#upload();
+    else if (each.do === 'delete') this.#delete(each.works);
+    else if (each.do === 'wait') this.#now += each.ms;
+    else if (each.do === 'flow') this.#flow(each.count);
+    else if (this.#carries) this.#continueAsNew();
+  }
+
+  /** Everything works from now on; ends when the queue and the window are still. */
+  drain(): void {
+    for (let round = 0; round < 30; round += 1) {
+      this.#receive({ count: 1_000, order: 0, lost: false });
+      this.#upload();
+      this.#delete(0);
+      // An empty poll of some length.
+      this.#now += 1;
+      const from = this.#now;
+      this.#now += 400;
+      if (this.#visible().every(({ sentAt }) => sentAt > from)) {
+        this.#window.receiveAnswered({ from, until: this.#now }, from);
+      }
+    }
+  }
+
+  #flow(count: number): void {
+    for (let n = 0; n < count; n += 1) {
+      this.#publish();
+      // SQS may hand out new messages before one that came back.
+      this.#take(this.#visible().filter(({ receipt }) => receipt === ''));
+      this.#upload();
+      this.#delete(0);
+    }
+  }
+
+  #publish(): void {
+    const digest = key(this.#published.length + 1);
+    this.#published.push(digest);
+    this.#send(digest);
+  }
+
+  #repeat(which: number): void {
+    // A source repeats what is still in the queue or was sent last: further back is what the size of the window decides.
+    const digest = this.#published[this.#published.length - 1 - which];
+    const isFar = this.#waitingBefore(digest) > 0;
+    if (digest !== undefined && !isFar) this.#send(digest);
+  }
+
+  /** Keys published before this one that are still in the queue would be admitted later and push it out. */
+  #waitingBefore(digest: string | undefined): number {
+    return this.#queue.filter(
+      (message) => digest !== undefined && message.key < digest && !this.#lake.has(message.key),
+    ).length;
+  }
+
+  #send(digest: string): void {
+    const id = `m${this.#receipts}`;
+    this.#receipts += 1;
+    this.#queue.push({ id, key: digest, sentAt: this.#now, visibleAt: this.#now, receipt: '' });
+  }
+
+  #visible(): QueuedMessage[] {
+    return this.#queue.filter(({ visibleAt }) => visibleAt <= this.#now);
+  }
+
+  #receive({ count, order, lost }: { count: number; order: number; lost: boolean }): void {
+    const visible = this.#visible();
+    const first = visible.slice(0, count);
+    const turn = order % (first.length || 1);
+    const taken = [...first.slice(turn), ...first.slice(0, turn)];
+    this.#hide(taken);
+    if (lost) return this.#window.receiveLost();
+    this.#admit(taken);
+    const isEnd = taken.length === visible.length;
+    const oldest = Math.min(
+      ...visible.filter((message) => !taken.includes(message)).map(({ sentAt }) => sentAt),
+    );
+    this.#window.receiveAnswered(this.#instant(), isEnd ? this.#now : oldest);
+  }
+
+  #take(messages: QueuedMessage[]): void {
+    this.#hide(messages);
+    this.#admit(messages);
+    this.#window.receiveAnswered(this.#instant(), this.#now);
+  }
+
+  #hide(messages: QueuedMessage[]): void {
+    for (const message of messages) {
+      this.#receipts += 1;
+      message.receipt = `r${this.#receipts}`;
+      message.visibleAt = this.#now + VISIBILITY;
+    }
+  }
+
+  #admit(messages: QueuedMessage[]): void {
+    for (const { id, key: digest, receipt } of messages) {
+      if (this.#window.admit(id, digest, receipt, this.#instant()) === 'new') this.#waiting.push(digest);
+    }
+  }
+
+  #instant(): { from: number; until: number } {
+    return { from: this.#now, until: this.#now };
+  }
+
+  #upload(): void {
+    for (const digest of this.#waiting.splice(0)) {
+      if (this.#lake.has(digest)) this.repeated.push(digest);
+      this.#lake.add(digest);
+      this.#window.uploaded(digest);
+    }
+  }
+
+  #delete(works: number): void {
+    for (const deletion of this.#window.takeDue(10)) {
+      const message = this.#queue.find(({ id }) => id === deletion.messageId);
+      const isStale =
+        message !== undefined && (message.receipt !== deletion.receipt || message.visibleAt <= this.#now);
+      const fails = works === 3;
+      if (!fails && !isStale) this.#queue = this.#queue.filter((other) => other !== message);
+      // To a stale receipt SQS answers success and keeps the message.
+      this.#window.deletionAnswered(deletion, !fails, this.#now);
+    }
+  }
+
+  #continueAsNew(): void {
+    const state = JSON.parse(JSON.stringify(this.#window.state())) as ReturnType<Window['state']>;
+    this.#window = new Window(ROOMY, state, this.#window.packKeys());
+  }
+}
