@@ -17,6 +17,7 @@ import type { PipelineDefinition } from '../config';
 import { batchObjectKey } from '../lake/object-key';
 import { QUERIES, SIGNALS } from '../names';
 import { Assembler, type WaitingRow } from './assembler';
+import { neverEnding } from './never-ending';
 import { isNotRetryable, park, type Parked, parkedMs, problemOf } from './park';
 import type { BatchCounts, BatchStatus } from './status';
 import { type Deletion, Window, type WindowState } from './window';
@@ -52,6 +53,7 @@ export interface LaneState {
   stopped: boolean;
   flushing: boolean;
   parked?: Parked;
+  mayTry: boolean;
   claimed: boolean;
   nextSequence: number;
   now: number;
@@ -66,9 +68,15 @@ const UPLOADS_AT_ONCE = 4;
 const RECEIVES_AT_ONCE = 4;
 const DELETES_AT_ONCE = 2;
 
-/** Rows in the lane's state, and rows that receives under way may bring: together with the window they fit one payload. */
-const LANE_BYTES = 768 * 1024;
+/**
+ * What the lane's state may come to, in bytes: window, rows, receipts, and what receives under way may bring. All arguments of
+ * continue-as-new share 2 MiB.
+ */
+const STATE_BYTES = 1_600 * 1024;
 const RECEIVE_BYTES = 256 * 1024;
+
+/** SQS receipts are some 400 characters long, 1,024 at most. */
+const RECEIPT_BYTES = 450;
 
 /** Copies to delete wait for nine others, or so many milliseconds. */
 const DELETE_AT = 10;
@@ -135,9 +143,14 @@ export async function batch(
   setHandler(resumeSignal, () => lane.resume());
   setHandler(flushSignal, () => lane.flush());
   setHandler(statusQuery, () => lane.status());
-  await lane.runUntilHistoryIsLong();
-  await condition(allHandlersFinished);
-  await continueAsNew<typeof batch>(definition, lane.state(), lane.window.packKeys());
+  await neverEnding(
+    () => lane.stop(),
+    async () => {
+      await lane.runUntilHistoryIsLong();
+      await condition(allHandlersFinished);
+      await continueAsNew<typeof batch>(definition, lane.state(), lane.window.packKeys());
+    },
+  );
 }
 
 class Lane {
@@ -184,7 +197,7 @@ class Lane {
    */
   #now: number;
   /** A parked lane tries again: it waited long enough, or was asked to. */
-  #mayTry = true;
+  #mayTry: boolean;
 
   constructor(definition: PipelineDefinition, state?: LaneState, settledKeys?: Uint8Array) {
     const { queue, batch: rules } = definition;
@@ -220,6 +233,7 @@ class Lane {
     this.#stopped = state?.stopped ?? false;
     this.#flushing = state?.flushing ?? false;
     this.#parked = state?.parked;
+    this.#mayTry = state?.mayTry ?? true;
     this.#lastObject = state?.lastObject;
   }
 
@@ -278,6 +292,7 @@ class Lane {
       stopped: this.#stopped,
       flushing: this.#flushing,
       ...(this.#parked ? { parked: this.#parked } : {}),
+      mayTry: this.#mayTry,
       claimed: this.#claimed,
       nextSequence: this.#nextSequence,
       now: this.#now,
@@ -291,6 +306,7 @@ class Lane {
 
   /** Resolves when continue-as-new is due and nothing is under way. */
   async runUntilHistoryIsLong(): Promise<void> {
+    if (this.#parked && !this.#mayTry) void this.#tryAgain(this.#parked);
     for (;;) {
       this.#winding ||= workflowInfo().continueAsNewSuggested;
       if (!this.#isParked() && !this.#stopped) await this.#act();
@@ -349,8 +365,9 @@ class Lane {
   }
 
   #roomForBytes(): number {
-    const bytes = [...this.#frozen, ...this.#uploading].reduce((sum, frozen) => sum + frozen.bytes, 0);
-    return LANE_BYTES - this.#assembler.bytes - bytes - this.#receiving * RECEIVE_BYTES;
+    const frozen = [...this.#frozen, ...this.#uploading].reduce((sum, { bytes }) => sum + bytes, 0);
+    const held = this.#assembler.bytes + frozen + this.#rowsInState() * RECEIPT_BYTES;
+    return STATE_BYTES - this.window.bytes - held - this.#receiving * RECEIVE_BYTES;
   }
 
   async #receive(rows: number): Promise<void> {
@@ -426,8 +443,10 @@ class Lane {
   /** Gives batches their final form, as long as there is room to upload them. */
   #freeze(): void {
     const isDraining = this.#stopping && this.#empty;
+    // Rows with long receipts may leave no room for as many as a batch should have.
+    const isStuck = this.#isStill() && this.#frozen.length === 0 && this.#roomForBytes() < RECEIVE_BYTES;
     while (this.#frozen.length + this.#uploading.length < UPLOADS_AT_ONCE) {
-      const rows = this.#assembler.take(this.#now, this.#flushing || isDraining);
+      const rows = this.#assembler.take(this.#now, this.#flushing || isDraining || isStuck);
       const [first] = rows ?? [];
       if (!rows || !first) break;
       this.#frozen.push({

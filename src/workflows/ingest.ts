@@ -20,6 +20,7 @@ import type { StintProgress, StintResult } from '../activities/consume-stream';
 import type { PipelineDefinition } from '../config';
 import { QUERIES, SIGNALS } from '../names';
 import type { Cursor } from '../sources/cursor';
+import { neverEnding } from './never-ending';
 import { park, type Parked, parkedMs, problemOf } from './park';
 import type { IngestStatus } from './status';
 
@@ -44,6 +45,7 @@ export interface IngestState {
   stopping: boolean;
   stopped: boolean;
   parked?: Parked;
+  mayTry: boolean;
   counts: IngestStatus['counts'];
 }
 
@@ -79,8 +81,13 @@ export async function ingest(input: IngestInput, state?: IngestState): Promise<v
   setHandler(pauseSignal, () => supervisor.pause());
   setHandler(resumeSignal, () => supervisor.resume());
   setHandler(statusQuery, () => supervisor.status());
-  await supervisor.runUntilHistoryIsLong();
-  await continueAsNew<typeof ingest>(input, supervisor.state());
+  await neverEnding(
+    () => supervisor.stop(),
+    async () => {
+      await supervisor.runUntilHistoryIsLong();
+      await continueAsNew<typeof ingest>(input, supervisor.state());
+    },
+  );
 }
 
 class Supervisor {
@@ -94,7 +101,7 @@ class Supervisor {
   #stint: CancellationScope | undefined;
   #told = Promise.resolve();
   /** A parked workflow tries again: it waited long enough, or was asked to. */
-  #mayTry = true;
+  #mayTry: boolean;
 
   constructor(input: IngestInput, state?: IngestState) {
     const { since } = input.definition.source;
@@ -109,6 +116,7 @@ class Supervisor {
     this.#stopping = state?.stopping ?? false;
     this.#stopped = state?.stopped ?? false;
     this.#parked = state?.parked;
+    this.#mayTry = state?.mayTry ?? true;
     this.#counts = state?.counts ?? {
       sent: 0,
       repeats: 0,
@@ -160,6 +168,7 @@ class Supervisor {
       stopping: this.#stopping,
       stopped: this.#stopped,
       ...(this.#parked ? { parked: this.#parked } : {}),
+      mayTry: this.#mayTry,
       counts: this.#counts,
     };
   }
@@ -251,7 +260,8 @@ class Supervisor {
       await getExternalWorkflowHandle(this.#input.lane).signal(signal);
     } catch (error) {
       // Ingest goes on, or stops, all the same.
-      this.#park(`the lane ${this.#input.lane} could not be told to ${signal.name}: ${problemOf(error)}`);
+      const problem = `the lane ${this.#input.lane} could not be told to ${signal.name}: ${problemOf(error)}`;
+      this.#parked = park('lane', problem, undefined);
     }
   }
 

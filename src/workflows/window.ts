@@ -32,6 +32,8 @@ interface Mark {
   received: number;
 }
 
+const STATES = ['held', 'due', 'deleting', 'unsettled'] as const;
+
 interface Message {
   key: string;
   receipt: string;
@@ -39,7 +41,7 @@ interface Message {
   /** Two receives under way at once gave two receipts: which one is newer can't be told. */
   ambiguous: boolean;
   /** `held`: its row is not in the lake. `due`: to be deleted. `deleting`. `unsettled`: deleted, perhaps. */
-  state: 'held' | 'due' | 'deleting' | 'unsettled';
+  state: (typeof STATES)[number];
   unsettledSince?: Mark;
 }
 
@@ -49,10 +51,21 @@ interface OpenKey {
   messages: string[];
 }
 
+/** A message as continue-as-new carries it; there may be thousands. The receipt is empty where it is no longer needed. */
+type PackedMessage = [
+  messageId: string,
+  key: string,
+  receipt: string,
+  from: number,
+  until: number,
+  ambiguous: 0 | 1,
+  state: number,
+  ...unsettledSince: [] | [at: number, received: number],
+];
+
 /** What continue-as-new carries; JSON. The settled keys travel apart, see {@link Window.packKeys}. */
 export interface WindowState {
-  open: [key: string, OpenKey][];
-  messages: [messageId: string, Message][];
+  messages: PackedMessage[];
   hold?: Mark;
   lost: boolean;
   received: number;
@@ -77,11 +90,14 @@ const MARGIN = 0.1;
 
 const KEY_BYTES = 8;
 
+/** Of a message in {@link WindowState}, without its receipt. */
+const MESSAGE_BYTES = 160;
+
 export class Window {
   readonly #limits: WindowLimits;
   /** Settled keys, the longest unseen first. */
   readonly #settled: Set<string>;
-  readonly #open: Map<string, OpenKey>;
+  readonly #open = new Map<string, OpenKey>();
   readonly #messages: Map<string, Message>;
   /** Message ids, the longest unsettled first. */
   readonly #unsettled = new Set<string>();
@@ -97,16 +113,20 @@ export class Window {
   constructor(limits: WindowLimits, state?: WindowState, packedKeys: Uint8Array = new Uint8Array()) {
     this.#limits = limits;
     this.#settled = new Set(unpack(packedKeys));
-    this.#open = new Map(state?.open);
-    this.#messages = new Map(state?.messages);
+    this.#messages = new Map(state?.messages.map(unpackMessage));
     this.#hold = state?.hold;
     this.#lost = state?.lost ?? false;
     this.#received = state?.received ?? 0;
     this.#receivedUntil = state?.receivedUntil ?? 0;
     this.#reached = state?.reached ?? 0;
-    for (const [messageId, { state }] of this.#messages) {
+    for (const [messageId, { key, state }] of this.#messages) {
       if (state === 'due') this.#due.add(messageId);
       if (state === 'unsettled') this.#unsettled.add(messageId);
+      const open = this.#open.get(key) ?? { uploaded: true, messages: [] };
+      open.messages.push(messageId);
+      // The first message of a key is held until its row is in the lake.
+      open.uploaded &&= state !== 'held';
+      this.#open.set(key, open);
     }
   }
 
@@ -127,6 +147,11 @@ export class Window {
   /** Messages that are held, due, being deleted or unsettled. */
   get messages(): number {
     return this.#messages.size;
+  }
+
+  /** Bytes that continue-as-new carries at most, the receipts aside. */
+  get bytes(): number {
+    return this.#settled.size * KEY_BYTES + this.#messages.size * MESSAGE_BYTES;
   }
 
   get isFull(): boolean {
@@ -227,12 +252,7 @@ export class Window {
   /** @returns what continue-as-new carries. No deletion may be under way. */
   state(): WindowState {
     return {
-      open: [...this.#open],
-      messages: [...this.#messages].map(([messageId, message]) => [
-        messageId,
-        // An unsettled message is deleted again only when it comes back, with a new receipt.
-        message.state === 'unsettled' ? { ...message, receipt: '' } : message,
-      ]),
+      messages: [...this.#messages].map(packMessage),
       ...(this.#hold ? { hold: this.#hold } : {}),
       lost: this.#lost,
       received: this.#received,
@@ -294,6 +314,35 @@ export class Window {
     const { quarantineMs, visibilityTimeoutMs } = this.#limits;
     return this.#received - received >= quarantineMs && this.#reached >= at + visibilityTimeoutMs;
   }
+}
+
+function packMessage([messageId, message]: [string, Message]): PackedMessage {
+  const { key, receipt, receive, ambiguous, state, unsettledSince } = message;
+  const isUnsettled = state === 'unsettled';
+  return [
+    messageId,
+    key,
+    // An unsettled message is deleted again only when it comes back, with a new receipt.
+    isUnsettled ? '' : receipt,
+    receive.from,
+    receive.until,
+    ambiguous ? 1 : 0,
+    STATES.indexOf(state),
+    ...(unsettledSince ? ([unsettledSince.at, unsettledSince.received] as const) : ([] as const)),
+  ];
+}
+
+function unpackMessage(packed: PackedMessage): [string, Message] {
+  const [messageId, key, receipt, from, until, ambiguous, state, at, received] = packed;
+  const message: Message = {
+    key,
+    receipt,
+    receive: { from, until },
+    ambiguous: ambiguous === 1,
+    state: STATES[state] ?? 'unsettled',
+  };
+  if (at !== undefined && received !== undefined) message.unsettledSince = { at, received };
+  return [messageId, message];
 }
 
 function pack(keys: Iterable<string>): Uint8Array {

@@ -275,6 +275,19 @@ describe('The workflow batch', () => {
     await allSettled(keysOf(45));
   });
 
+  it('drains and idles when it is cancelled, rather than forget what it knows', async () => {
+    lane.send(keysOf(15));
+    await start({ batch: { rows: 10, flushAfterSeconds: 3_600 } });
+    await eventually('an object', () => lane.objects.size === 1);
+    await handle.cancel();
+    await becomes('stopped');
+    await allSettled(keysOf(15));
+    assert.equal((await handle.describe()).status.name, 'RUNNING');
+    lane.send(keysOf(10, 16));
+    await handle.signal('start');
+    await allSettled(keysOf(25));
+  });
+
   it('is not stopped before the messages that are hidden have come back', async () => {
     lane.afterReceive = (count) => {
       if (count === 1) throw new Error('the answer was lost');

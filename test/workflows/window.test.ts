@@ -169,6 +169,19 @@ describe('Window', () => {
     assert.equal(window.isFull, true);
   });
 
+  it('knows how many bytes continue-as-new carries at most', () => {
+    const window = new Window(LIMITS);
+    const at = Date.UTC(2026, 0, 31);
+    for (let n = 0; n < 500; n += 1) {
+      receive(window, at, [[`b3e8bd77-2520-46a8-9c43-${String(n).padStart(12, '0')}`, key(n), '']]);
+      window.uploaded(key(n));
+    }
+    for (let left = 500; left > 0; left -= 100) deleteDue(window, at + 1, left > 300);
+    const carried = JSON.stringify(window.state()).length + window.packKeys().length;
+    assert.ok(window.unsettled > 100);
+    assert.ok(window.bytes >= carried - 200 && window.bytes < 2 * carried, `${window.bytes} for ${carried}`);
+  });
+
   it('is the same after continue-as-new', () => {
     const window = new Window(LIMITS);
     for (let n = 1; n <= 3; n += 1) settle(window, n, n);
