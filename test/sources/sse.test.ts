@@ -136,7 +136,7 @@ describe('An SSE source', () => {
       }
       assert.deepEqual(
         server.requests.map(({ lastEventId }) => ({ lastEventId })),
-        asked.slice(0, server.requests.length).map(resumeRequest),
+        asked.slice(0, server.requests.length).map((cursor) => resumeRequest(cursor)),
       );
       assert.equal(asked.length, server.requests.length);
     });
