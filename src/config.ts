@@ -207,7 +207,7 @@ export function loadPipeline(environment: Readonly<Record<string, string | undef
       return parse(value);
     } catch (error) {
       problems.push(
-        `${name} ${error instanceof Error ? error.message : String(error)}; it is ${JSON.stringify(value)}`,
+        `${name} ${error instanceof Error ? error.message : String(error)}; it is ${JSON.stringify(withoutPassword(value))}`,
       );
       // Never used: the list of problems is thrown below. The default keeps the type honest.
       return parse(fallback);
@@ -229,4 +229,9 @@ export function loadPipeline(environment: Readonly<Record<string, string | undef
   };
   if (problems.length > 0) throw new SettingsError(problems.join('\n'));
   return definition;
+}
+
+/** A URL's user name and password, where one has them, must not reach a log. */
+function withoutPassword(value: string): string {
+  return value.replace(/\/\/[^/]*@/, '//***@');
 }

@@ -64,7 +64,7 @@ export interface ReceivedMessages {
 /** The most that SQS hands out at once. */
 const MESSAGES_PER_POLL = 10;
 
-const LONGEST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 1_000;
 
 /** A row larger than this is rejected: state and history carry rows. */
 export const LARGEST_ROW_BYTES = 64 * 1024;

@@ -43,7 +43,7 @@ export class BatchSender {
   #hasFailed = false;
 
   constructor(options: SenderOptions) {
-    this.#options = { lingerMs: 500, batchesInFlight: 4, backoffMs: 200, ...options };
+    this.#options = { lingerMs: 1_000, batchesInFlight: 4, backoffMs: 200, ...options };
   }
 
   /**

@@ -31,8 +31,9 @@ describe('The pipeline, with its workers killed again and again', function () {
     await pipeline.sluice('start');
     let worker = pipeline.startWorker();
     for (let kills = 1; kills <= 6; kills += 1) {
-      const before = published.length;
-      await eventually('more events', () => published.length >= before + 50, 60_000);
+      // Where the stop in the middle took long, all may be published by now, and the rest of the kills hit the drain.
+      const goal = Math.min(published.length + 50, EVENTS - BROKEN);
+      await eventually('more events', () => published.length >= goal, 60_000);
       worker.signal('SIGKILL');
       await worker.exited;
       worker = pipeline.startWorker();
