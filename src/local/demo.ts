@@ -88,7 +88,7 @@ async function connect(stack: Stack, stream: SimulatedStream): Promise<Context> 
     SLUICE_SOURCE_URL: stream.url,
     // moto's counts don't lag, and nobody should wait long for a demo's last poll.
     SLUICE_DRAIN_QUIET: '2s',
-    SLUICE_VISIBILITY_TIMEOUT: '40s',
+    SLUICE_VISIBILITY_TIMEOUT: '20s',
   });
   return { pipeline, temporal: new Client({ connection }), ...clients, say: (line) => console.log(line) };
 }
