@@ -55,8 +55,8 @@ export interface ReceivedMessages {
   /** Epoch milliseconds, by this worker's clock: when the first poll began and when the last was answered. */
   from: number;
   until: number;
-  /** The last poll came back with as many messages as it asked for. */
-  full: boolean;
+  /** The last poll came back full, of messages that had waited: several receives at once would find work. */
+  behind: boolean;
   /** A poll failed: it may have hidden messages until their visibility timeout ends. */
   lostPolls: number;
 }
@@ -66,12 +66,15 @@ const MESSAGES_PER_POLL = 10;
 
 const LONGEST_PAUSE_MS = 1_000;
 
+/** Messages older than this when they are received, in milliseconds, waited behind others. */
+const BACKLOG_AGE_MS = 2_000;
+
 /** A row larger than this is rejected: state and history carry rows. */
 export const LARGEST_ROW_BYTES = 64 * 1024;
 
 /**
- * Receives messages and turns them into rows. Polls one at a time, and several at once only while polls come back
- * full: at 50 events/s four polls at once cost 0.48 requests per event, one costs 0.30.
+ * Receives messages and turns them into rows. Polls one at a time, and several at once only while there is a
+ * backlog: at 50 events/s four polls at once cost 0.48 requests per event, one costs 0.30.
  *
  * A poll under way is never aborted, since it would hide what it was just given.
  *
@@ -101,7 +104,7 @@ class Collector {
     rejected: [],
     from: 0,
     until: 0,
-    full: false,
+    behind: false,
     lostPolls: 0,
   };
   readonly #clients: Clients;
@@ -112,7 +115,6 @@ class Collector {
   #bytes = 0;
   #collectUntil = Infinity;
   #polls = 1;
-  #fullRounds = 0;
 
   constructor(clients: Clients, input: ReceiveInput, url: string) {
     this.#clients = clients;
@@ -128,7 +130,7 @@ class Collector {
     );
   }
 
-  /** One round: one poll, or several at once while rounds come back full. */
+  /** One round: one poll, or several at once while there is a backlog. */
   async poll(): Promise<void> {
     const room = this.#input.rows - this.#count();
     const polls = Math.min(this.#polls, Math.ceil(room / MESSAGES_PER_POLL));
@@ -150,10 +152,11 @@ class Collector {
       if (messages.length + this.#count() === 0)
         throw awsFailure(errors[0], `receive from the queue ${this.#input.queue}`);
     }
-    this.result.full = messages.length === sizes.reduce((sum, size) => sum + size, 0);
-    this.#fullRounds = this.result.full ? this.#fullRounds + 1 : 0;
-    // One full poll may be chance; from the second on there is a backlog.
-    this.#polls = this.#fullRounds > 1 ? this.#polls * 2 : 1;
+    const isFull = messages.length === sizes.reduce((sum, size) => sum + size, 0);
+    const newest = Math.max(...messages.map(({ Attributes }) => Number(Attributes?.SentTimestamp ?? 0)));
+    // A poll that was paused for is often full, too; only age tells a backlog.
+    this.result.behind = isFull && Date.now() - newest > BACKLOG_AGE_MS;
+    this.#polls = this.result.behind ? this.#polls * 2 : 1;
     if (messages.length === 0) this.#reach(begun);
     else if (this.#collectUntil === Infinity) this.#collectUntil = Date.now() + this.#input.collectMs;
     await this.#sort(messages);
@@ -164,7 +167,7 @@ class Collector {
    * ten messages take to come, so that requests are not spent on ones and twos.
    */
   async pause(signal: AbortSignal): Promise<void> {
-    if (this.#fullRounds > 1 || !this.wantsMore()) return;
+    if (this.result.behind || !this.wantsMore()) return;
     const msPerPoll = (MESSAGES_PER_POLL * (Date.now() - this.#begun)) / this.#count();
     await delay(Math.min(msPerPoll, LONGEST_PAUSE_MS, this.#collectUntil - Date.now()), undefined, {
       signal,

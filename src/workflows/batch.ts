@@ -178,7 +178,7 @@ class Lane {
   #flushing: boolean;
   /** History is long: nothing new is received, so that what is under way can end. */
   #winding = false;
-  /** The last receive came back full: more is waiting. */
+  /** The last receive met a backlog. */
   #backlog = false;
   /** The last receive found the queue empty. */
   #empty = false;
@@ -415,7 +415,7 @@ class Lane {
     }
     const count = messageIds.length + rejected.length;
     this.#counts.received += count;
-    this.#backlog = received.full;
+    this.#backlog = received.behind;
     this.#empty = count === 0;
     this.#receiveFailures = 0;
     if (count > 0) this.#quietSince = undefined;

@@ -128,7 +128,7 @@ export class FakeLane {
       reached: messages.length === 0 ? begun : Math.max(...messages.map(({ sentAt }) => sentAt)),
       from: begun,
       until: Date.now(),
-      full: messages.length === input.rows,
+      behind: messages.length === input.rows,
       lostPolls: 0,
     };
   }
