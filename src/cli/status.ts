@@ -1,4 +1,5 @@
 import { QUERIES } from '../names';
+import { timestampsOf } from '../sources/cursor';
 import type { BatchStatus, IngestStatus } from '../workflows/status';
 import { type Context, pipelineHandles, query } from './context';
 
@@ -39,8 +40,5 @@ function activity({ activity: name, problem }: { activity: string; problem?: str
 }
 
 function cursorTime({ cursor }: IngestStatus): string {
-  const times = Object.values(cursor.positions).flatMap((position) =>
-    'timestamp' in position ? [position.timestamp] : [],
-  );
-  return new Date(Math.max(cursor.since, ...times)).toISOString();
+  return new Date(Math.max(cursor.since, ...timestampsOf(cursor.positions))).toISOString();
 }

@@ -65,6 +65,13 @@ export function parsePositions(id: string): Positions | undefined {
   return positions;
 }
 
+/** The times up to which partitions were read, of those that state one. */
+export function timestampsOf(positions: Positions): number[] {
+  return Object.values(positions).flatMap((position) =>
+    'timestamp' in position ? [position.timestamp] : [],
+  );
+}
+
 /** The partition an event belongs to, as far as its id tells: the furthest one. */
 export function newestPartition(positions: Positions): string | undefined {
   let newest: string | undefined;

@@ -8,6 +8,7 @@ import {
   resumeRequest,
   REWIND_MS,
   rewound,
+  timestampsOf,
 } from './cursor';
 import { readEvent } from './event';
 import { type ReconnectReason, type Source, type SourceEvent, SourceRefused } from './source';
@@ -331,9 +332,7 @@ function beginnings({ positions, since }: Cursor): Map<string, number> {
 
 /** The time from which every partition that is not long silent is covered. */
 function requestByTime(cursor: Cursor): ResumeRequest {
-  const times = Object.values(cursor.positions).flatMap((position) =>
-    'timestamp' in position ? [position.timestamp] : [],
-  );
+  const times = timestampsOf(cursor.positions);
   const newest = Math.max(...times);
   const oldest = Math.min(...times.filter((time) => time > newest - SILENT_AFTER_MS));
   return { since: times.length === 0 ? cursor.since : rewound(oldest, cursor.since) };
