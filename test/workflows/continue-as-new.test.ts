@@ -49,7 +49,7 @@ describe('Continue-as-new', () => {
     lane.send(keysOf(300));
     await eventually('300 repeats', async () => (await batchStatus(handle)).counts.repeats === 300, 30_000);
     await eventually('an empty queue', () => lane.size === 0);
-    assert((await runs(handle)) >= 5);
+    assert((await runs(handle)) > 2, 'several runs; how many, the sizes of the receives decide');
     assert.deepEqual(lane.rowKeys, keysOf(300));
     assert.deepEqual(lane.deletedTooEarly, []);
     assert.deepEqual(
