@@ -14,13 +14,45 @@ export interface PipelineDefinition {
     contact: string;
   };
   queue: { name: string; visibilityTimeoutSeconds: number };
-  lake: { bucket: string; prefix: string; columns: Column[] };
+  lake: {
+    bucket: string;
+    prefix: string;
+    columns: Column[];
+    /** Of every object written. Without it none is sent: new buckets refuse them. */
+    acl?: ObjectAcl;
+    /** Whether texts that a spreadsheet takes for formulas are marked as text. */
+    escapeFormulas: boolean;
+  };
   batch: { rows: number; flushAfterSeconds: number };
   /** How many settled keys are recognised as repeats. */
   windowKeys: number;
   /** How long the queue must have looked empty before a stopping lane is drained. */
   drainQuietSeconds: number;
 }
+
+/** Canned ACLs that an object may have (S3 user guide, "Canned ACL"). */
+const OBJECT_ACLS = [
+  'private',
+  'public-read',
+  'public-read-write',
+  'authenticated-read',
+  'aws-exec-read',
+  'bucket-owner-read',
+  'bucket-owner-full-control',
+] as const;
+
+export type ObjectAcl = (typeof OBJECT_ACLS)[number];
+
+/** What a worker process needs to know beside how to reach Temporal and AWS. */
+export interface WorkerSettings {
+  /** Host and port of the Prometheus endpoint; undefined: none. */
+  metricsAddress: string | undefined;
+  logFormat: (typeof LOG_FORMATS)[number];
+  logLevel: (typeof LOG_LEVELS)[number];
+}
+
+const LOG_FORMATS = ['auto', 'text', 'json'] as const;
+const LOG_LEVELS = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR'] as const;
 
 /** One environment variable: everything that is known about it stands here. */
 interface Setting<T> {
@@ -46,6 +78,14 @@ const wholeNumber = (least: number, most: number) => (value: string) => {
   }
   return number;
 };
+
+const oneOf =
+  <const T extends string>(words: readonly T[]) =>
+  (value: string): T => {
+    const word = words.find((other) => other === value);
+    if (word === undefined) throw new Error(`must be ${words.slice(0, -1).join(', ')} or ${words.at(-1)}`);
+    return word;
+  };
 
 const SECONDS_IN = new Map([
   ['ms', 0.001],
@@ -85,6 +125,15 @@ const httpUrl = (value: string) => {
 
 /** Date.parse alone takes almost anything that has a number in it. */
 const ISO_TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/;
+
+const hostAndPort = (value: string) => {
+  if (value === '') return undefined;
+  const port = Number(/^(?:[\w.-]+|\[[0-9a-fA-F:]+\]):(\d{1,5})$/.exec(value)?.[1]);
+  if (!(port >= 1 && port <= 65_535)) {
+    throw new Error('must be an address to listen at, as host:port, such as 127.0.0.1:9464');
+  }
+  return value;
+};
 
 const instant = (value: string) => {
   if (value === '') return undefined;
@@ -153,13 +202,29 @@ export const SETTINGS = {
     'SLUICE_PREFIX',
     '',
     'folder in the bucket under which everything is written; empty: the bucket itself',
-    text(/^$|^[\w.=-]+(\/[\w.=-]+)*$/, 'must be folder names joined by /, without a / at either end'),
+    text(
+      // S3 allows 1,024 bytes for a key; what follows the prefix takes up to 90.
+      /^(?!.{901})(?:[\w.=-]+(\/[\w.=-]+)*)?$/,
+      'must be folder names joined by /, without a / at either end, 900 characters at most',
+    ),
   ),
   columns: setting(
     'SLUICE_COLUMNS',
     DEFAULT_COLUMNS,
     'columns of the CSV: `name=path` pairs joined by commas; `name` alone is short for `name=name`',
     parseColumns,
+  ),
+  objectAcl: setting(
+    'SLUICE_OBJECT_ACL',
+    '',
+    'canned ACL of every object; empty: none is sent, as buckets with ACLs disabled want it',
+    (value) => (value === '' ? undefined : oneOf(OBJECT_ACLS)(value)),
+  ),
+  escapeFormulas: setting(
+    'SLUICE_ESCAPE_FORMULAS',
+    'false',
+    "`true` puts a `'` before texts that a spreadsheet would run as a formula; numbers stay as they are",
+    (value) => oneOf(['true', 'false'])(value) === 'true',
   ),
   batchRows: setting('SLUICE_BATCH_ROWS', '100', 'rows of one CSV object', wholeNumber(1, 1_000)),
   flushAfter: setting(
@@ -188,18 +253,92 @@ export const SETTINGS = {
   ),
 } as const;
 
+/** Every setting of a worker process, the SDKs' own aside. */
+export const WORKER_SETTINGS = {
+  metricsAddress: setting(
+    'SLUICE_METRICS_ADDRESS',
+    '',
+    'address of the Prometheus endpoint, such as `127.0.0.1:9464`; empty: none',
+    hostAndPort,
+  ),
+  logFormat: setting(
+    'SLUICE_LOG_FORMAT',
+    'auto',
+    '`text`, `json`, or `auto`: text on a terminal, JSON elsewhere',
+    oneOf(LOG_FORMATS),
+  ),
+  logLevel: setting(
+    'SLUICE_LOG_LEVEL',
+    'INFO',
+    'the least that is logged: `TRACE`, `DEBUG`, `INFO`, `WARN` or `ERROR`',
+    oneOf(LOG_LEVELS),
+  ),
+} as const;
+
 /** Raised for settings that can't be used; `message` lists every one of them. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Events that a lane's window and a stint share: two stints and what a resumed stream sends again must fit. */
+export const STINTS_PER_WINDOW = 3;
+
+/** A row that waits longer than the visibility timeout is received again each time; more often than this is waste. */
+const MOST_RECEIVES_OF_A_ROW = 30;
+
 /**
- * Reads and validates every setting once.
+ * Reads and validates every setting of a pipeline once.
  *
  * @param environment usually `process.env`; an empty text counts as not set
  * @throws {@link SettingsError} naming each setting that is wrong, its rule and the value it has
  */
-export function loadPipeline(environment: Readonly<Record<string, string | undefined>>): PipelineDefinition {
+export function loadPipeline(environment: Environment): PipelineDefinition {
+  const { read, problems } = reader(environment);
+  const since = read(SETTINGS.sourceSince);
+  const acl = read(SETTINGS.objectAcl);
+  const definition: PipelineDefinition = {
+    name: read(SETTINGS.pipeline),
+    source: {
+      url: read(SETTINGS.sourceUrl),
+      ...(since === undefined ? {} : { since }),
+      contact: read(SETTINGS.contact),
+    },
+    queue: { name: read(SETTINGS.queue), visibilityTimeoutSeconds: read(SETTINGS.visibilityTimeout) },
+    lake: {
+      bucket: read(SETTINGS.bucket),
+      prefix: read(SETTINGS.prefix),
+      columns: read(SETTINGS.columns),
+      ...(acl === undefined ? {} : { acl }),
+      escapeFormulas: read(SETTINGS.escapeFormulas),
+    },
+    batch: { rows: read(SETTINGS.batchRows), flushAfterSeconds: read(SETTINGS.flushAfter) },
+    windowKeys: read(SETTINGS.window),
+    drainQuietSeconds: read(SETTINGS.drainQuiet),
+  };
+  refuse(problems.length === 0 ? pairProblems(definition) : problems);
+  return definition;
+}
+
+/**
+ * Reads and validates every setting of a worker once.
+ *
+ * @throws {@link SettingsError} naming each setting that is wrong, its rule and the value it has
+ */
+export function loadWorkerSettings(environment: Environment): WorkerSettings {
+  const { read, problems } = reader(environment);
+  const settings = {
+    metricsAddress: read(WORKER_SETTINGS.metricsAddress),
+    logFormat: read(WORKER_SETTINGS.logFormat),
+    logLevel: read(WORKER_SETTINGS.logLevel),
+  };
+  refuse(problems);
+  return settings;
+}
+
+/** Reads settings one by one, and collects what is wrong with them. */
+function reader(environment: Environment) {
   const problems: string[] = [];
   const read = <T>({ name, fallback, parse }: Setting<T>): T => {
     const value = environment[name]?.trim() || fallback;
@@ -209,26 +348,33 @@ export function loadPipeline(environment: Readonly<Record<string, string | undef
       problems.push(
         `${name} ${error instanceof Error ? error.message : String(error)}; it is ${JSON.stringify(withoutPassword(value))}`,
       );
-      // Never used: the list of problems is thrown below. The default keeps the type honest.
+      // Never used: the list of problems is thrown at the end. The default keeps the type honest.
       return parse(fallback);
     }
   };
-  const since = read(SETTINGS.sourceSince);
-  const definition: PipelineDefinition = {
-    name: read(SETTINGS.pipeline),
-    source: {
-      url: read(SETTINGS.sourceUrl),
-      ...(since === undefined ? {} : { since }),
-      contact: read(SETTINGS.contact),
-    },
-    queue: { name: read(SETTINGS.queue), visibilityTimeoutSeconds: read(SETTINGS.visibilityTimeout) },
-    lake: { bucket: read(SETTINGS.bucket), prefix: read(SETTINGS.prefix), columns: read(SETTINGS.columns) },
-    batch: { rows: read(SETTINGS.batchRows), flushAfterSeconds: read(SETTINGS.flushAfter) },
-    windowKeys: read(SETTINGS.window),
-    drainQuietSeconds: read(SETTINGS.drainQuiet),
-  };
+  return { read, problems };
+}
+
+function refuse(problems: readonly string[]): void {
   if (problems.length > 0) throw new SettingsError(problems.join('\n'));
-  return definition;
+}
+
+/** Settings that are right by themselves and can't be together. */
+function pairProblems({ batch, windowKeys, queue }: PipelineDefinition): string[] {
+  const problems: string[] = [];
+  if (windowKeys < STINTS_PER_WINDOW * batch.rows) {
+    problems.push(
+      `${SETTINGS.window.name} must be at least ${STINTS_PER_WINDOW} times ${SETTINGS.batchRows.name}, since a stint is a ` +
+        `third of the window and fills a batch at least; they are ${windowKeys} and ${batch.rows}`,
+    );
+  }
+  if (batch.flushAfterSeconds > MOST_RECEIVES_OF_A_ROW * queue.visibilityTimeoutSeconds) {
+    problems.push(
+      `${SETTINGS.flushAfter.name} must be at most ${MOST_RECEIVES_OF_A_ROW} times ${SETTINGS.visibilityTimeout.name}, since ` +
+        `SQS hands a waiting row out again after each; they are ${batch.flushAfterSeconds}s and ${queue.visibilityTimeoutSeconds}s`,
+    );
+  }
+  return problems;
 }
 
 /** A URL's user name and password, where one has them, must not reach a log. */

@@ -1,3 +1,5 @@
+import { defineSearchAttributeKey } from '@temporalio/common';
+
 /**
  * Every name that another program sees: the temporal CLI, the web UI, SQS, the lake's readers.
  * One name per thing; renaming one is a breaking change.
@@ -17,6 +19,14 @@ export const SIGNALS = {
   flush: 'flush',
 } as const;
 
+/** Updates: they answer when what they ask for is done, and say at once why it can't be. */
+export const UPDATES = {
+  /** Other settings. Argument: a pipeline's definition. */
+  update: 'update',
+  /** Ends a stopped workflow for good. */
+  remove: 'remove',
+} as const;
+
 export const QUERIES = { status: 'status' } as const;
 
 /** The message attribute that carries an event's key. */
@@ -30,6 +40,25 @@ export const DIGEST_METADATA = 'sluice-digest';
 
 /** Folder of rejected events, below the lake's prefix. */
 export const REJECTED_FOLDER = 'rejected';
+
+/** Folder of rejected events that a person sent to the queue again. */
+export const RESENT_FOLDER = 'resent';
+
+/** Folder of canary events: they are no rows, but use up offsets, and whoever checks the lake must know of them. */
+export const CANARIES_FOLDER = 'canaries';
+
+/** Search attributes, as `sluice provision` registers them. Workflows run without where that was refused. */
+export const SEARCH_ATTRIBUTES = {
+  pipeline: defineSearchAttributeKey('SluicePipeline', 'KEYWORD'),
+  activity: defineSearchAttributeKey('SluiceActivity', 'KEYWORD'),
+  problem: defineSearchAttributeKey('SluiceProblem', 'KEYWORD'),
+} as const;
+
+/** What a workflow's memo tells without a worker. */
+export interface PipelineMemo {
+  pipeline: string;
+  queue: string;
+}
 
 /** @returns the id of the workflow that supervises a pipeline's source */
 export function ingestWorkflowId(pipeline: string): string {

@@ -1,20 +1,31 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { GetQueueAttributesCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { activityInfo, cancellationDetails, cancellationSignal, heartbeat, log } from '@temporalio/activity';
+import {
+  activityInfo,
+  cancellationDetails,
+  cancellationSignal,
+  heartbeat,
+  log,
+  metricMeter,
+} from '@temporalio/activity';
 import { describeError, isTransient } from '../aws-errors';
 import type { PipelineDefinition } from '../config';
-import { keepRejected } from '../lake/rejected';
+import { keepCanary, keepRejected, type Lake, type RejectReason } from '../lake/rejected';
+import { meterDepth, metersOf, type Meters } from '../metrics';
 import { encodeMessage, messageBytes } from '../queue/message';
 import { queueUrl } from '../queue/queue-url';
 import { BatchSender } from '../queue/sender';
+import { type Completeness, countHoles } from '../sources/completeness';
 import { ConfirmedCursor, type Pending } from '../sources/confirmed-cursor';
-import { type Cursor, newestPartition } from '../sources/cursor';
+import { type Cursor, newestPartition, timestampsOf } from '../sources/cursor';
 import { keyDigest, readEvent, type ReadEvent } from '../sources/event';
 import { sseSource } from '../sources/sse';
+import { NO_COUNTS, plusOne, type StintCounts } from '../sources/stint-counts';
 import { userAgent } from '../sources/user-agent';
-import { type Source, type SourceEvent, SourceRefused } from '../sources/source';
+import { type ReconnectReason, type Source, type SourceEvent, SourceRefused } from '../sources/source';
 import { withHeartbeat } from './heartbeat';
+import { measureQueue } from './measure-queue';
 
 interface Clients {
   sqs: Pick<SQSClient, 'send'>;
@@ -22,30 +33,20 @@ interface Clients {
 }
 
 export interface StintInput {
+  /** Name of the pipeline, for metrics. */
+  pipeline: string;
   source: PipelineDefinition['source'];
   queue: string;
-  lake: { bucket: string; prefix: string };
+  lake: Lake;
   cursor: Cursor;
+  completeness: Completeness;
   /** Milliseconds after which the stint ends. */
   longestMs: number;
   /** Events sent to the queue after which the stint ends, counted across attempts. */
   mostEvents: number;
 }
 
-/** Counted over all attempts of a stint, as far as their heartbeats arrived. */
-export interface StintCounts {
-  /** Events that the queue has confirmed. */
-  sent: number;
-  /** Events that the source sent again and that were known to be safe already. */
-  repeats: number;
-  canaries: number;
-  rejected: number;
-  reconnects: number;
-}
-
-export interface StintResult {
-  cursor: Cursor;
-  counts: StintCounts;
+export interface StintResult extends StintProgress {
   /** `done`: time or events are used up. `cancelled`: as asked. `blocked`: a person must change something. */
   ended: 'done' | 'cancelled' | 'blocked';
   /** What blocks, to what, and what to do. */
@@ -55,12 +56,14 @@ export interface StintResult {
 /** What a heartbeat carries to the next attempt, and to the workflow when none follows. */
 export interface StintProgress {
   cursor: Cursor;
+  completeness: Completeness;
   counts: StintCounts;
 }
 
-export const NO_COUNTS: StintCounts = { sent: 0, repeats: 0, canaries: 0, rejected: 0, reconnects: 0 };
-
 const HEARTBEAT_MS = 1_000;
+
+/** Between looks at the queue's depth, for metrics: one request a minute. */
+const MEASURE_MS = 60_000;
 
 /** How long a cancelled stint waits for what is on its way to the queue. */
 const GRACE_MS = 500;
@@ -85,11 +88,17 @@ export async function consumeStream(
 ): Promise<StintResult> {
   const resumed = (activityInfo().heartbeatDetails as StintProgress | undefined) ?? {
     cursor: input.cursor,
+    completeness: input.completeness,
     counts: NO_COUNTS,
   };
-  const stint = new Stint(clients, input, resumed);
-  return await withHeartbeat({ everyMs: HEARTBEAT_MS, details: () => stint.progress() }, async (signal) => {
-    const source = openSource(input.source, (detail) => stint.reconnected(detail));
+  const meters = metersOf(metricMeter, input.pipeline);
+  const stint = new Stint(clients, input, resumed, meters);
+  const details = () => {
+    stint.measure();
+    return stint.progress();
+  };
+  const work = async (signal: AbortSignal): Promise<StintResult> => {
+    const source = openSource(input.source, (reason, detail) => stint.reconnected(reason, detail));
     const ended = await stint.run(source, signal);
     if (
       ended.ended === 'failed' ||
@@ -99,15 +108,15 @@ export async function consumeStream(
       throw ended.ended === 'failed' ? ended.error : signal.reason;
     }
     return { ...stint.progress(), ...ended };
-  });
+  };
+  return await withHeartbeat({ everyMs: HEARTBEAT_MS, details }, work).finally(() => meters.close());
 }
 
-function openSse({ url, contact }: StintInput['source'], onReconnect: (detail: string) => void): Source {
-  return sseSource({
-    url,
-    userAgent: userAgent(contact),
-    onReconnect: (reason, detail) => onReconnect(`${reason}: ${detail}`),
-  });
+function openSse(
+  { url, contact }: StintInput['source'],
+  onReconnect: (reason: ReconnectReason, detail: string) => void,
+): Source {
+  return sseSource({ url, userAgent: userAgent(contact), onReconnect });
 }
 
 type Ended =
@@ -122,31 +131,63 @@ class Stint {
   readonly #clients: Clients;
   readonly #input: StintInput;
   readonly #cursor: ConfirmedCursor;
-  readonly #counts: StintCounts;
+  readonly #meters: Meters;
   /** Ends reading. */
   readonly #stop = new AbortController();
   /** Ends sending: what is not confirmed by then is read again. */
   readonly #drop = new AbortController();
-  readonly #rejecting = new Set<Promise<void>>();
+  readonly #keeping = new Set<Promise<void>>();
+  #counts: StintCounts;
   #taken: number;
+  #measuredAt = -Infinity;
   #rejectsInARow = 0;
   #failure: unknown;
 
-  constructor(clients: Clients, input: StintInput, { cursor, counts }: StintProgress) {
+  constructor(
+    clients: Clients,
+    input: StintInput,
+    { cursor, completeness, counts }: StintProgress,
+    meters: Meters,
+  ) {
     this.#clients = clients;
     this.#input = input;
-    this.#cursor = new ConfirmedCursor(cursor);
-    this.#counts = { ...counts };
+    this.#cursor = new ConfirmedCursor(cursor, completeness);
+    this.#meters = meters;
+    this.#counts = counts;
     this.#taken = counts.sent;
   }
 
   progress(): StintProgress {
-    return { cursor: this.#cursor.cursor(), counts: { ...this.#counts } };
+    return {
+      cursor: this.#cursor.cursor(),
+      completeness: this.#cursor.completeness,
+      counts: this.#counts,
+    };
   }
 
-  reconnected(detail: string): void {
-    this.#counts.reconnects += 1;
-    log.info('Reconnecting to the source', { url: this.#input.source.url, detail });
+  reconnected(reason: ReconnectReason, detail: string): void {
+    this.#counts = { ...this.#counts, reconnects: plusOne(this.#counts.reconnects, reason) };
+    this.#meters.reconnects(1, { reason });
+    log.info('Reconnecting to the source', { url: this.#input.source.url, reason, detail });
+  }
+
+  /** Sets the metrics that are read off, rather than counted. */
+  measure(): void {
+    const times = timestampsOf(this.#cursor.positions);
+    if (times.length > 0) this.#meters.lag(Math.max(0, Date.now() - Math.max(...times)) / 1_000);
+    this.#meters.holes(countHoles(this.#cursor.completeness));
+    if (performance.now() - this.#measuredAt < MEASURE_MS) return;
+    this.#measuredAt = performance.now();
+    void this.#measureQueue();
+  }
+
+  /** A depth that can't be had is no reason to end a stint. */
+  async #measureQueue(): Promise<void> {
+    try {
+      meterDepth(this.#meters, await measureQueue(this.#clients.sqs, this.#input.queue));
+    } catch (error) {
+      log.debug('The queue was not measured', { error: describeError(error) });
+    }
   }
 
   async run(source: Source, signal: AbortSignal): Promise<Ended> {
@@ -157,13 +198,14 @@ class Stint {
     signal.addEventListener('abort', cancelled, { once: true });
     try {
       const sender = await this.#openQueue();
+      this.measure();
       const reading = AbortSignal.any([signal, this.#stop.signal]);
       for await (const event of source.read(() => this.#cursor.resume(), reading)) {
         await this.#take(event, sender);
         if (this.#taken >= this.#input.mostEvents || reading.aborted) break;
       }
       await sender.messages.flush();
-      await Promise.all(this.#rejecting);
+      await Promise.all(this.#keeping);
     } catch (error) {
       this.#fail(error);
     } finally {
@@ -195,6 +237,7 @@ class Stint {
         sqs,
         queueUrl: url,
         signal: this.#drop.signal,
+        onUnconfirmed: (count) => this.#meters.eventsFailed(count),
         onFailure: (error) => this.#fail(blockedUnlessTransient(error, `send to the queue ${queue}`)),
       });
       return { messages, maximumBytes: Number(Attributes?.MaximumMessageSize ?? 256 * 1024) };
@@ -204,68 +247,95 @@ class Stint {
   }
 
   async #take(event: SourceEvent, { messages, maximumBytes }: OpenQueue): Promise<void> {
+    this.#meters.eventsReceived(1);
     const read = readEvent(event.text);
     const digest = keyDigest(read.key);
     if (this.#cursor.knows(digest)) {
-      this.#counts.repeats += 1;
+      this.#counts = { ...this.#counts, repeats: this.#counts.repeats + 1 };
+      this.#meters.eventsRepeated(1);
       return;
     }
-    const pending = this.#cursor.received(event, digest, partitionOf(event, read));
-    if (!read.ok) return await this.#reject(pending, event, read.reason);
-    if (read.canary) {
-      this.#counts.canaries += 1;
-      return this.#cursor.confirm(pending);
-    }
+    const pending = this.#cursor.received(event, digest, placeOf(event, read));
+    if (!read.ok) return await this.#reject(pending, event, read);
+    if (read.canary) return await this.#passCanary(pending, event);
     const message = encodeMessage(event.text, read.key);
     const bytes = messageBytes(message);
     if (bytes > maximumBytes) {
-      return await this.#reject(
-        pending,
-        event,
-        `too large: ${bytes} bytes, and the queue takes ${maximumBytes}`,
-      );
+      const detail = `${bytes} bytes, and the queue takes ${maximumBytes}`;
+      return await this.#reject(pending, event, { reason: 'message-too-large', detail });
     }
     this.#taken += 1;
     await messages.add(message, (outcome) => {
       if (outcome === 'sent') this.#sent(pending);
-      else this.#rejectAside(pending, event, `refused by SQS: ${outcome.refused}`);
+      else this.#rejectAside(pending, event, { reason: 'refused-by-sqs', detail: outcome.refused });
     });
   }
 
   #sent(pending: Pending): void {
-    this.#counts.sent += 1;
+    this.#counts = { ...this.#counts, sent: this.#counts.sent + 1 };
+    this.#meters.eventsSent(1);
     this.#rejectsInARow = 0;
     this.#cursor.confirm(pending);
   }
 
-  #rejectAside(pending: Pending, event: SourceEvent, reason: string): void {
-    const rejecting = this.#reject(pending, event, reason).finally(() => this.#rejecting.delete(rejecting));
-    this.#rejecting.add(rejecting);
+  async #passCanary(pending: Pending, { id, text }: SourceEvent): Promise<void> {
+    const { source } = this.#input;
+    const isKept = await this.#keep('a canary event', (options) =>
+      keepCanary(this.#clients.s3, this.#input.lake, { source: source.url, id, text }, options),
+    );
+    if (!isKept) return;
+    this.#counts = { ...this.#counts, canaries: this.#counts.canaries + 1 };
+    this.#meters.canaries(1);
+    this.#cursor.confirm(pending);
+  }
+
+  #rejectAside(pending: Pending, event: SourceEvent, why: Why): void {
+    const rejecting = this.#reject(pending, event, why).finally(() => this.#keeping.delete(rejecting));
+    this.#keeping.add(rejecting);
   }
 
   /** Never rejects its promise: what fails ends the stint. */
-  async #reject(pending: Pending, { id, text }: SourceEvent, reason: string): Promise<void> {
+  async #reject(pending: Pending, { id, text }: SourceEvent, { reason, detail }: Why): Promise<void> {
     const { source, lake } = this.#input;
-    const rejected = { reason, source: source.url, id, text };
-    const abortSignal = this.#drop.signal;
-    try {
-      await untilWritten(() => keepRejected(this.#clients.s3, lake, rejected, { abortSignal }), abortSignal);
-    } catch (error) {
-      this.#fail(blockedUnlessTransient(error, `write a rejected event to the bucket ${lake.bucket}`));
-      return;
-    }
-    this.#counts.rejected += 1;
+    const rejected = { reason, detail, source: source.url, id, text };
+    const isKept = await this.#keep('a rejected event', (options) =>
+      keepRejected(this.#clients.s3, lake, rejected, options),
+    );
+    if (!isKept) return;
+    this.#counts = { ...this.#counts, rejected: plusOne(this.#counts.rejected, reason) };
+    this.#meters.eventsRejected(1, { reason });
     this.#cursor.confirm(pending);
     this.#rejectsInARow += 1;
     if (this.#rejectsInARow >= REJECTS_IN_A_ROW) {
       this.#fail(
         new Blocked(
-          `${REJECTS_IN_A_ROW} events in a row could not become messages, the last one because it is ${reason}. ` +
+          `${REJECTS_IN_A_ROW} events in a row could not become messages, the last one for ${reason} (${detail}). ` +
             `All are under rejected/. Check that ${source.url} is the stream you mean, then resume`,
         ),
       );
     }
   }
+
+  /** @returns whether the object was written; if it can't be, the stint ends */
+  async #keep(
+    what: string,
+    write: (options: { abortSignal: AbortSignal }) => Promise<void>,
+  ): Promise<boolean> {
+    const abortSignal = this.#drop.signal;
+    try {
+      await untilWritten(what, () => write({ abortSignal }), abortSignal);
+      return true;
+    } catch (error) {
+      this.#fail(blockedUnlessTransient(error, `write ${what} to the bucket ${this.#input.lake.bucket}`));
+      return false;
+    }
+  }
+}
+
+/** Why an event is rejected. */
+interface Why {
+  reason: RejectReason;
+  detail: string;
 }
 
 interface OpenQueue {
@@ -275,17 +345,21 @@ interface OpenQueue {
 }
 
 /** The partition whose rewound events hold this one; where the payload doesn't say, its id tells. */
-function partitionOf({ positions = {} }: SourceEvent, read: ReadEvent): string {
-  return read.ok && positions[read.partition] ? read.partition : (newestPartition(positions) ?? '');
+function placeOf(
+  { positions = {} }: SourceEvent,
+  read: ReadEvent,
+): { partition: string; offset: number | undefined } {
+  if (read.ok && positions[read.partition]) return { partition: read.partition, offset: read.offset };
+  return { partition: newestPartition(positions) ?? '', offset: undefined };
 }
 
-async function untilWritten(write: () => Promise<void>, signal: AbortSignal): Promise<void> {
+async function untilWritten(what: string, write: () => Promise<void>, signal: AbortSignal): Promise<void> {
   for (let wait = 200; ; wait = Math.min(wait * 2, 10_000)) {
     try {
       return await write();
     } catch (error) {
       if (!isTransient(error)) throw error;
-      log.warn('Could not keep a rejected event yet', { error: describeError(error) });
+      log.warn(`Could not write ${what} yet`, { error: describeError(error) });
       await delay(wait, undefined, { signal });
     }
   }

@@ -9,7 +9,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { log } from '@temporalio/activity';
 import { describeError } from '../aws-errors';
 import { type Column, projectRow } from '../lake/columns';
-import { keepRejected } from '../lake/rejected';
+import { keepRejected, type Lake, type RejectReason } from '../lake/rejected';
 import { KEY_ATTRIBUTE } from '../names';
 import { queueUrl } from '../queue/queue-url';
 import { keyDigest, readEvent } from '../sources/event';
@@ -24,7 +24,7 @@ interface Clients {
 
 export interface ReceiveInput {
   queue: string;
-  lake: { bucket: string; prefix: string; columns: readonly Column[] };
+  lake: Lake & { columns: readonly Column[]; escapeFormulas: boolean };
   /** Messages wanted at most. */
   rows: number;
   /** Bytes of rows (as JSON) wanted at most; messages beyond it are released at once. */
@@ -46,12 +46,14 @@ export interface ReceivedMessages {
   /** Bytes of each row as JSON. */
   bytes: number[];
   /** Messages that can't become a row. They are kept under `rejected/` and only need to be deleted. */
-  rejected: { messageId: string; receipt: string; key: string; reason: string }[];
+  rejected: { messageId: string; receipt: string; key: string; reason: RejectReason }[];
   /**
    * Epoch milliseconds: everything sent before was seen, as far as the queue's order can be trusted. The newest
    * SentTimestamp received or, when a long poll came back empty, the moment at which it began.
    */
   reached?: number;
+  /** Epoch milliseconds at which the oldest message was sent; without one when there was none. */
+  oldestSentAt?: number;
   /** Epoch milliseconds, by this worker's clock: when the first poll began and when the last was answered. */
   from: number;
   until: number;
@@ -93,6 +95,10 @@ export async function receiveMessages(clients: Clients, input: ReceiveInput): Pr
     return collector.result;
   });
 }
+
+type ReadRow =
+  | { ok: true; row: string[]; bytes: number; key: string }
+  | { ok: false; reason: RejectReason; detail: string; key: string };
 
 class Collector {
   readonly result: ReceivedMessages = {
@@ -202,38 +208,50 @@ class Collector {
     for (const message of messages) {
       const { MessageId: messageId, ReceiptHandle: receipt, Body: body = '', Attributes } = message;
       if (messageId === undefined || receipt === undefined) continue;
-      const read = readEvent(body);
-      const row = read.ok ? projectRow(read.value, this.#input.lake.columns) : [];
-      const bytes = Buffer.byteLength(JSON.stringify(row));
-      const reason = read.ok
-        ? bytes > LARGEST_ROW_BYTES &&
-          `row too large: ${bytes} bytes, and a row may have ${LARGEST_ROW_BYTES}`
-        : read.reason;
-      if (!reason && this.#bytes + bytes > this.#input.bytes) {
+      const read = this.#readRow(body);
+      if (read.ok && this.#bytes + read.bytes > this.#input.bytes) {
         excess.push(message);
         continue;
       }
-      this.#reach(Number(Attributes?.SentTimestamp ?? 0));
+      this.#sentAt(Number(Attributes?.SentTimestamp ?? 0));
       const key = keyDigest(message.MessageAttributes?.[KEY_ATTRIBUTE]?.StringValue ?? read.key);
-      if (reason) await this.#reject({ messageId, receipt, key, reason }, body);
-      else {
-        this.#bytes += bytes;
-        this.result.messageIds.push(messageId);
-        this.result.receipts.push(receipt);
-        this.result.keys.push(key);
-        this.result.rows.push(row);
-        this.result.bytes.push(bytes);
+      if (!read.ok) {
+        await this.#reject({ messageId, receipt, key, reason: read.reason }, read.detail, body);
+        continue;
       }
+      this.#bytes += read.bytes;
+      this.result.messageIds.push(messageId);
+      this.result.receipts.push(receipt);
+      this.result.keys.push(key);
+      this.result.rows.push(read.row);
+      this.result.bytes.push(read.bytes);
     }
     if (excess.length > 0) await this.#release(excess);
   }
 
+  #readRow(body: string): ReadRow {
+    const { columns, escapeFormulas } = this.#input.lake;
+    const read = readEvent(body);
+    if (!read.ok) return read;
+    const row = projectRow(read.value, columns, { escapeFormulas });
+    const bytes = Buffer.byteLength(JSON.stringify(row));
+    if (bytes <= LARGEST_ROW_BYTES) return { ok: true, row, bytes, key: read.key };
+    const detail = `${bytes} bytes, and a row may have ${LARGEST_ROW_BYTES}`;
+    return { ok: false, reason: 'row-too-large', detail, key: read.key };
+  }
+
+  #sentAt(time: number): void {
+    this.#reach(time);
+    this.result.oldestSentAt = Math.min(this.result.oldestSentAt ?? Infinity, time);
+  }
+
   /** A message that can't be kept stays in the queue, and the others go on. */
-  async #reject(message: ReceivedMessages['rejected'][number], text: string): Promise<void> {
+  async #reject(message: ReceivedMessages['rejected'][number], detail: string, text: string): Promise<void> {
     const { queue, lake } = this.#input;
     try {
       await keepRejected(this.#clients.s3, lake, {
         reason: message.reason,
+        detail,
         source: queue,
         id: message.messageId,
         text,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { HeadObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { ApplicationFailure } from '@temporalio/common';
+import type { ObjectAcl } from '../config';
 import { writeCsv } from '../lake/csv';
 import { isAlreadyThere } from '../lake/rejected';
 import { DIGEST_METADATA } from '../names';
@@ -11,6 +12,8 @@ import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
 export interface UploadInput {
   bucket: string;
   key: string;
+  /** Without it none is sent. */
+  acl?: ObjectAcl;
   columns: readonly string[];
   rows: readonly (readonly string[])[];
 }
@@ -29,7 +32,7 @@ export interface UploadedObject {
  *   ones for what S3 refuses
  */
 export async function uploadBatch(s3: Pick<S3Client, 'send'>, input: UploadInput): Promise<UploadedObject> {
-  const { bucket, key, columns, rows } = input;
+  const { bucket, key, columns, rows, acl } = input;
   const digest = createHash('sha256')
     .update(JSON.stringify([columns, rows]))
     .digest('hex');
@@ -44,6 +47,7 @@ export async function uploadBatch(s3: Pick<S3Client, 'send'>, input: UploadInput
           ContentType: 'text/csv; charset=utf-8',
           Metadata: { [DIGEST_METADATA]: digest },
           IfNoneMatch: '*',
+          ...(acl === undefined ? {} : { ACL: acl }),
         }),
         { abortSignal: signal },
       );

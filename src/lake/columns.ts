@@ -31,9 +31,29 @@ export function parseColumns(text: string): Column[] {
   return columns;
 }
 
-/** @returns one text per column; see {@link cell} */
-export function projectRow(event: object, columns: readonly Column[]): string[] {
-  return columns.map(({ path }) => cell(valueAt(event, path)));
+/**
+ * @param escapeFormulas whether texts that a spreadsheet would run get a `'` before them
+ * @returns one text per column; see {@link cell}
+ */
+export function projectRow(
+  event: object,
+  columns: readonly Column[],
+  { escapeFormulas = false }: { escapeFormulas?: boolean } = {},
+): string[] {
+  return columns.map(({ path }) => {
+    const value = valueAt(event, path);
+    const text = cell(value);
+    return escapeFormulas && typeof value === 'string' ? withoutFormula(text) : text;
+  });
+}
+
+/**
+ * What begins with one of these a spreadsheet may run (OWASP, "CSV Injection"). A text that is a number, such as `-5`, is
+ * none: marking those too is what makes such guards corrupt data.
+ */
+function withoutFormula(text: string): string {
+  const isNumber = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text);
+  return /^[=+\-@\t\r\n]/.test(text) && !isNumber ? `'${text}` : text;
 }
 
 function valueAt(event: object, path: string): unknown {

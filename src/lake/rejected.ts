@@ -1,17 +1,36 @@
 import { createHash } from 'node:crypto';
 import { type S3Client, PutObjectCommand } from '@aws-sdk/client-s3';
-import { REJECTED_FOLDER } from '../names';
+import type { ObjectAcl } from '../config';
+import { CANARIES_FOLDER, REJECTED_FOLDER } from '../names';
 import { underPrefix } from './object-key';
+
+/** Why an event can't become a row, in one word for counting. */
+export type RejectReason =
+  | 'not-json'
+  | 'not-an-object'
+  /** Larger than the queue takes. */
+  | 'message-too-large'
+  /** Larger than a row may be. */
+  | 'row-too-large'
+  | 'refused-by-sqs';
 
 /** An event or message that can't become a row, kept whole with the reason. */
 export interface Rejected {
+  reason: RejectReason;
   /** What is wrong with it, in words. */
-  reason: string;
+  detail: string;
   /** The stream's URL, or the queue's name for a message that another program may have put there. */
   source: string;
   /** The source's id of the event, or the SQS MessageId. */
   id: string;
   text: string;
+}
+
+/** Where in the bucket objects go, and how. */
+export interface Lake {
+  bucket: string;
+  prefix: string;
+  acl?: ObjectAcl;
 }
 
 /**
@@ -22,20 +41,45 @@ export interface Rejected {
  */
 export async function keepRejected(
   s3: Pick<S3Client, 'send'>,
-  lake: { bucket: string; prefix: string },
-  rejected: Rejected,
+  lake: Lake,
+  { reason, detail, source, id, text }: Rejected,
   options: { abortSignal?: AbortSignal } = {},
 ): Promise<void> {
-  const digest = createHash('sha256').update(rejected.text).digest('hex');
-  const { reason, source, id, text } = rejected;
+  await keep(s3, lake, REJECTED_FOLDER, { reason, detail, source, id, text }, options);
+}
+
+/**
+ * Keeps a canary event under `canaries/`: it is no row, but it uses up an offset, and whoever looks for holes in the lake
+ * must be able to tell it from a loss. A few come an hour.
+ *
+ * @throws the S3 client's error when the object could not be written
+ */
+export async function keepCanary(
+  s3: Pick<S3Client, 'send'>,
+  lake: Lake,
+  { source, id, text }: Pick<Rejected, 'source' | 'id' | 'text'>,
+  options: { abortSignal?: AbortSignal } = {},
+): Promise<void> {
+  await keep(s3, lake, CANARIES_FOLDER, { source, id, text }, options);
+}
+
+async function keep(
+  s3: Pick<S3Client, 'send'>,
+  { bucket, prefix, acl }: Lake,
+  folder: string,
+  { text, ...facts }: Record<string, string> & { text: string },
+  options: { abortSignal?: AbortSignal },
+): Promise<void> {
+  const digest = createHash('sha256').update(text).digest('hex');
   try {
     await s3.send(
       new PutObjectCommand({
-        Bucket: lake.bucket,
-        Key: underPrefix(lake.prefix, `${REJECTED_FOLDER}/${digest}.json`),
-        Body: JSON.stringify({ reason, source, id, time: new Date().toISOString(), text }),
+        Bucket: bucket,
+        Key: underPrefix(prefix, `${folder}/${digest}.json`),
+        Body: JSON.stringify({ ...facts, time: new Date().toISOString(), text }),
         ContentType: 'application/json',
         IfNoneMatch: '*',
+        ...(acl === undefined ? {} : { ACL: acl }),
       }),
       options,
     );

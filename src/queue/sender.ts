@@ -21,6 +21,8 @@ export interface SenderOptions {
   backoffMs?: number;
   /** Ends all sending at once; what SQS has not confirmed is dropped. */
   signal: AbortSignal;
+  /** Told how many messages a try did not bring into the queue; they are sent again. Default: nothing is told. */
+  onUnconfirmed?: (count: number) => void;
   /** Called once, when the queue can't be sent to and trying again won't help. Nothing is sent afterwards. */
   onFailure: (error: unknown) => void;
 }
@@ -43,7 +45,13 @@ export class BatchSender {
   #hasFailed = false;
 
   constructor(options: SenderOptions) {
-    this.#options = { lingerMs: 1_000, batchesInFlight: 4, backoffMs: 200, ...options };
+    this.#options = {
+      lingerMs: 1_000,
+      batchesInFlight: 4,
+      backoffMs: 200,
+      onUnconfirmed: () => {},
+      ...options,
+    };
   }
 
   /**
@@ -80,13 +88,14 @@ export class BatchSender {
 
   /** Never rejects. */
   async #deliver(batch: Entry[]): Promise<void> {
-    const { signal, backoffMs, onFailure } = this.#options;
+    const { signal, backoffMs, onFailure, onUnconfirmed } = this.#options;
     let left = batch;
     try {
       for (let attempt = 0; ; attempt += 1) {
         if (signal.aborted || this.#hasFailed) return;
         left = await this.#send(left);
         if (left.length === 0) return;
+        onUnconfirmed(left.length);
         await delay(Math.min(backoffMs * 2 ** attempt, 10_000) * (0.5 + Math.random() / 2), undefined, {
           signal,
         });

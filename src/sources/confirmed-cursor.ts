@@ -1,3 +1,4 @@
+import { type Completeness, passOffset } from './completeness';
 import { type Cursor, type Position, type Positions, furthest, rewound } from './cursor';
 
 /** An event on its way: from {@link ConfirmedCursor.received} to {@link ConfirmedCursor.confirm}. */
@@ -5,6 +6,8 @@ export interface Pending {
   readonly positions: Positions | undefined;
   readonly id: string;
   readonly partition: string;
+  /** Within the partition; undefined where it can't be read. */
+  readonly offset: number | undefined;
   readonly digest: string;
   confirmed: boolean;
 }
@@ -22,13 +25,15 @@ export class ConfirmedCursor {
   readonly #since: number;
   #positions: Positions;
   #lastEventId: string | undefined;
+  #completeness: Completeness;
   /** Events in the order received, from the first unconfirmed one on. */
   readonly #pending: Pending[] = [];
   /** By partition: digest to the partition's position when it was passed; only of confirmed events. */
   readonly #recent = new Map<string, Map<string, Position | undefined>>();
   readonly #onTheWay = new Set<string>();
 
-  constructor(cursor: Cursor) {
+  constructor(cursor: Cursor, completeness: Completeness = {}) {
+    this.#completeness = completeness;
     this.#since = cursor.since;
     this.#positions = cursor.positions;
     this.#lastEventId = cursor.lastEventId;
@@ -51,18 +56,19 @@ export class ConfirmedCursor {
 
   /**
    * @param digest of the event's key, 16 hexadecimal digits
-   * @param partition to which the event belongs; '' where that can't be told
+   * @param place the partition to which the event belongs ('' where that can't be told), and its offset there
    */
   received(
     event: { id: string; positions: Positions | undefined },
     digest: string,
-    partition: string,
+    { partition, offset }: { partition: string; offset: number | undefined },
   ): Pending {
     const pending: Pending = {
       id: event.id,
       positions: event.positions,
       digest,
       partition,
+      offset,
       confirmed: false,
     };
     this.#pending.push(pending);
@@ -85,6 +91,15 @@ export class ConfirmedCursor {
   /** Events received and not confirmed, or behind one that is not. */
   get pending(): number {
     return this.#pending.length;
+  }
+
+  get positions(): Positions {
+    return this.#positions;
+  }
+
+  /** Which offsets the cursor has passed. */
+  get completeness(): Completeness {
+    return this.#completeness;
   }
 
   /** What to keep, for whoever goes on from here. */
@@ -115,8 +130,9 @@ export class ConfirmedCursor {
     return this.cursor();
   }
 
-  #pass({ id, positions, partition, digest }: Pending): void {
+  #pass({ id, positions, partition, offset, digest }: Pending): void {
     this.#onTheWay.delete(digest);
+    this.#completeness = passOffset(this.#completeness, partition, offset);
     if (positions)
       this.#positions = furthest(this.#positions, positions, { own: partition, since: this.#since });
     else if (id !== '') this.#lastEventId = id;

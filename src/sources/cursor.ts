@@ -72,6 +72,16 @@ export function timestampsOf(positions: Positions): number[] {
   );
 }
 
+/** Whether anything was read up to this cursor. */
+export function hasRead({ positions, lastEventId }: Cursor): boolean {
+  return Object.keys(positions).length > 0 || lastEventId !== undefined;
+}
+
+/** How far a cursor is: the newest time that a partition was read up to, as ISO 8601. */
+export function cursorTime({ since, positions }: Cursor): string {
+  return new Date(Math.max(since, ...timestampsOf(positions))).toISOString();
+}
+
 /** The partition an event belongs to, as far as its id tells: the furthest one. */
 export function newestPartition(positions: Positions): string | undefined {
   let newest: string | undefined;

@@ -1,10 +1,20 @@
 import { createHash } from 'node:crypto';
+import type { RejectReason } from '../lake/rejected';
 import { partitionName } from './cursor';
 
 /** What a payload turned out to be. */
 export type ReadEvent =
-  | { ok: true; value: object; key: string; partition: string; canary: boolean }
-  | { ok: false; reason: string; key: string };
+  | {
+      ok: true;
+      value: object;
+      key: string;
+      /** Name of the event's topic partition; empty where the payload does not say. */
+      partition: string;
+      /** Within the partition, where the payload says. */
+      offset: number | undefined;
+      canary: boolean;
+    }
+  | { ok: false; reason: RejectReason; detail: string; key: string };
 
 /** Parses a payload and finds what makes the event itself. Never throws. */
 export function readEvent(text: string): ReadEvent {
@@ -13,11 +23,16 @@ export function readEvent(text: string): ReadEvent {
     value = JSON.parse(text);
   } catch (error) {
     const says = error instanceof Error ? error.message : String(error);
-    return { ok: false, reason: `not JSON: ${says}`, key: sha256(text) };
+    return { ok: false, reason: 'not-json', detail: says, key: sha256(text) };
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     const kind = Array.isArray(value) ? 'an array' : value === null ? 'null' : `a ${typeof value}`;
-    return { ok: false, reason: `not a JSON object but ${kind}`, key: sha256(text) };
+    return {
+      ok: false,
+      reason: 'not-an-object',
+      detail: `not a JSON object but ${kind}`,
+      key: sha256(text),
+    };
   }
   const meta = metaOf(value);
   return {
@@ -25,6 +40,7 @@ export function readEvent(text: string): ReadEvent {
     value,
     key: keyOf(meta, text),
     partition: partitionOf(meta),
+    offset: Number.isSafeInteger(meta.offset) ? Number(meta.offset) : undefined,
     canary: meta.domain === 'canary',
   };
 }

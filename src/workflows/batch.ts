@@ -4,6 +4,9 @@ import {
   continueAsNew,
   defineQuery,
   defineSignal,
+  defineUpdate,
+  log,
+  metricMeter,
   proxyActivities,
   type RetryPolicy,
   setCurrentDetails,
@@ -13,14 +16,20 @@ import {
 } from '@temporalio/workflow';
 import type { BatchActivities } from '../activities';
 import type { ReceivedMessages } from '../activities/receive-messages';
-import type { PipelineDefinition } from '../config';
+import type { ObjectAcl, PipelineDefinition } from '../config';
+import { differences } from '../definition';
 import { batchObjectKey } from '../lake/object-key';
-import { QUERIES, SIGNALS } from '../names';
-import { Assembler, type WaitingRow } from './assembler';
+import type { RejectReason } from '../lake/rejected';
+import { meterDepth, metersOf, type Meters } from '../metrics';
+import { QUERIES, SIGNALS, UPDATES } from '../names';
+import { Assembler, type AssemblerLimits, type WaitingRow } from './assembler';
+import { laneDetails } from './details';
 import { neverEnding } from './never-ending';
 import { isNotRetryable, park, type Parked, parkedMs, problemOf } from './park';
+import { refuseUnlessStopped, refuseUnusable } from './refusals';
+import { Showcase } from './showcase';
 import type { BatchCounts, BatchStatus } from './status';
-import { type Deletion, Window, type WindowState } from './window';
+import { type Deletion, pollSeconds, Window, type WindowLimits, type WindowState } from './window';
 
 export const startSignal = defineSignal(SIGNALS.start);
 export const stopSignal = defineSignal(SIGNALS.stop);
@@ -28,11 +37,15 @@ export const pauseSignal = defineSignal(SIGNALS.pause);
 export const resumeSignal = defineSignal(SIGNALS.resume);
 export const flushSignal = defineSignal(SIGNALS.flush);
 export const statusQuery = defineQuery<BatchStatus>(QUERIES.status);
+export const updateUpdate = defineUpdate<number, [PipelineDefinition]>(UPDATES.update);
+export const removeUpdate = defineUpdate(UPDATES.remove);
 
 /** A batch in its final form: every try to upload it writes the same bytes to the same key. */
 interface FrozenBatch {
   sequence: number;
+  bucket: string;
   objectKey: string;
+  acl?: ObjectAcl;
   /** Of the definition whose columns the rows have. */
   version: number;
   columns: string[];
@@ -97,7 +110,7 @@ const NO_COUNTS: BatchCounts = {
   received: 0,
   redelivered: 0,
   repeats: 0,
-  rejected: 0,
+  rejected: {},
   lostReceives: 0,
   rows: 0,
   batches: 0,
@@ -115,15 +128,11 @@ const { uploadBatch, claimQueue, measureQueue } = proxyActivities<BatchActivitie
   ...shortActivity,
   retry: patient,
 });
-const { deleteMessages } = proxyActivities<BatchActivities>({
-  ...shortActivity,
-  retry: { ...patient, maximumAttempts: 3 },
-});
+const deleting = { ...shortActivity, retry: { ...patient, maximumAttempts: 3 } };
+const { deleteMessages } = proxyActivities<BatchActivities>(deleting);
 // Attempted once: what a lost receive has hidden must be known to the window.
-const { receiveMessages } = proxyActivities<BatchActivities>({
-  ...shortActivity,
-  retry: { maximumAttempts: 1 },
-});
+const receiving = { ...shortActivity, retry: { maximumAttempts: 1 } };
+const { receiveMessages } = proxyActivities<BatchActivities>(receiving);
 
 /**
  * One lane: the only reader of one queue. Receives messages, assembles batches, uploads them as objects and deletes the
@@ -137,34 +146,50 @@ export async function batch(
   settledKeys?: Uint8Array,
 ): Promise<void> {
   const lane = new Lane(definition, state, settledKeys);
-  setHandler(startSignal, () => lane.start());
-  setHandler(stopSignal, () => lane.stop());
-  setHandler(pauseSignal, () => lane.pause());
-  setHandler(resumeSignal, () => lane.resume());
-  setHandler(flushSignal, () => lane.flush());
-  setHandler(statusQuery, () => lane.status());
+  setHandler(startSignal, () => lane.start(), { description: 'Receive again, after a stop' });
+  setHandler(stopSignal, () => lane.stop(), { description: 'Drain the queue into the lake, then idle' });
+  setHandler(pauseSignal, () => lane.pause(), { description: 'Receive no more until resumed' });
+  setHandler(resumeSignal, () => lane.resume(), { description: 'Go on, and try again what is parked' });
+  setHandler(flushSignal, () => lane.flush(), { description: 'Write the partial batch now' });
+  setHandler(statusQuery, () => lane.status(), { description: 'What the lane does and has done' });
+  setHandler(updateUpdate, (wanted) => lane.update(wanted), {
+    description: 'Other settings: a pipeline definition',
+    validator: (wanted) => refuseUnusable(wanted, lane.definition, { hasRead: false }),
+  });
+  setHandler(removeUpdate, () => lane.remove(), {
+    description: 'End this stopped lane for good',
+    validator: () => refuseUnlessStopped(lane.status().activity),
+  });
   await neverEnding(
     () => lane.stop(),
     async () => {
       await lane.runUntilHistoryIsLong();
       await condition(allHandlersFinished);
-      await continueAsNew<typeof batch>(definition, lane.state(), lane.window.packKeys());
+      if (lane.isRemoved) return;
+      await continueAsNew<typeof batch>(lane.definition, lane.state(), lane.window.packKeys());
     },
   );
 }
 
 class Lane {
   readonly window: Window;
-  readonly #definition: PipelineDefinition;
-  readonly #assembler: Assembler;
-  readonly #version: number;
+  readonly #meters: Meters;
+  readonly #showcase = new Showcase();
   readonly #counts: BatchCounts;
-  readonly #waitSeconds: number;
+  #definition: PipelineDefinition;
+  /** Settings that will hold once all that was received under the present ones is frozen. */
+  #wanted: PipelineDefinition | undefined;
+  #version: number;
+  #assembler: Assembler;
   #nextSequence: number;
   /** Frozen and not being uploaded, in order of their sequence. */
   #frozen: FrozenBatch[];
   #uploading: FrozenBatch[] = [];
+  #removed = false;
   #receiving = 0;
+  #receivesStarted = 0;
+  /** The last receive whose rows a flush wants, as they were started. */
+  #flushReceivesUpTo = 0;
   /** Rows are reserved before they are received: what a receive brings must find its place. */
   #reservedRows = 0;
   #deleting = 0;
@@ -200,29 +225,11 @@ class Lane {
   #mayTry: boolean;
 
   constructor(definition: PipelineDefinition, state?: LaneState, settledKeys?: Uint8Array) {
-    const { queue, batch: rules } = definition;
-    const visibilityTimeoutMs = queue.visibilityTimeoutSeconds * 1000;
-    // At most a quarter of the visibility timeout: a message may have been handed out when the poll began.
-    this.#waitSeconds = Math.min(20, Math.max(1, Math.floor(queue.visibilityTimeoutSeconds / 4)));
     this.#definition = definition;
-    this.window = new Window(
-      {
-        keys: definition.windowKeys,
-        visibilityTimeoutMs,
-        // A poll that is lost may still be handed messages at its very end.
-        quarantineMs: Math.max(
-          1.5 * visibilityTimeoutMs,
-          visibilityTimeoutMs + (this.#waitSeconds + 1) * 1000,
-        ),
-      },
-      state?.window,
-      settledKeys,
-    );
+    this.#meters = metersOf(metricMeter, definition.name);
+    this.window = new Window(windowLimits(definition), state?.window, settledKeys);
     this.#now = Math.max(state?.now ?? 0, workflowInfo().startTime.getTime());
-    this.#assembler = new Assembler(
-      { rows: rules.rows, flushAfterMs: rules.flushAfterSeconds * 1000 },
-      state?.waiting,
-    );
+    this.#assembler = new Assembler(assemblerLimits(definition), state?.waiting);
     this.#version = state?.version ?? 1;
     this.#counts = { ...(state?.counts ?? NO_COUNTS) };
     this.#nextSequence = state?.nextSequence ?? 1;
@@ -235,6 +242,14 @@ class Lane {
     this.#parked = state?.parked;
     this.#mayTry = state?.mayTry ?? true;
     this.#lastObject = state?.lastObject;
+  }
+
+  get definition(): PipelineDefinition {
+    return this.#definition;
+  }
+
+  get isRemoved(): boolean {
+    return this.#removed;
   }
 
   start(): void {
@@ -263,8 +278,26 @@ class Lane {
     this.#stir();
   }
 
+  /** Writes what waits now, and what receives under way may have in hand. */
   flush(): void {
     this.#flushing = true;
+    this.#flushReceivesUpTo = this.#receivesStarted;
+    this.#stir();
+  }
+
+  /** @returns the version of the definition that holds when the wanted settings do */
+  async update(wanted: PipelineDefinition): Promise<number> {
+    await condition(() => this.#wanted === undefined);
+    if (differences(wanted, this.#definition).length === 0) return this.#version;
+    this.#wanted = wanted;
+    this.#stir();
+    await condition(() => this.#wanted === undefined);
+    return this.#version;
+  }
+
+  /** Only of a stopped lane: nothing is lost, but what it remembers of the queue and its sequence. */
+  remove(): void {
+    this.#removed = true;
     this.#stir();
   }
 
@@ -273,6 +306,7 @@ class Lane {
       activity: this.#activity(),
       ...(this.#parked && this.#isParked() ? { problem: this.#parked.problem } : {}),
       definition: this.#definition,
+      version: this.#version,
       counts: this.#counts,
       nextSequence: this.#nextSequence,
       rowsWaiting: this.#rowsInState(),
@@ -309,13 +343,28 @@ class Lane {
     if (this.#parked && !this.#mayTry) void this.#tryAgain(this.#parked);
     for (;;) {
       this.#winding ||= workflowInfo().continueAsNewSuggested;
+      if (this.#wanted && this.#receiving === 0) this.#apply(this.#wanted);
       if (!this.#isParked() && !this.#stopped) await this.#act();
-      setCurrentDetails(this.#details());
-      if (this.#winding && this.#isStill()) return;
+      this.#show();
+      if (this.#removed || (this.#winding && this.#isStill() && !this.#wanted)) break;
       this.#setAlarm();
       await condition(() => this.#stirred);
       this.#stirred = false;
     }
+    // The next run may go to another worker.
+    this.#meters.close();
+  }
+
+  /** A batch never mixes two definitions: what waits is frozen first, as it is. */
+  #apply(wanted: PipelineDefinition): void {
+    while (this.#assembler.rows.length > 0) this.#freezeOne(true);
+    this.#definition = wanted;
+    this.#version += 1;
+    this.#wanted = undefined;
+    this.#assembler = new Assembler(assemblerLimits(wanted));
+    this.window.limit(windowLimits(wanted));
+    this.#mayTry = true;
+    log.info('Other settings hold', { version: this.#version });
   }
 
   /** Starts whatever can be started now. */
@@ -346,13 +395,15 @@ class Lane {
       const rows = this.#rowsToReceive();
       if (rows === 0 || this.#roomForBytes() < RECEIVE_BYTES) return;
       this.#receiving += 1;
+      this.#receivesStarted += 1;
       this.#reservedRows += rows;
-      void this.#receive(rows);
+      void this.#receive(rows, this.#receivesStarted);
     }
   }
 
   #mayReceive(): boolean {
-    return !this.#paused && !this.#winding && !this.#measuring && !this.#isParked();
+    const isHeld = this.#paused || this.#winding || this.#wanted !== undefined;
+    return !isHeld && !this.#measuring && !this.#isParked();
   }
 
   /** What completes the waiting batch; whole batches while more is waiting than that. */
@@ -370,31 +421,43 @@ class Lane {
     return STATE_BYTES - this.window.bytes - held - this.#receiving * RECEIVE_BYTES;
   }
 
-  async #receive(rows: number): Promise<void> {
-    const { queue, lake, drainQuietSeconds } = this.#definition;
+  async #receive(rows: number, number: number): Promise<void> {
     let received: ReceivedMessages | undefined;
     let wait = 0;
     try {
-      received = await receiveMessages({
-        queue: queue.name,
-        lake,
-        rows,
-        bytes: RECEIVE_BYTES,
-        waitSeconds: this.#stopping
-          ? Math.min(this.#waitSeconds, Math.max(1, Math.floor(drainQuietSeconds)))
-          : this.#waitSeconds,
-        collectMs: Math.min(COLLECT_MS, queue.visibilityTimeoutSeconds * 250),
-        visibilityTimeoutSeconds: queue.visibilityTimeoutSeconds,
-      });
+      received = await this.#receiveFromQueue(rows);
     } catch (error) {
       wait = this.#receiveFailed(error);
     }
     if (received) this.#admit(received);
+    if (number <= this.#flushReceivesUpTo) this.#flushing = true;
     if (this.window.isFull) wait = TRICKLE_MS;
     if (wait > 0) await sleep(wait);
     this.#receiving -= 1;
     this.#reservedRows -= rows;
     this.#stir();
+  }
+
+  async #receiveFromQueue(rows: number): Promise<ReceivedMessages> {
+    const { queue, lake, drainQuietSeconds } = this.#definition;
+    const visibilityMs = queue.visibilityTimeoutSeconds * 1_000;
+    const patience = pollSeconds(visibilityMs);
+    return await receiveMessages.executeWithOptions(
+      { ...receiving, summary: `up to ${rows} rows from ${queue.name}` },
+      [
+        {
+          queue: queue.name,
+          lake,
+          rows,
+          bytes: RECEIVE_BYTES,
+          waitSeconds: this.#stopping
+            ? Math.min(patience, Math.max(1, Math.floor(drainQuietSeconds)))
+            : patience,
+          collectMs: Math.min(COLLECT_MS, visibilityMs / 4),
+          visibilityTimeoutSeconds: queue.visibilityTimeoutSeconds,
+        },
+      ],
+    );
   }
 
   #admit(received: ReceivedMessages): void {
@@ -407,14 +470,17 @@ class Lane {
       const verdict = this.window.admit(messageId, key, receipt, receive);
       if (verdict === 'new') {
         this.#assembler.add({ key, cells, bytes: bytes[index] ?? 0, admittedAt: this.#now });
-      } else this.#counts[verdict === 'redelivery' ? 'redelivered' : 'repeats'] += 1;
+      } else this.#countAgain(verdict);
     }
-    for (const { messageId, key, receipt } of rejected) {
-      if (this.window.admit(messageId, key, receipt, receive) === 'new') this.#counts.rejected += 1;
+    for (const { messageId, key, receipt, reason } of rejected) {
+      const verdict = this.window.admit(messageId, key, receipt, receive);
+      if (verdict === 'new') this.#countRejected(reason);
       this.window.uploaded(key);
     }
     const count = messageIds.length + rejected.length;
     this.#counts.received += count;
+    this.#meters.messagesReceived(count);
+    this.#meters.oldestMessageAge(Math.max(0, until - (received.oldestSentAt ?? until)) / 1_000);
     this.#backlog = received.behind;
     this.#empty = count === 0;
     this.#receiveFailures = 0;
@@ -422,6 +488,22 @@ class Lane {
     this.#worked('receive');
     this.window.receiveAnswered(receive, reached);
     if (received.lostPolls > 0) this.#receiveLost();
+  }
+
+  #countAgain(verdict: 'redelivery' | 'repeat'): void {
+    if (verdict === 'redelivery') {
+      this.#counts.redelivered += 1;
+      this.#meters.messagesRedelivered(1);
+    } else {
+      this.#counts.repeats += 1;
+      this.#meters.messagesRepeated(1);
+    }
+  }
+
+  #countRejected(reason: RejectReason): void {
+    const { rejected } = this.#counts;
+    this.#counts.rejected = { ...rejected, [reason]: (rejected[reason] ?? 0) + 1 };
+    this.#meters.messagesRejected(1, { reason });
   }
 
   /** @returns milliseconds to wait before the next try */
@@ -434,6 +516,7 @@ class Lane {
 
   #receiveLost(): void {
     this.#counts.lostReceives += 1;
+    this.#meters.lostReceives(1);
     this.#empty = false;
     this.#backlog = false;
     this.#quietSince = undefined;
@@ -446,25 +529,31 @@ class Lane {
     // Rows with long receipts may leave no room for as many as a batch should have.
     const isStuck = this.#isStill() && this.#frozen.length === 0 && this.#roomForBytes() < RECEIVE_BYTES;
     while (this.#frozen.length + this.#uploading.length < UPLOADS_AT_ONCE) {
-      const rows = this.#assembler.take(this.#now, this.#flushing || isDraining || isStuck);
-      const [first] = rows ?? [];
-      if (!rows || !first) break;
-      this.#frozen.push({
-        sequence: this.#nextSequence,
-        objectKey: batchObjectKey(this.#definition.lake.prefix, {
-          sequence: this.#nextSequence,
-          frozenAt: this.#now,
-          firstKeyDigest: first.key,
-        }),
-        version: this.#version,
-        columns: this.#definition.lake.columns.map(({ name }) => name),
-        rows: rows.map(({ cells }) => cells),
-        keys: rows.map(({ key }) => key),
-        bytes: rows.reduce((sum, { bytes }) => sum + bytes, 0),
-      });
-      this.#nextSequence += 1;
+      if (!this.#freezeOne(this.#flushing || isDraining || isStuck)) break;
     }
     if (this.#assembler.rows.length === 0) this.#flushing = false;
+  }
+
+  /** @returns whether there was a batch to freeze */
+  #freezeOne(partial: boolean): boolean {
+    const { bucket, prefix, acl, columns } = this.#definition.lake;
+    const rows = this.#assembler.take(this.#now, partial);
+    const [first] = rows ?? [];
+    if (!rows || !first) return false;
+    const sequence = this.#nextSequence;
+    this.#nextSequence += 1;
+    this.#frozen.push({
+      sequence,
+      bucket,
+      objectKey: batchObjectKey(prefix, { sequence, frozenAt: this.#now, firstKeyDigest: first.key }),
+      ...(acl === undefined ? {} : { acl }),
+      version: this.#version,
+      columns: columns.map(({ name }) => name),
+      rows: rows.map(({ cells }) => cells),
+      keys: rows.map(({ key }) => key),
+      bytes: rows.reduce((sum, { bytes }) => sum + bytes, 0),
+    });
+    return true;
   }
 
   #startUploads(): void {
@@ -475,7 +564,7 @@ class Lane {
   }
 
   async #upload(frozen: FrozenBatch): Promise<void> {
-    const { objectKey, columns, rows, keys, sequence } = frozen;
+    const { bucket, objectKey, acl, columns, rows, sequence } = frozen;
     try {
       const { bytes } = await uploadBatch.executeWithOptions(
         {
@@ -483,20 +572,29 @@ class Lane {
           retry: patient,
           summary: `batch ${sequence}: ${rows.length} rows to ${objectKey}`,
         },
-        [{ bucket: this.#definition.lake.bucket, key: objectKey, columns, rows }],
+        [{ bucket, key: objectKey, ...(acl === undefined ? {} : { acl }), columns, rows }],
       );
-      for (const key of keys) this.window.uploaded(key);
-      this.#counts.rows += rows.length;
-      this.#counts.batches += 1;
-      this.#counts.bytes += bytes;
-      this.#lastObject = objectKey;
-      this.#worked('upload');
+      this.#uploaded(frozen, bytes);
     } catch (error) {
+      log.warn('A batch could not be written', { sequence, object: objectKey, error: problemOf(error) });
       this.#park('upload', error);
       this.#frozen = [...this.#frozen, frozen].sort((a, b) => a.sequence - b.sequence);
     }
     this.#uploading = this.#uploading.filter((other) => other !== frozen);
     this.#stir();
+  }
+
+  #uploaded({ sequence, objectKey, rows, keys }: FrozenBatch, bytes: number): void {
+    for (const key of keys) this.window.uploaded(key);
+    this.#counts.rows += rows.length;
+    this.#counts.batches += 1;
+    this.#counts.bytes += bytes;
+    this.#meters.rowsWritten(rows.length);
+    this.#meters.batchesWritten(1);
+    this.#meters.bytesWritten(bytes);
+    this.#lastObject = objectKey;
+    this.#worked('upload');
+    log.info('Batch written', { sequence, object: objectKey, rows: rows.length, bytes });
   }
 
   /** Messages of uploaded rows go at once; single copies wait a little for others. */
@@ -526,10 +624,12 @@ class Lane {
   async #delete(deletions: Deletion[]): Promise<void> {
     let deleted: boolean[] = [];
     try {
-      const answer = await deleteMessages({
-        queue: this.#definition.queue.name,
-        receipts: deletions.map(({ receipt }) => receipt),
-      });
+      const { name: queue } = this.#definition.queue;
+      const receipts = deletions.map(({ receipt }) => receipt);
+      const answer = await deleteMessages.executeWithOptions(
+        { ...deleting, summary: `${receipts.length} messages of ${queue}` },
+        [{ queue, receipts }],
+      );
       deleted = answer.deleted;
       this.#tick(answer.at);
       this.#worked('delete');
@@ -554,7 +654,9 @@ class Lane {
 
   async #measure(): Promise<void> {
     try {
-      const { visible, notVisible, delayed, at } = await measureQueue(this.#definition.queue.name);
+      const depth = await measureQueue(this.#definition.queue.name);
+      const { visible, notVisible, delayed, at } = depth;
+      meterDepth(this.#meters, depth);
       this.#tick(at);
       if (visible + notVisible + delayed > 0) this.#quietSince = undefined;
       else this.#quietSince ??= at;
@@ -576,6 +678,7 @@ class Lane {
     if (this.#isParked()) return;
     this.#parked = park(doing, problemOf(error), this.#parked);
     this.#mayTry = false;
+    log.warn('Parked', { doing, problem: this.#parked.problem });
     void this.#tryAgain(this.#parked);
   }
 
@@ -633,10 +736,22 @@ class Lane {
     return this.#paused ? 'paused' : 'running';
   }
 
-  #details(): string {
-    const { rows, batches, repeats, rejected } = this.#counts;
-    const problem = this.#parked && this.#isParked() ? `: ${this.#parked.problem}` : '';
-    const head = `**${this.#activity()}**${problem}`;
-    return `${head}\n\n${rows} rows in ${batches} objects, ${repeats} repeats recognised, ${rejected} rejected`;
+  /** What people see of it: current details, search attributes, metrics. */
+  #show(): void {
+    const status = this.status();
+    setCurrentDetails(laneDetails(status));
+    this.#showcase.show(status);
+    this.#meters.rowsWaiting(status.rowsWaiting);
+    this.#meters.windowKeys(status.windowKeys);
+    this.#meters.unsettledMessages(status.unsettled);
+    this.#meters.parked(status.activity === 'parked' ? 1 : 0, { workflow: 'batch' });
   }
+}
+
+function windowLimits({ queue, windowKeys }: PipelineDefinition): WindowLimits {
+  return { keys: windowKeys, visibilityTimeoutMs: queue.visibilityTimeoutSeconds * 1_000 };
+}
+
+function assemblerLimits({ batch: { rows, flushAfterSeconds } }: PipelineDefinition): AssemblerLimits {
+  return { rows, flushAfterMs: flushAfterSeconds * 1_000 };
 }

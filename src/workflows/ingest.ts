@@ -1,13 +1,18 @@
 import {
+  allHandlersFinished,
   ActivityCancellationType,
   ActivityFailure,
+  type ActivityOptions,
   CancellationScope,
   condition,
   continueAsNew,
   defineQuery,
   defineSignal,
+  defineUpdate,
   getExternalWorkflowHandle,
   isCancellation,
+  log,
+  metricMeter,
   proxyActivities,
   setCurrentDetails,
   setHandler,
@@ -17,11 +22,18 @@ import {
 } from '@temporalio/workflow';
 import type { IngestActivities } from '../activities';
 import type { StintProgress, StintResult } from '../activities/consume-stream';
-import type { PipelineDefinition } from '../config';
-import { QUERIES, SIGNALS } from '../names';
-import type { Cursor } from '../sources/cursor';
+import { type PipelineDefinition, STINTS_PER_WINDOW } from '../config';
+import { differences } from '../definition';
+import { metersOf, type Meters } from '../metrics';
+import { QUERIES, SIGNALS, UPDATES } from '../names';
+import { type Completeness, countHoles } from '../sources/completeness';
+import { type Cursor, cursorTime, hasRead } from '../sources/cursor';
+import { addCounts, NO_COUNTS } from '../sources/stint-counts';
+import { ingestDetails } from './details';
 import { neverEnding } from './never-ending';
 import { park, type Parked, parkedMs, problemOf } from './park';
+import { refuseUnlessStopped, refuseUnusable } from './refusals';
+import { Showcase } from './showcase';
 import type { IngestStatus } from './status';
 
 const startSignal: SignalDefinition = defineSignal(SIGNALS.start);
@@ -29,6 +41,8 @@ const stopSignal: SignalDefinition = defineSignal(SIGNALS.stop);
 const pauseSignal = defineSignal(SIGNALS.pause);
 const resumeSignal = defineSignal(SIGNALS.resume);
 const statusQuery = defineQuery<IngestStatus>(QUERIES.status);
+const updateUpdate = defineUpdate<number, [PipelineDefinition]>(UPDATES.update);
+const removeUpdate = defineUpdate(UPDATES.remove);
 
 export interface IngestInput {
   definition: PipelineDefinition;
@@ -40,7 +54,10 @@ export interface IngestInput {
 export interface IngestState {
   /** Of this record; another number is another shape. */
   schema: 1;
+  /** Counts the changes of the definition. */
+  version: number;
   cursor: Cursor;
+  completeness: Completeness;
   paused: boolean;
   stopping: boolean;
   stopped: boolean;
@@ -51,10 +68,7 @@ export interface IngestState {
 
 const STINT_MS = 15 * 60_000;
 
-/** Two stints and what a resumed stream sends again must fit the window. */
-const STINTS_PER_WINDOW = 3;
-
-const { consumeStream } = proxyActivities<IngestActivities>({
+const stintOptions = {
   // A stint ends by itself; this is for one that can't.
   startToCloseTimeout: '20m',
   // How long after a worker's death another takes over, and how late a cancellation may arrive.
@@ -68,7 +82,9 @@ const { consumeStream } = proxyActivities<IngestActivities>({
   },
   // The cursor that a cancelled stint returns matters.
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-});
+} satisfies ActivityOptions;
+
+const { consumeStream } = proxyActivities<IngestActivities>(stintOptions);
 
 /**
  * Supervises a pipeline's source: one stint after the other, each from the cursor that the last one returned. Never ends
@@ -76,24 +92,44 @@ const { consumeStream } = proxyActivities<IngestActivities>({
  */
 export async function ingest(input: IngestInput, state?: IngestState): Promise<void> {
   const supervisor = new Supervisor(input, state);
-  setHandler(startSignal, () => supervisor.start());
-  setHandler(stopSignal, () => supervisor.stop());
-  setHandler(pauseSignal, () => supervisor.pause());
-  setHandler(resumeSignal, () => supervisor.resume());
-  setHandler(statusQuery, () => supervisor.status());
+  setHandler(startSignal, () => supervisor.start(), {
+    description: 'Read again from the cursor, after a stop',
+  });
+  setHandler(stopSignal, () => supervisor.stop(), {
+    description: 'Read no more, let the lane drain, then idle',
+  });
+  setHandler(pauseSignal, () => supervisor.pause(), { description: 'Read no more until resumed' });
+  setHandler(resumeSignal, () => supervisor.resume(), { description: 'Go on, and try again what is parked' });
+  setHandler(statusQuery, () => supervisor.status(), { description: 'What ingest does and has done' });
+  setHandler(updateUpdate, (wanted) => supervisor.update(wanted), {
+    description: 'Other settings: a pipeline definition',
+    validator: (wanted) =>
+      refuseUnusable(wanted, supervisor.input.definition, { hasRead: supervisor.hasRead }),
+  });
+  setHandler(removeUpdate, () => supervisor.remove(), {
+    description: 'End this stopped workflow for good',
+    validator: () => refuseUnlessStopped(supervisor.status().activity),
+  });
   await neverEnding(
     () => supervisor.stop(),
     async () => {
       await supervisor.runUntilHistoryIsLong();
-      await continueAsNew<typeof ingest>(input, supervisor.state());
+      await condition(allHandlersFinished);
+      if (supervisor.isRemoved) return;
+      await continueAsNew<typeof ingest>(supervisor.input, supervisor.state());
     },
   );
 }
 
 class Supervisor {
-  readonly #input: IngestInput;
-  readonly #counts: IngestStatus['counts'];
+  readonly #meters: Meters;
+  readonly #showcase = new Showcase();
+  #counts: IngestStatus['counts'];
+  #input: IngestInput;
+  #version: number;
   #cursor: Cursor;
+  #completeness: Completeness;
+  #removed = false;
   #paused: boolean;
   #stopping: boolean;
   #stopped: boolean;
@@ -106,6 +142,9 @@ class Supervisor {
   constructor(input: IngestInput, state?: IngestState) {
     const { since } = input.definition.source;
     this.#input = input;
+    this.#meters = metersOf(metricMeter, input.definition.name);
+    this.#version = state?.version ?? 1;
+    this.#completeness = state?.completeness ?? {};
     // Set here and not by the first stint: one that is killed at once must begin again at the same place.
     this.#cursor = state?.cursor ?? {
       since: since ?? workflowInfo().startTime.getTime(),
@@ -117,14 +156,19 @@ class Supervisor {
     this.#stopped = state?.stopped ?? false;
     this.#parked = state?.parked;
     this.#mayTry = state?.mayTry ?? true;
-    this.#counts = state?.counts ?? {
-      sent: 0,
-      repeats: 0,
-      canaries: 0,
-      rejected: 0,
-      reconnects: 0,
-      stints: 0,
-    };
+    this.#counts = state?.counts ?? { ...NO_COUNTS, stints: 0 };
+  }
+
+  get input(): IngestInput {
+    return this.#input;
+  }
+
+  get isRemoved(): boolean {
+    return this.#removed;
+  }
+
+  get hasRead(): boolean {
+    return hasRead(this.#cursor);
   }
 
   start(): void {
@@ -149,13 +193,32 @@ class Supervisor {
     this.#mayTry = true;
   }
 
+  /** The stint under way ends and another begins. @returns the version of the definition that holds now */
+  update(wanted: PipelineDefinition): number {
+    if (differences(wanted, this.#input.definition).length === 0) return this.#version;
+    this.#input = { ...this.#input, definition: wanted };
+    this.#version += 1;
+    this.#mayTry = true;
+    this.#stint?.cancel();
+    log.info('Other settings hold', { version: this.#version });
+    return this.#version;
+  }
+
+  /** Only of stopped ingest: what is lost is the cursor. */
+  remove(): void {
+    this.#removed = true;
+  }
+
   status(): IngestStatus {
     const problem = this.#problem();
     return {
       activity: this.#activity(),
       ...(problem === undefined ? {} : { problem }),
       definition: this.#input.definition,
+      version: this.#version,
       cursor: this.#cursor,
+      cursorTime: cursorTime(this.#cursor),
+      holes: countHoles(this.#completeness),
       counts: this.#counts,
     };
   }
@@ -163,7 +226,9 @@ class Supervisor {
   state(): IngestState {
     return {
       schema: 1,
+      version: this.#version,
       cursor: this.#cursor,
+      completeness: this.#completeness,
       paused: this.#paused,
       stopping: this.#stopping,
       stopped: this.#stopped,
@@ -174,30 +239,39 @@ class Supervisor {
   }
 
   async runUntilHistoryIsLong(): Promise<void> {
-    while (!workflowInfo().continueAsNewSuggested) {
-      setCurrentDetails(this.#details());
+    while (!workflowInfo().continueAsNewSuggested && !this.#removed) {
+      this.#show();
       if (this.#stopping && !this.#stopped) await this.#drainLane();
-      else if (this.#paused || this.#stopped) await condition(() => this.#isWanted() || this.#mustDrain());
+      else if (this.#paused || this.#stopped)
+        await condition(() => this.#isWanted() || this.#mustDrain() || this.#removed);
       else if (this.#parked && !this.#mayTry) await this.#waitParked(this.#parked);
       else await this.#runStint();
     }
     await this.#allTold();
+    // The next run may go to another worker.
+    this.#meters.close();
   }
 
   async #runStint(): Promise<void> {
-    const { source, queue, lake, windowKeys } = this.#input.definition;
+    const { name, source, queue, lake, windowKeys } = this.#input.definition;
+    // An update may have moved the beginning.
+    if (!this.hasRead) this.#cursor = { ...this.#cursor, since: source.since ?? this.#cursor.since };
     const stint = new CancellationScope();
     this.#stint = stint;
     try {
       const result = await stint.run(() =>
-        consumeStream({
-          source,
-          queue: queue.name,
-          lake: { bucket: lake.bucket, prefix: lake.prefix },
-          cursor: this.#cursor,
-          longestMs: STINT_MS,
-          mostEvents: Math.floor(windowKeys / STINTS_PER_WINDOW),
-        }),
+        consumeStream.executeWithOptions({ ...stintOptions, summary: `from ${cursorTime(this.#cursor)}` }, [
+          {
+            pipeline: name,
+            source,
+            queue: queue.name,
+            lake: { bucket: lake.bucket, prefix: lake.prefix, ...(lake.acl ? { acl: lake.acl } : {}) },
+            cursor: this.#cursor,
+            completeness: this.#completeness,
+            longestMs: STINT_MS,
+            mostEvents: Math.floor(windowKeys / STINTS_PER_WINDOW),
+          },
+        ]),
       );
       this.#take(result);
     } catch (error) {
@@ -207,9 +281,9 @@ class Supervisor {
     }
   }
 
-  #take({ cursor, counts, ended, problem }: StintResult): void {
-    this.#progress({ cursor, counts });
-    this.#counts.stints += 1;
+  #take({ ended, problem, ...progress }: StintResult): void {
+    this.#progress(progress);
+    this.#counts = { ...this.#counts, stints: this.#counts.stints + 1 };
     if (ended === 'blocked') this.#park(problem ?? 'the source can not be read');
     else this.#parked = undefined;
   }
@@ -224,13 +298,10 @@ class Supervisor {
     if (!wasAskedToEnd && !isCancellation(error)) this.#park(problemOf(error));
   }
 
-  #progress({ cursor, counts }: StintProgress): void {
+  #progress({ cursor, completeness, counts }: StintProgress): void {
     this.#cursor = cursor;
-    this.#counts.sent += counts.sent;
-    this.#counts.repeats += counts.repeats;
-    this.#counts.canaries += counts.canaries;
-    this.#counts.rejected += counts.rejected;
-    this.#counts.reconnects += counts.reconnects;
+    this.#completeness = completeness;
+    this.#counts = { ...addCounts(this.#counts, counts), stints: this.#counts.stints };
   }
 
   /** The lane may drain only now: before, the stint could still have sent. */
@@ -268,6 +339,7 @@ class Supervisor {
   #park(problem: string): void {
     this.#parked = park('consume', problem, this.#parked);
     this.#mayTry = false;
+    log.warn('Parked', { problem });
   }
 
   async #waitParked(parked: Parked): Promise<void> {
@@ -299,10 +371,11 @@ class Supervisor {
     return this.#isParked() || this.#stopped ? this.#parked?.problem : undefined;
   }
 
-  #details(): string {
-    const { sent, rejected, canaries, stints } = this.#counts;
-    const problem = this.#problem();
-    const head = `**${this.#activity()}**${problem === undefined ? '' : `: ${problem}`}`;
-    return `${head}\n\n${sent} events sent in ${stints} stints, ${rejected} rejected, ${canaries} canaries`;
+  /** What people see of it: current details, search attributes, metrics. */
+  #show(): void {
+    const status = this.status();
+    setCurrentDetails(ingestDetails(status));
+    this.#showcase.show(status);
+    this.#meters.parked(status.activity === 'parked' ? 1 : 0, { workflow: 'ingest' });
   }
 }

@@ -1,6 +1,7 @@
-import type { StintCounts } from '../activities/consume-stream';
 import type { PipelineDefinition } from '../config';
+import type { RejectReason } from '../lake/rejected';
 import type { Cursor } from '../sources/cursor';
+import type { StintCounts } from '../sources/stint-counts';
 
 /** What a workflow is doing. `parked` says what a person must change; it tries again by itself, slowly. */
 export type Activity = 'running' | 'paused' | 'stopping' | 'stopped' | 'parked';
@@ -11,8 +12,14 @@ export interface IngestStatus {
   /** Why it is parked. */
   problem?: string;
   definition: PipelineDefinition;
-  /** As of the last stint that ended; the running one is ahead. */
+  /** Counts the changes of the definition. */
+  version: number;
+  /** As of the last stint that ended; the running one is ahead. So are all the others here. */
   cursor: Cursor;
+  /** How far the cursor is, as an ISO 8601 time. */
+  cursorTime: string;
+  /** Offsets that the source passed over and nothing explains. */
+  holes: number;
   counts: StintCounts & { stints: number };
 }
 
@@ -22,6 +29,8 @@ export interface BatchStatus {
   /** Why it is parked. */
   problem?: string;
   definition: PipelineDefinition;
+  /** Counts the changes of the definition. */
+  version: number;
   counts: BatchCounts;
   /** Sequence number of the next batch. */
   nextSequence: number;
@@ -43,7 +52,7 @@ export interface BatchCounts {
   redelivered: number;
   /** Messages with a key that was known. */
   repeats: number;
-  rejected: number;
+  rejected: Readonly<Partial<Record<RejectReason, number>>>;
   /** Receives whose answer was lost. */
   lostReceives: number;
   rows: number;

@@ -30,6 +30,8 @@ interface Mark {
   at: number;
   /** Milliseconds of receiving before it. */
   received: number;
+  /** The visibility timeout that hides the message at most, in milliseconds. */
+  visibilityMs: number;
 }
 
 const STATES = ['held', 'due', 'deleting', 'unsettled'] as const;
@@ -38,6 +40,8 @@ interface Message {
   key: string;
   receipt: string;
   receive: Receive;
+  /** The visibility timeout of that receive, in milliseconds. */
+  visibilityMs: number;
   /** Two receives under way at once gave two receipts: which one is newer can't be told. */
   ambiguous: boolean;
   /** `held`: its row is not in the lake. `due`: to be deleted. `deleting`. `unsettled`: deleted, perhaps. */
@@ -58,6 +62,7 @@ type PackedMessage = [
   receipt: string,
   from: number,
   until: number,
+  visibilityMs: number,
   ambiguous: 0 | 1,
   state: number,
   ...unsettledSince: [] | [at: number, received: number],
@@ -67,7 +72,7 @@ type PackedMessage = [
 export interface WindowState {
   messages: PackedMessage[];
   hold?: Mark;
-  lost: boolean;
+  lost: number;
   received: number;
   receivedUntil: number;
   reached: number;
@@ -77,8 +82,22 @@ export interface WindowLimits {
   /** Settled keys kept. */
   keys: number;
   visibilityTimeoutMs: number;
-  /** Milliseconds of receiving that a message which may still be in the queue is waited for. */
-  quarantineMs: number;
+}
+
+/**
+ * How long a poll waits for a first message, in seconds: a quarter of the visibility timeout at most, since a message may
+ * have been handed out when the poll began, and the 20 that SQS allows.
+ */
+export function pollSeconds(visibilityMs: number): number {
+  return Math.min(20, Math.max(1, Math.floor(visibilityMs / 4_000)));
+}
+
+/**
+ * Milliseconds of receiving that a message which may still be in the queue is waited for. A poll that is lost may still be
+ * handed messages at its very end.
+ */
+function quarantineMs(visibilityMs: number): number {
+  return Math.max(1.5 * visibilityMs, visibilityMs + (pollSeconds(visibilityMs) + 1) * 1_000);
 }
 
 /** Beyond these the lane receives a trickle, which is what lets keys and messages leave: it never forgets. */
@@ -91,10 +110,10 @@ const MARGIN = 0.1;
 const KEY_BYTES = 8;
 
 /** Of a message in {@link WindowState}, without its receipt. */
-const MESSAGE_BYTES = 160;
+const MESSAGE_BYTES = 168;
 
 export class Window {
-  readonly #limits: WindowLimits;
+  #limits: WindowLimits;
   /** Settled keys, the longest unseen first. */
   readonly #settled: Set<string>;
   readonly #open = new Map<string, OpenKey>();
@@ -104,8 +123,8 @@ export class Window {
   readonly #due = new Set<string>();
   /** Since the last lost receive: what it hid may be a copy of any settled key. */
   #hold: Mark | undefined;
-  /** A receive was lost, and none was answered since. */
-  #lost: boolean;
+  /** The longest visibility timeout of receives that were lost since the last answer, in milliseconds; 0: none was. */
+  #lost: number;
   #received: number;
   #receivedUntil: number;
   #reached: number;
@@ -115,7 +134,7 @@ export class Window {
     this.#settled = new Set(unpack(packedKeys));
     this.#messages = new Map(state?.messages.map(unpackMessage));
     this.#hold = state?.hold;
-    this.#lost = state?.lost ?? false;
+    this.#lost = state?.lost ?? 0;
     this.#received = state?.received ?? 0;
     this.#receivedUntil = state?.receivedUntil ?? 0;
     this.#reached = state?.reached ?? 0;
@@ -166,7 +185,14 @@ export class Window {
     }
     const open = this.#open.get(key);
     const isNew = !open && !this.#settled.delete(key);
-    this.#messages.set(messageId, { key, receipt, receive, ambiguous: false, state: isNew ? 'held' : 'due' });
+    this.#messages.set(messageId, {
+      key,
+      receipt,
+      receive,
+      visibilityMs: this.#limits.visibilityTimeoutMs,
+      ambiguous: false,
+      state: isNew ? 'held' : 'due',
+    });
     if (open) open.messages.push(messageId);
     else this.#open.set(key, { uploaded: !isNew, messages: [messageId] });
     if (!isNew) this.#due.add(messageId);
@@ -209,12 +235,12 @@ export class Window {
     const message = this.#messages.get(messageId);
     if (message?.state !== 'deleting') return;
     const isNewest = message.receipt === receipt;
-    const isVisibleAgain = at - message.receive.from >= this.#limits.visibilityTimeoutMs * (1 - MARGIN);
+    const isVisibleAgain = at - message.receive.from >= message.visibilityMs * (1 - MARGIN);
     if (!isNewest) this.#makeDue(messageId, message);
     else if (deleted && !isVisibleAgain && !message.ambiguous) this.#settle(messageId, message);
     else {
       message.state = 'unsettled';
-      message.unsettledSince = this.#mark(at);
+      message.unsettledSince = this.#mark(at, message.visibilityMs);
       this.#unsettled.add(messageId);
     }
   }
@@ -235,9 +261,9 @@ export class Window {
       if (message?.unsettledSince && !this.#isOver(message.unsettledSince)) break;
       if (message) this.#settle(messageId, message);
     }
-    if (this.#lost) this.#hold = this.#mark(until);
+    if (this.#lost > 0) this.#hold = this.#mark(until, Math.max(this.#lost, this.#hold?.visibilityMs ?? 0));
     else if (this.#hold && this.#isOver(this.#hold)) this.#hold = undefined;
-    this.#lost = false;
+    this.#lost = 0;
     this.#evict();
   }
 
@@ -246,7 +272,13 @@ export class Window {
    * receive that is answered tells a time after it.
    */
   receiveLost(): void {
-    this.#lost = true;
+    this.#lost = Math.max(this.#lost, this.#limits.visibilityTimeoutMs);
+  }
+
+  /** Other limits hold for what is received from now on. No receive may be under way. */
+  limit(limits: WindowLimits): void {
+    this.#limits = limits;
+    this.#evict();
   }
 
   /** @returns what continue-as-new carries. No deletion may be under way. */
@@ -270,6 +302,7 @@ export class Window {
     message.ambiguous = receive.from < message.receive.until;
     message.receipt = receipt;
     message.receive = receive;
+    message.visibilityMs = this.#limits.visibilityTimeoutMs;
     if (message.state !== 'unsettled') return;
     this.#unsettled.delete(messageId);
     delete message.unsettledSince;
@@ -298,26 +331,25 @@ export class Window {
   }
 
   #evict(): void {
-    if (this.#hold || this.#lost) return;
+    if (this.#hold || this.#lost > 0) return;
     for (const key of this.#settled) {
       if (this.#settled.size <= this.#limits.keys) return;
       this.#settled.delete(key);
     }
   }
 
-  #mark(at: number): Mark {
-    return { at, received: this.#received };
+  #mark(at: number, visibilityMs: number): Mark {
+    return { at, received: this.#received, visibilityMs };
   }
 
   /** The lane received for long enough, and got to messages sent after the last one could have come back. */
-  #isOver({ at, received }: Mark): boolean {
-    const { quarantineMs, visibilityTimeoutMs } = this.#limits;
-    return this.#received - received >= quarantineMs && this.#reached >= at + visibilityTimeoutMs;
+  #isOver({ at, received, visibilityMs }: Mark): boolean {
+    return this.#received - received >= quarantineMs(visibilityMs) && this.#reached >= at + visibilityMs;
   }
 }
 
 function packMessage([messageId, message]: [string, Message]): PackedMessage {
-  const { key, receipt, receive, ambiguous, state, unsettledSince } = message;
+  const { key, receipt, receive, visibilityMs, ambiguous, state, unsettledSince } = message;
   const isUnsettled = state === 'unsettled';
   return [
     messageId,
@@ -326,6 +358,7 @@ function packMessage([messageId, message]: [string, Message]): PackedMessage {
     isUnsettled ? '' : receipt,
     receive.from,
     receive.until,
+    visibilityMs,
     ambiguous ? 1 : 0,
     STATES.indexOf(state),
     ...(unsettledSince ? ([unsettledSince.at, unsettledSince.received] as const) : ([] as const)),
@@ -333,15 +366,16 @@ function packMessage([messageId, message]: [string, Message]): PackedMessage {
 }
 
 function unpackMessage(packed: PackedMessage): [string, Message] {
-  const [messageId, key, receipt, from, until, ambiguous, state, at, received] = packed;
+  const [messageId, key, receipt, from, until, visibilityMs, ambiguous, state, at, received] = packed;
   const message: Message = {
     key,
     receipt,
     receive: { from, until },
+    visibilityMs,
     ambiguous: ambiguous === 1,
     state: STATES[state] ?? 'unsettled',
   };
-  if (at !== undefined && received !== undefined) message.unsettledSince = { at, received };
+  if (at !== undefined && received !== undefined) message.unsettledSince = { at, received, visibilityMs };
   return [messageId, message];
 }
 

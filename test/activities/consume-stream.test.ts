@@ -4,7 +4,6 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import {
   consumeStream,
-  NO_COUNTS,
   type StintInput,
   type StintProgress,
   type StintResult,
@@ -14,6 +13,7 @@ import {
   type SimulatedStreamOptions,
   startSimulatedStream,
 } from '../../src/local/simulated-stream';
+import { NO_COUNTS } from '../../src/sources/stint-counts';
 import { eventually } from '../local/eventually';
 import { FakeS3, s3Error } from '../support/fake-s3';
 import { FakeSqs, HeldAnswers, neverAnswer, sqsError, takeAll } from '../support/fake-sqs';
@@ -78,6 +78,8 @@ describe('The activity consumeStream', () => {
 
   function inputFor(url: string, options: Partial<StintInput> = {}): StintInput {
     return {
+      pipeline: 'test',
+      completeness: {},
       source: { url, contact: 'test@example.org' },
       queue: 'queue',
       lake: { bucket: 'lake', prefix: 'raw' },
@@ -94,6 +96,8 @@ describe('The activity consumeStream', () => {
     return attempt;
   }
 
+  const keptUnder = (folder: string) =>
+    [...s3.objects.keys()].filter((key) => key.startsWith(`raw/${folder}/`));
   const keysOf = ({ ledger }: SimulatedStream) => ledger.published.map(({ key }) => key).sort();
 
   it('sends every event once, keeps the broken ones under rejected/, and counts canaries', async () => {
@@ -105,21 +109,25 @@ describe('The activity consumeStream', () => {
     assert.deepEqual([ended, problem], ['done', undefined]);
     assert.deepEqual([...sqs.keys].sort(), keysOf(stream));
     const { ledger } = stream;
-    for (const { text } of ledger.broken.slice(0, counts.rejected)) {
+    const rejected = Object.values(counts.rejected).reduce((sum, count) => sum + count, 0);
+    for (const { text } of ledger.broken.slice(0, rejected)) {
       const kept = JSON.parse(s3.objects.get(`raw/rejected/${sha256(text)}.json`) ?? 'null') as {
         text: string;
         reason: string;
+        detail: string;
         source: string;
       };
       assert.equal(kept.text, text);
       assert.match(
-        kept.reason,
-        /^not JSON: |^not a JSON object but an array$|^too large: \d+ bytes, and the queue takes 1048576/,
+        `${kept.reason}: ${kept.detail}`,
+        /^not-json: .|^not-an-object: not a JSON object but an array$|^message-too-large: \d+ bytes, and the queue takes 1048576/,
       );
       assert.equal(kept.source, stream.url);
     }
-    assert.equal(s3.objects.size, counts.rejected);
-    assert(counts.canaries > 0 && counts.rejected >= 4);
+    assert.equal(keptUnder('rejected').length, rejected);
+    assert(rejected >= 4);
+    assert(counts.canaries > 0);
+    assert.equal(keptUnder('canaries').length, counts.canaries);
     assert.equal(counts.sent, 994);
     assert.equal(counts.repeats, 0);
     assert.equal(Object.keys(cursor.positions).length, 2);
@@ -176,7 +184,7 @@ describe('The activity consumeStream', () => {
     stream.sendError('Broker gone again');
     const { counts } = await first.result;
     assert.deepEqual([...sqs.keys].sort(), keysOf(stream));
-    assert.equal(counts.reconnects, 2);
+    assert.deepEqual(counts.reconnects, { refused: 2 });
     assert(counts.repeats > 0);
   });
 
@@ -201,10 +209,14 @@ describe('The activity consumeStream', () => {
     it('counts the events of earlier ones towards the end of the stint', async () => {
       const stream = await simulate({ events: 200, broken: 0 });
       const input = inputFor(stream.url, { mostEvents: 100 });
-      const told = { cursor: input.cursor, counts: { ...NO_COUNTS, sent: 70, reconnects: 4 } };
+      const told = {
+        cursor: input.cursor,
+        completeness: {},
+        counts: { ...NO_COUNTS, sent: 70, reconnects: { silent: 4 } },
+      };
       const { counts } = await begin(input, told).result;
       assert.equal(counts.sent, 100);
-      assert.equal(counts.reconnects, 4);
+      assert.deepEqual(counts.reconnects, { silent: 4 });
       assert.equal(sqs.keys.length, 30);
     });
   });
@@ -214,7 +226,7 @@ describe('The activity consumeStream', () => {
     const input = inputFor(stream.url);
     const { heartbeats } = begin(input);
     await eventually('two heartbeats', () => heartbeats.length >= 2);
-    assert.deepEqual(heartbeats.at(-1), { cursor: input.cursor, counts: NO_COUNTS });
+    assert.deepEqual(heartbeats.at(-1), { cursor: input.cursor, completeness: {}, counts: NO_COUNTS });
   });
 
   describe('when it is cancelled', () => {
@@ -280,7 +292,12 @@ describe('The activity consumeStream', () => {
       const attempt = begin(input);
       await eventually('a PUT', () => s3.puts.length === 1);
       attempt.cancel();
-      assert.deepEqual(await attempt.result, { cursor: input.cursor, counts: NO_COUNTS, ended: 'cancelled' });
+      assert.deepEqual(await attempt.result, {
+        cursor: input.cursor,
+        completeness: {},
+        counts: NO_COUNTS,
+        ended: 'cancelled',
+      });
     });
   });
 
@@ -343,12 +360,11 @@ describe('The activity consumeStream', () => {
       s3.before = () => new Promise((resolve) => setTimeout(resolve, 20));
       const { counts, ended, cursor } = await begin(inputFor(stream.url, { mostEvents: 30 })).result;
       assert.equal(ended, 'done');
-      assert.deepEqual([counts.sent, counts.rejected], [27, 3]);
-      assert(
-        [...s3.objects.values()].every((body) =>
-          body.includes('refused by SQS: InvalidMessageContents: bad'),
-        ),
-      );
+      assert.equal(counts.sent, 27);
+      assert.deepEqual(counts.rejected, { 'refused-by-sqs': 3 });
+      const kept = keptUnder('rejected').map((key) => s3.objects.get(key) ?? '');
+      assert.equal(kept.length, 3);
+      for (const body of kept) assert(body.includes('InvalidMessageContents: bad'), body);
       assert.equal(Object.values(cursor.recent).join('').length, (30 + stream.ledger.canaries) * 16);
     });
 
@@ -376,7 +392,7 @@ describe('The activity consumeStream', () => {
       const problem = await blocked(inputFor(stream.url));
       assert.match(
         problem,
-        /^100 events in a row could not become messages, the last one because it is not /,
+        /^100 events in a row could not become messages, the last one for not-(json|an-object) \(/,
       );
       assert(problem.includes(`Check that ${stream.url} is the stream you mean, then resume`));
       assert.equal(s3.objects.size, 100);

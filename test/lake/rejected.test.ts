@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
-import { isAlreadyThere, keepRejected } from '../../src/lake/rejected';
+import { isAlreadyThere, keepCanary, keepRejected, type Rejected } from '../../src/lake/rejected';
 import { FakeS3, s3Error } from '../support/fake-s3';
 import { sha256 } from '../support/sha256';
 
 const lake = { bucket: 'lake', prefix: 'raw' };
-const rejected = { reason: 'not JSON', source: 'http://source', id: '[1]', text: 'é{"half' };
+const rejected: Rejected = {
+  reason: 'not-json',
+  detail: 'cut off',
+  source: 'http://source',
+  id: '[1]',
+  text: 'é{"half',
+};
 
 describe('A rejected event', () => {
   it('is kept whole with its reason, named by the SHA-256 of its text', async () => {
@@ -24,11 +30,21 @@ describe('A rejected event', () => {
     const s3 = new FakeS3();
     await keepRejected(s3, { bucket: 'lake', prefix: '' }, rejected);
     const before = new Map(s3.objects);
-    await keepRejected(s3, { bucket: 'lake', prefix: '' }, { ...rejected, source: 'queue', reason: 'other' });
+    await keepRejected(s3, { bucket: 'lake', prefix: '' }, { ...rejected, source: 'queue', detail: 'other' });
     assert.deepEqual(s3.objects, before);
     assert.deepEqual([...before.keys()], [`rejected/${sha256(rejected.text)}.json`]);
     await keepRejected(s3, { bucket: 'lake', prefix: '' }, { ...rejected, text: 'other' });
     assert.equal(s3.objects.size, 2);
+  });
+
+  it('has the ACL that the pipeline asks for, and none otherwise', async () => {
+    const s3 = new FakeS3();
+    await keepRejected(s3, { ...lake, acl: 'bucket-owner-full-control' }, rejected);
+    await keepRejected(s3, lake, { ...rejected, text: 'other' });
+    assert.deepEqual(
+      s3.puts.map((put) => 'ACL' in put && put.ACL),
+      ['bucket-owner-full-control', false],
+    );
   });
 
   for (const [name, status] of [
@@ -51,5 +67,27 @@ describe('A rejected event', () => {
     for (const other of [s3Error('NoSuchBucket', 404), new Error('PreconditionFailed'), undefined, 'no']) {
       assert(!isAlreadyThere(other));
     }
+  });
+});
+
+describe('A canary event', () => {
+  const canary = { source: 'http://source', id: '[1]', text: '{"meta":{"domain":"canary"}}' };
+
+  it('is kept whole beside the rejected ones, named by the SHA-256 of its text', async () => {
+    const s3 = new FakeS3();
+    await keepCanary(s3, lake, canary);
+    const [[key, body] = ['', '']] = s3.objects;
+    assert.equal(key, `raw/canaries/${sha256(canary.text)}.json`);
+    const { time, ...kept } = JSON.parse(body) as Record<string, string>;
+    assert.deepEqual(kept, canary);
+    assert(!Number.isNaN(Date.parse(time ?? '')));
+  });
+
+  it('stays as it was when it comes again', async () => {
+    const s3 = new FakeS3();
+    await keepCanary(s3, lake, canary);
+    const before = new Map(s3.objects);
+    await keepCanary(s3, lake, { ...canary, id: '[2]' });
+    assert.deepEqual(s3.objects, before);
   });
 });

@@ -8,12 +8,14 @@ import path from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
+import { addSearchAttributes } from '../../src/cli/search-attributes';
+import type { PipelineDefinition } from '../../src/config';
 import { eventually } from '../local/eventually';
 import { definitionOf } from '../support/definition';
 import { FakeLane, hopeless, keysOf } from '../support/fake-lane';
 import { blocked, cursorAt, done, failed, FakeStints, untilCancelled } from '../support/fake-stints';
 import { historiesOf } from '../support/history';
-import { batchStatus, ingestStatus, startBatch, startIngest } from '../support/pipelines';
+import { batchStatus, ingestStatus, searchAttributes, startBatch, startIngest } from '../support/pipelines';
 import { TestTemporal } from '../support/temporal';
 
 const FOLDER = path.join(__dirname, 'histories');
@@ -39,6 +41,7 @@ async function recordBatch(temporal: TestTemporal): Promise<void> {
     temporal,
     lane,
     definitionOf({ batch: { rows: 10, flushAfterSeconds: 1 }, windowKeys: 100 }),
+    { typedSearchAttributes: searchAttributes },
   );
   const status = () => batchStatus(handle);
   const becomes = (activity: string) =>
@@ -84,11 +87,18 @@ async function recordBatch(temporal: TestTemporal): Promise<void> {
   await handle.signal('flush');
   await settled(68);
 
+  lane.send(keysOf(3, 69));
+  await eventually('three rows', async () => (await status()).rowsWaiting === 3);
+  const wanted = definitionOf({ batch: { rows: 20, flushAfterSeconds: 2 }, windowKeys: 200 });
+  await handle.executeUpdate<number, [PipelineDefinition]>('update', { args: [wanted] });
+  await handle.executeUpdate('update').catch(() => {});
+  await settled(71);
+
   await handle.signal('stop');
   await becomes('stopped');
-  lane.send(keysOf(100, 69));
+  lane.send(keysOf(100, 72));
   await handle.signal('start');
-  await settled(168);
+  await settled(171);
   await write(temporal, 'batch', handle);
   lane.close();
 }
@@ -104,7 +114,9 @@ async function recordIngest(temporal: TestTemporal): Promise<void> {
     failed(ApplicationFailure.create({ message: 'away for long', nextRetryDelay: '1h' })),
     done(cursorAt(24)),
   );
-  const { handle } = await startIngest(temporal, stints, definitionOf());
+  const { handle } = await startIngest(temporal, stints, definitionOf(), {
+    typedSearchAttributes: searchAttributes,
+  });
   const begun = (count: number) => eventually(`stint ${count}`, () => stints.seen.length === count);
   const becomes = (activity: string) =>
     eventually(activity, async () => (await ingestStatus(handle)).activity === activity);
@@ -129,6 +141,12 @@ async function recordIngest(temporal: TestTemporal): Promise<void> {
   await becomes('paused');
   await handle.signal('resume');
   await begun(28);
+  const wanted = definitionOf({ windowKeys: 900 });
+  await handle.executeUpdate<number, [PipelineDefinition]>('update', { args: [wanted] });
+  await begun(29);
+  await handle.signal('stop');
+  await becomes('stopped');
+  await handle.executeUpdate('remove');
   await write(temporal, 'ingest', handle);
 }
 
@@ -150,6 +168,7 @@ async function record(): Promise<void> {
   const temporal = new TestTemporal({ dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 100 } });
   try {
     await temporal.start();
+    await addSearchAttributes(temporal.client);
     await recordBatch(temporal);
     await recordIngest(temporal);
   } finally {

@@ -39,7 +39,7 @@ describe('Recorded histories', () => {
     }
   });
 
-  it('cover both workflows, all activities and signals, and continue-as-new', () => {
+  it('cover both workflows, all activities, signals and updates, and continue-as-new', () => {
     assert.deepEqual([...new Set(all().map(typeOf))].sort(), ['batch', 'ingest']);
     const events = all().flatMap(eventsOf);
     const activities = events.flatMap(
@@ -57,6 +57,11 @@ describe('Recorded histories', () => {
       (event) => event.workflowExecutionSignaledEventAttributes?.signalName ?? [],
     );
     assert.deepEqual([...new Set(signals)].sort(), ['flush', 'pause', 'resume', 'start', 'stop']);
+    const updates = events.flatMap(
+      (event) => event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest?.input?.name ?? [],
+    );
+    assert.deepEqual([...new Set(updates)].sort(), ['remove', 'update']);
+    assert(events.some((event) => event.upsertWorkflowSearchAttributesEventAttributes));
     for (const type of ['batch', 'ingest']) {
       const continued = all().filter(
         (history) =>

@@ -14,6 +14,8 @@ function travelled(cursor: Cursor): Cursor {
   return JSON.parse(JSON.stringify(cursor)) as Cursor;
 }
 
+const NOWHERE = { partition: '', offset: undefined };
+
 function receive(
   cursor: ConfirmedCursor,
   name: string,
@@ -23,7 +25,7 @@ function receive(
   return cursor.received(
     { id: '', positions: { ...positions, [partition]: { timestamp } } },
     keyDigest(name),
-    partition,
+    { partition, offset: undefined },
   );
 }
 
@@ -90,7 +92,7 @@ describe('The confirmed cursor', () => {
   it('follows the last id of a source whose ids are of another kind, and keeps it over an event without', () => {
     const cursor = new ConfirmedCursor(START);
     for (const id of ['1', '2', '']) {
-      cursor.confirm(cursor.received({ id, positions: undefined }, keyDigest(id), ''));
+      cursor.confirm(cursor.received({ id, positions: undefined }, keyDigest(id), NOWHERE));
     }
     assert.equal(cursor.cursor().lastEventId, '2');
     assert.deepEqual(resumeRequest(cursor.cursor()), { lastEventId: '2' });
@@ -141,7 +143,9 @@ describe('The confirmed cursor', () => {
     const cursor = new ConfirmedCursor(START);
     for (const offset of [7, 8]) {
       const positions = { [PARTITION]: { offset } };
-      cursor.confirm(cursor.received({ id: '', positions }, keyDigest(String(offset)), PARTITION));
+      cursor.confirm(
+        cursor.received({ id: '', positions }, keyDigest(String(offset)), { partition: PARTITION, offset }),
+      );
     }
     assert.equal(cursor.cursor().recent[PARTITION], keyDigest('8'));
   });
@@ -242,7 +246,10 @@ class ModelReader {
     assert.equal(this.#cursor.knows(digest), isSafe, text);
     if (isSafe) return;
     this.received.add(text);
-    const pending = this.#cursor.received({ id, positions: parsePositions(id) }, digest, partition);
+    const pending = this.#cursor.received({ id, positions: parsePositions(id) }, digest, {
+      partition,
+      offset: undefined,
+    });
     this.#open.push({ text, pending });
   }
 

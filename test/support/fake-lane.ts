@@ -117,7 +117,9 @@ export class FakeLane {
     const begun = Date.now();
     const messages = await this.#poll(input);
     await this.afterReceive(count);
-    const rows = messages.map(({ key, text }) => [key, text]);
+    const rows = messages.map(({ key, text }) =>
+      input.lake.columns.map(({ path }) => (path === 'key' ? key : text)),
+    );
     return {
       messageIds: messages.map(({ messageId }) => messageId),
       receipts: messages.map(({ receipt }) => receipt),

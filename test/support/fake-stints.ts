@@ -1,13 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { activityInfo, cancellationDetails, cancellationSignal, heartbeat } from '@temporalio/activity';
 import type { IngestActivities } from '../../src/activities';
-import {
-  NO_COUNTS,
-  type StintInput,
-  type StintProgress,
-  type StintResult,
-} from '../../src/activities/consume-stream';
+import type { StintInput, StintProgress, StintResult } from '../../src/activities/consume-stream';
 import type { Cursor } from '../../src/sources/cursor';
+import { NO_COUNTS } from '../../src/sources/stint-counts';
 
 /** One attempt at a stint. */
 export interface SeenStint {
@@ -47,12 +43,16 @@ export function cursorAt(id: number): Cursor {
   return { since: 0, positions: {}, lastEventId: String(id), recent: {} };
 }
 
+function progressAt(cursor: Cursor, sent = 0): StintProgress {
+  return { cursor, completeness: {}, counts: { ...NO_COUNTS, sent } };
+}
+
 export function done(cursor: Cursor, sent = 0): Play {
-  return async () => ({ cursor, counts: { ...NO_COUNTS, sent }, ended: 'done' });
+  return async () => ({ ...progressAt(cursor, sent), ended: 'done' });
 }
 
 export function blocked(cursor: Cursor, problem: string): Play {
-  return async () => ({ cursor, counts: NO_COUNTS, ended: 'blocked', problem });
+  return async () => ({ ...progressAt(cursor), ended: 'blocked', problem });
 }
 
 export function failed(error: Error): Play {
@@ -64,7 +64,7 @@ export function failed(error: Error): Play {
 /** Ends as consumeStream does: it returns when the workflow cancels it, and throws when the Worker shuts down. */
 export function untilCancelled(cursor: Cursor, sent = 0): Play {
   return async () => {
-    const progress = { cursor, counts: { ...NO_COUNTS, sent } };
+    const progress = progressAt(cursor, sent);
     const signal = cancellationSignal();
     while (!signal.aborted) {
       heartbeat(progress);
@@ -79,7 +79,7 @@ export function untilCancelled(cursor: Cursor, sent = 0): Play {
 /** Tells its cursor once and is not heard of again, like a Worker that was killed. */
 export function silentAfter(cursor: Cursor, released: Promise<void>): Play {
   return async () => {
-    heartbeat({ cursor, counts: NO_COUNTS });
+    heartbeat(progressAt(cursor));
     await released;
     throw new Error('too late');
   };

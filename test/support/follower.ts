@@ -40,7 +40,8 @@ export class Follower {
       const digest = keyDigest(event.key);
       if (this.cursor.knows(digest)) continue;
       this.fresh.push(text);
-      this.cursor.confirm(this.cursor.received({ id, positions }, digest, event.ok ? event.partition : ''));
+      const { partition, offset } = event.ok ? event : { partition: '', offset: undefined };
+      this.cursor.confirm(this.cursor.received({ id, positions }, digest, { partition, offset }));
     }
   }
 }

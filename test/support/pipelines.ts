@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
+import { TypedSearchAttributes } from '@temporalio/common';
 import type { PipelineDefinition } from '../../src/config';
-import { QUERIES, WORKFLOWS } from '../../src/names';
+import { QUERIES, SEARCH_ATTRIBUTES, WORKFLOWS } from '../../src/names';
 import type { batch } from '../../src/workflows/batch';
 import type { ingest } from '../../src/workflows/ingest';
 import type { BatchStatus, IngestStatus } from '../../src/workflows/status';
@@ -9,15 +10,28 @@ import type { FakeLane } from './fake-lane';
 import type { FakeStints } from './fake-stints';
 import type { TestTemporal } from './temporal';
 
+/** As `sluice start` gives them to a workflow where they are registered. */
+export const searchAttributes = new TypedSearchAttributes([
+  { key: SEARCH_ATTRIBUTES.pipeline, value: 'test' },
+  { key: SEARCH_ATTRIBUTES.activity, value: 'running' },
+]);
+
+interface StartOptions {
+  /** Default: none, as where they were refused. */
+  typedSearchAttributes?: TypedSearchAttributes;
+}
+
 /** Starts a lane and a Worker for it alone. */
 export async function startBatch(
   temporal: TestTemporal,
   lane: FakeLane,
   definition: PipelineDefinition,
+  options: StartOptions = {},
 ): Promise<WorkflowHandle> {
   const taskQueue = `batch-${randomUUID()}`;
   await temporal.runWorker('batch', { taskQueue, activities: lane.activities });
   return await temporal.client.workflow.start<typeof batch>(WORKFLOWS.batch, {
+    ...options,
     workflowId: taskQueue,
     taskQueue,
     args: [definition],
@@ -36,6 +50,7 @@ export async function startIngest(
   temporal: TestTemporal,
   stints: FakeStints,
   definition: PipelineDefinition,
+  options: StartOptions = {},
 ): Promise<{ handle: WorkflowHandle; lane: WorkflowHandle }> {
   const taskQueue = `ingest-${randomUUID()}`;
   const { workflow } = temporal.client;
@@ -45,6 +60,7 @@ export async function startIngest(
     taskQueue: 'nobody',
   });
   const handle = await workflow.start<typeof ingest>(WORKFLOWS.ingest, {
+    ...options,
     workflowId: taskQueue,
     taskQueue,
     args: [{ definition, lane: lane.workflowId }],

@@ -147,8 +147,10 @@ describe('The workflow batch', () => {
     assert.equal(lane.receives.length, polls, 'written while that poll was open');
     await allSettled(keysOf(12));
     lane.send(keysOf(1, 13));
+    await allSettled(keysOf(13));
+    lane.send(keysOf(1, 14));
     await eventually('one more row', async () => (await status()).rowsWaiting === 1);
-    assert.equal(lane.objects.size, 1, 'one flush is for one batch');
+    assert.equal(lane.objects.size, 2, 'a flush is for what waits and for the poll that was open');
   });
 
   it('loses and repeats nothing when uploads fail for a while, before or after the object is written', async () => {

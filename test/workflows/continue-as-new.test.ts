@@ -110,6 +110,18 @@ describe('Continue-as-new', () => {
     await eventually('an object', () => lane.objects.size === 1);
   });
 
+  it('keeps the settings of an update and their version', async () => {
+    const handle = await start();
+    const wanted = definitionOf({ batch: { rows: 7, flushAfterSeconds: 200 } });
+    await handle.executeUpdate<number, [PipelineDefinition]>('update', { args: [wanted] });
+    await untilAnotherRun(handle);
+    const { version, definition } = await batchStatus(handle);
+    assert.equal(version, 2);
+    assert.deepEqual(definition, wanted);
+    lane.send(keysOf(7));
+    await eventually('an object', () => lane.objects.size === 1);
+  });
+
   it('still writes what a flush asked for while the lane was parked', async () => {
     let isOthers = false;
     lane.beforeClaim = () => {

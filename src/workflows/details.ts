@@ -1,0 +1,43 @@
+import type { BatchStatus, IngestStatus } from './status';
+
+/** What the web UI shows of a lane, in Markdown. */
+export function laneDetails(status: BatchStatus): string {
+  const { counts, rowsWaiting, batchesInFlight, lastObject, windowKeys, unsettled } = status;
+  return page(status, [
+    `${counts.rows} rows in ${counts.batches} objects${lastObject === undefined ? '' : `, the last one \`${lastObject}\``}`,
+    `${rowsWaiting} rows waiting, ${batchesInFlight} batches in flight`,
+    `${counts.received} messages received, of them ${counts.repeats} repeats recognised and ${counts.redelivered} redeliveries`,
+    `${sum(counts.rejected)} rejected${byReason(counts.rejected)}`,
+    `window of ${windowKeys} keys, ${unsettled} messages unsettled`,
+  ]);
+}
+
+/** What the web UI shows of ingest, in Markdown. */
+export function ingestDetails(status: IngestStatus): string {
+  const { counts, cursorTime, holes } = status;
+  return page(status, [
+    `${counts.sent} events sent in ${counts.stints} stints; the running one is not counted yet`,
+    `cursor at ${cursorTime}`,
+    `${counts.repeats} repeats recognised, ${counts.canaries} canaries`,
+    `${sum(counts.rejected)} rejected${byReason(counts.rejected)}`,
+    `${sum(counts.reconnects)} reconnects${byReason(counts.reconnects)}`,
+    `${holes} offsets missing`,
+  ]);
+}
+
+function page(
+  { activity, problem }: { activity: string; problem?: string },
+  lines: readonly string[],
+): string {
+  const head = problem === undefined ? `**${activity}**` : `**${activity}**: ${problem}`;
+  return [head, '', ...lines.map((line) => `- ${line}`)].join('\n');
+}
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0);
+}
+
+function byReason(counts: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(counts).map(([reason, count]) => `${reason} ${count}`);
+  return parts.length === 0 ? '' : `: ${parts.join(', ')}`;
+}

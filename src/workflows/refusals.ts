@@ -1,0 +1,28 @@
+import { ApplicationFailure } from '@temporalio/workflow';
+import type { PipelineDefinition } from '../config';
+import { whyMalformed, whyUnchangeable } from '../definition';
+import type { Activity } from './status';
+
+/**
+ * Refuses what is no definition, and what no update can change, before anything changes.
+ *
+ * @param hasRead whether ingest has read something
+ * @throws ApplicationFailure `UpdateRefused`
+ */
+export function refuseUnusable(
+  wanted: PipelineDefinition,
+  running: PipelineDefinition,
+  { hasRead }: { hasRead: boolean },
+): void {
+  const why = whyMalformed(wanted) ?? whyUnchangeable(wanted, running, { hasRead });
+  if (why !== undefined) throw refused(why);
+}
+
+/** @throws ApplicationFailure `UpdateRefused` */
+export function refuseUnlessStopped(activity: Activity): void {
+  if (activity !== 'stopped') throw refused(`it is ${activity}; stop it first (\`sluice stop --wait\`)`);
+}
+
+function refused(why: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(`Refused: ${why}`, 'UpdateRefused');
+}
