@@ -1,7 +1,15 @@
 import type { S3Client } from '@aws-sdk/client-s3';
-import { GetQueueAttributesCommand, type SQSClient } from '@aws-sdk/client-sqs';
-import { Client, Connection, QueryNotRegisteredError, type WorkflowHandle } from '@temporalio/client';
+import { GetQueueAttributesCommand, type QueueAttributeName, type SQSClient } from '@aws-sdk/client-sqs';
+import {
+  Client,
+  Connection,
+  QueryNotRegisteredError,
+  type WorkflowExecutionDescription,
+  type WorkflowHandle,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { describeError } from '../aws-errors';
 import { loadPipeline, type PipelineDefinition } from '../config';
 import { batchWorkflowId, ingestWorkflowId } from '../names';
 import { queueUrl } from '../queue/queue-url';
@@ -22,22 +30,36 @@ export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
 
+export interface ContextOptions {
+  /** Whether the command talks to Temporal. Default: it does. */
+  needsTemporal?: boolean;
+}
+
 /** Opens the connections for one command, and closes them after it. */
-export async function withContext<T>(work: (context: Context) => Promise<T>): Promise<T> {
+export async function withContext<T>(
+  work: (context: Context) => Promise<T>,
+  { needsTemporal = true }: ContextOptions = {},
+): Promise<T> {
   const pipeline = loadPipeline(process.env);
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
-  const connection = await Connection.connect(connectionOptions).catch((error: unknown) => {
-    const address = connectionOptions.address ?? 'localhost:7233';
-    throw new CommandError(`Temporal does not answer at ${address} (set TEMPORAL_ADDRESS): ${String(error)}`);
-  });
+  const connection = Connection.lazy(connectionOptions);
   const { sqs, s3 } = awsClients();
   try {
+    if (needsTemporal) await ensureConnected(connection, connectionOptions.address ?? 'localhost:7233');
     const temporal = new Client({ connection, namespace });
     return await work({ pipeline, temporal, sqs, s3, say: (line) => console.log(line) });
   } finally {
     sqs.destroy();
     s3.destroy();
     await connection.close();
+  }
+}
+
+async function ensureConnected(connection: Connection, address: string): Promise<void> {
+  try {
+    await connection.ensureConnected();
+  } catch (error) {
+    throw new CommandError(`Temporal does not answer at ${address} (set TEMPORAL_ADDRESS): ${String(error)}`);
   }
 }
 
@@ -55,18 +77,29 @@ export async function pipelineHandles({ pipeline, temporal, sqs }: Context): Pro
 }
 
 async function queueArn(sqs: SQSClient, name: string): Promise<string> {
+  const { attributes } = await openQueue(sqs, name, ['QueueArn']);
+  if (attributes.QueueArn) return attributes.QueueArn;
+  throw new CommandError(`SQS named no ARN for the queue ${name}`);
+}
+
+/** @throws CommandError when the queue is not there, or can't be read */
+export async function openQueue(
+  sqs: SQSClient,
+  name: string,
+  AttributeNames: QueueAttributeName[],
+): Promise<{ url: string; attributes: Partial<Record<string, string>> }> {
   try {
-    const { Attributes } = await sqs.send(
-      new GetQueueAttributesCommand({ QueueUrl: await queueUrl(sqs, name), AttributeNames: ['QueueArn'] }),
+    const url = await queueUrl(sqs, name);
+    const { Attributes = {} } = await sqs.send(
+      new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames }),
     );
-    if (Attributes?.QueueArn) return Attributes.QueueArn;
+    return { url, attributes: Attributes };
   } catch (error) {
     if (error instanceof Error && error.name === 'QueueDoesNotExist') {
       throw new CommandError(`There is no queue ${name}: run \`sluice provision\`, or correct SLUICE_QUEUE`);
     }
-    throw error;
+    throw new CommandError(`Could not open the queue ${name}: ${describeError(error)}`);
   }
-  throw new CommandError(`SQS named no ARN for the queue ${name}`);
 }
 
 /**
@@ -79,11 +112,59 @@ export async function query<T>(handle: WorkflowHandle, name: string): Promise<T>
     return await handle.query<T>(name);
   } catch (error) {
     if (error instanceof QueryNotRegisteredError) throw error;
-    if (isNotFound(error)) throw new CommandError('The pipeline was never started here: run `sluice start`');
+    if (isNotFound(error)) throw neverStarted();
     throw new CommandError(
       `No worker answers for ${handle.workflowId} (is \`npm run worker\` running?): ${error instanceof Error ? error.message : String(error)}`,
     );
   }
+}
+
+/**
+ * Tells a workflow something that it need not answer.
+ *
+ * @throws CommandError when it was never started
+ */
+export async function signal(handle: WorkflowHandle, name: string): Promise<void> {
+  try {
+    await handle.signal(name);
+  } catch (error) {
+    if (isNotFound(error)) throw neverStarted();
+    throw error;
+  }
+}
+
+/**
+ * What an update under way comes to. An update needs a worker.
+ *
+ * @throws CommandError when the workflow refuses it, or none is there
+ */
+export async function outcomeOf<T>({ workflowId }: WorkflowHandle, update: Promise<T>): Promise<T> {
+  try {
+    return await update;
+  } catch (error) {
+    if (isNotFound(error)) throw neverStarted();
+    if (error instanceof WorkflowUpdateFailedError) {
+      throw new CommandError(`${workflowId}: ${error.cause?.message ?? error.message}`);
+    }
+    throw error;
+  }
+}
+
+/** @returns undefined where no such workflow is running */
+export async function describeRunning(
+  handle: WorkflowHandle,
+): Promise<WorkflowExecutionDescription | undefined> {
+  try {
+    const description = await handle.describe();
+    return description.status.name === 'RUNNING' ? description : undefined;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+export function neverStarted(): CommandError {
+  return new CommandError('The pipeline was never started here, or was removed: run `sluice start`');
 }
 
 export function isNotFound(error: unknown): boolean {

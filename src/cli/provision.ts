@@ -1,16 +1,42 @@
 import { CreateBucketCommand, HeadBucketCommand, type S3Client } from '@aws-sdk/client-s3';
 import { CreateQueueCommand, SetQueueAttributesCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import type { Client } from '@temporalio/client';
+import { SEARCH_ATTRIBUTES } from '../names';
 import { queueUrl } from '../queue/queue-url';
 import type { Context } from './context';
+import { addSearchAttributes, hasSearchAttributes } from './search-attributes';
 
-/** 14 days, the most that SQS allows: better late than forgotten. */
+/** 14 days, the most that SQS allows: better late than forgotten. No redrive: what waits for days is not poison. */
 const RETENTION_SECONDS = 14 * 24 * 60 * 60;
 
-/** `sluice provision`: makes the queue and the bucket. What is there stays; run it as often as you like. */
-export async function provision({ pipeline, sqs, s3, say }: Context): Promise<void> {
+/**
+ * `sluice provision`: makes the queue, the bucket and Temporal's search attributes. What is there stays; run it as often as
+ * you like. Where search attributes are refused, a pipeline runs without.
+ */
+export async function provision(context: Context, { json = false }: { json?: boolean } = {}): Promise<void> {
+  const { pipeline, temporal, sqs, s3, say } = context;
   const { queue, lake } = pipeline;
-  say(`queue ${queue.name}: ${await provideQueue(sqs, queue.name)}`);
-  say(`bucket ${lake.bucket}: ${await provideBucket(s3, lake.bucket)}`);
+  const made = {
+    queue: { name: queue.name, state: await provideQueue(sqs, queue.name) },
+    bucket: { name: lake.bucket, state: await provideBucket(s3, lake.bucket) },
+    searchAttributes: await provideSearchAttributes(temporal),
+  };
+  if (json) return say(JSON.stringify(made, undefined, 2));
+  say(`queue ${queue.name}: ${made.queue.state}`);
+  say(`bucket ${lake.bucket}: ${made.bucket.state}`);
+  say(`search attributes: ${made.searchAttributes}`);
+}
+
+async function provideSearchAttributes(temporal: Client): Promise<string> {
+  if (await hasSearchAttributes(temporal)) return 'there';
+  try {
+    await addSearchAttributes(temporal);
+    return 'created';
+  } catch (error) {
+    const says = error instanceof Error ? error.message : String(error);
+    const names = Object.values(SEARCH_ATTRIBUTES).map(({ name }) => name);
+    return `refused (${says}); pipelines run without, or add ${names.join(', ')} as Keywords yourself before the first start`;
+  }
 }
 
 async function provideQueue(sqs: SQSClient, name: string): Promise<'there' | 'created'> {

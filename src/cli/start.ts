@@ -1,78 +1,150 @@
-import { isDeepStrictEqual } from 'node:util';
-import type { WorkflowHandle } from '@temporalio/client';
-import { type PipelineDefinition, SETTINGS } from '../config';
-import { QUERIES, SIGNALS, TASK_QUEUES, WORKFLOWS } from '../names';
+import { HeadBucketCommand } from '@aws-sdk/client-s3';
+import { ListQueueTagsCommand } from '@aws-sdk/client-sqs';
+import type { WorkflowExecutionDescription } from '@temporalio/client';
+import { TypedSearchAttributes } from '@temporalio/common';
+import { differences } from '../definition';
+import {
+  OWNER_TAG,
+  type PipelineMemo,
+  QUERIES,
+  SEARCH_ATTRIBUTES,
+  SIGNALS,
+  TASK_QUEUES,
+  WORKFLOWS,
+} from '../names';
+import { queueUrl } from '../queue/queue-url';
 import type { batch } from '../workflows/batch';
 import type { ingest } from '../workflows/ingest';
 import type { IngestStatus } from '../workflows/status';
-import { type Context, isNotFound, pipelineHandles, query } from './context';
+import {
+  CommandError,
+  type Context,
+  describeRunning,
+  pipelineHandles,
+  type PipelineHandles,
+  query,
+} from './context';
+import { hasSearchAttributes } from './search-attributes';
+
+interface Running {
+  ingest: WorkflowExecutionDescription | undefined;
+  batch: WorkflowExecutionDescription | undefined;
+}
 
 /**
  * `sluice start`: starts the pipeline, or wakes it where it stopped. A pipeline that runs keeps the settings it has; others
  * are shown and not applied.
+ *
+ * @throws CommandError when the queue belongs to another pipeline, or queue or bucket are not there
  */
-export async function start(context: Context): Promise<void> {
-  const { pipeline, temporal, say } = context;
+export async function start(context: Context, { json = false }: { json?: boolean } = {}): Promise<void> {
+  const { pipeline, say } = context;
   const handles = await pipelineHandles(context);
-  const isRunning = await exists(handles.ingest);
+  const running = {
+    ingest: await describeRunning(handles.ingest),
+    batch: await describeRunning(handles.batch),
+  };
+  await refuseOthersQueue(context, running);
+  await requireBucket(context);
+  await startBoth(context, handles);
+  const outcome = running.ingest ? 'woken' : 'started';
+  const found = running.ingest ? await differencesTo(context, handles) : [];
+  if (json)
+    return say(JSON.stringify({ pipeline: pipeline.name, outcome, notApplied: found ?? null }, undefined, 2));
+  say(`pipeline ${pipeline.name}: ${outcome}`);
+  if (!found) return say('no worker answers yet: run `npm run worker`');
+  for (const { setting, wanted, running: has } of found)
+    say(`not applied: ${setting}=${wanted}; the pipeline runs with ${has}`);
+  if (found.length > 0) say('`sluice update` applies them');
+}
+
+async function startBoth({ pipeline, temporal }: Context, handles: PipelineHandles): Promise<void> {
+  const memo: PipelineMemo = { pipeline: pipeline.name, queue: pipeline.queue.name };
+  const common = { memo: { ...memo }, ...(await searchAttributes({ pipeline, temporal })) };
   await temporal.workflow.start<typeof batch>(WORKFLOWS.batch, {
+    ...common,
     workflowId: handles.batch.workflowId,
     taskQueue: TASK_QUEUES.batch,
     workflowIdConflictPolicy: 'USE_EXISTING',
     staticSummary: `${pipeline.queue.name} to s3://${pipeline.lake.bucket}/${pipeline.lake.prefix}`,
+    staticDetails: `The lane of the pipeline ${pipeline.name}: the only reader of its queue.`,
     args: [pipeline],
   });
   // Ingest wakes its lane, so that stops and starts reach it in their order.
   await temporal.workflow.signalWithStart<typeof ingest>(WORKFLOWS.ingest, {
+    ...common,
     workflowId: handles.ingest.workflowId,
     taskQueue: TASK_QUEUES.ingest,
     staticSummary: `${pipeline.source.url} to ${pipeline.queue.name}`,
+    staticDetails: `Ingest of the pipeline ${pipeline.name}: reads its source, one stint after the other.`,
     signal: SIGNALS.start,
     args: [{ definition: pipeline, lane: handles.batch.workflowId }],
   });
-  say(isRunning ? `pipeline ${pipeline.name}: woken` : `pipeline ${pipeline.name}: started`);
-  if (isRunning) await sayDifferences(context, handles.ingest);
 }
 
-async function exists(handle: WorkflowHandle): Promise<boolean> {
-  try {
-    const { status } = await handle.describe();
-    return status.name === 'RUNNING';
-  } catch (error) {
-    if (isNotFound(error)) return false;
-    throw error;
+async function searchAttributes({
+  pipeline,
+  temporal,
+}: Pick<Context, 'pipeline' | 'temporal'>): Promise<{ typedSearchAttributes?: TypedSearchAttributes }> {
+  if (!(await hasSearchAttributes(temporal))) return {};
+  return {
+    typedSearchAttributes: new TypedSearchAttributes([
+      { key: SEARCH_ATTRIBUTES.pipeline, value: pipeline.name },
+      { key: SEARCH_ATTRIBUTES.activity, value: 'running' },
+    ]),
+  };
+}
+
+/** Two pipelines on one queue would take each other's messages. */
+async function refuseOthersQueue({ pipeline, temporal, sqs }: Context, running: Running): Promise<void> {
+  const { name: queue } = pipeline.queue;
+  const lane = memoOf(running.batch);
+  if (lane !== undefined && lane.pipeline !== pipeline.name) {
+    throw new CommandError(
+      `The queue ${queue} belongs to the pipeline ${lane.pipeline}: give ${pipeline.name} one of its own (SLUICE_QUEUE)`,
+    );
   }
-}
-
-async function sayDifferences({ pipeline, say }: Context, handle: WorkflowHandle): Promise<void> {
-  const running = await query<IngestStatus>(handle, QUERIES.status).catch(() => undefined);
-  if (!running) return say('no worker answers yet: run `npm run worker`');
-  for (const [name, wanted, has] of differences(pipeline, running.definition)) {
-    say(
-      `not applied: ${name} is ${JSON.stringify(has)} in the running pipeline, and ${JSON.stringify(wanted)} in your settings`,
+  const reads = memoOf(running.ingest);
+  if (reads !== undefined && reads.queue !== queue) {
+    throw new CommandError(
+      `The pipeline ${pipeline.name} runs with the queue ${reads.queue}, for good: for ${queue} start one of another name (SLUICE_PIPELINE)`,
+    );
+  }
+  const { Tags } = await sqs.send(new ListQueueTagsCommand({ QueueUrl: await queueUrl(sqs, queue) }));
+  const owner = Tags?.[OWNER_TAG];
+  const firstRun = running.batch?.raw.workflowExecutionInfo?.firstRunId ?? '';
+  if (owner !== undefined && owner !== `${temporal.options.namespace}/${firstRun}`) {
+    throw new CommandError(
+      `The queue ${queue} belongs to another lane, ${owner} (namespace and first run): give this pipeline one of its own ` +
+        `(SLUICE_QUEUE) or, if that lane is gone for good, remove the queue's tag ${OWNER_TAG}`,
     );
   }
 }
 
-/** @returns setting, value wanted, value that the running pipeline has */
-function differences(wanted: PipelineDefinition, running: PipelineDefinition): [string, unknown, unknown][] {
-  const pairs: [string, unknown, unknown][] = [
-    [SETTINGS.sourceUrl.name, wanted.source.url, running.source.url],
-    [SETTINGS.sourceSince.name, wanted.source.since, running.source.since],
-    [SETTINGS.contact.name, wanted.source.contact, running.source.contact],
-    [SETTINGS.queue.name, wanted.queue.name, running.queue.name],
-    [
-      SETTINGS.visibilityTimeout.name,
-      wanted.queue.visibilityTimeoutSeconds,
-      running.queue.visibilityTimeoutSeconds,
-    ],
-    [SETTINGS.bucket.name, wanted.lake.bucket, running.lake.bucket],
-    [SETTINGS.prefix.name, wanted.lake.prefix, running.lake.prefix],
-    [SETTINGS.columns.name, wanted.lake.columns, running.lake.columns],
-    [SETTINGS.batchRows.name, wanted.batch.rows, running.batch.rows],
-    [SETTINGS.flushAfter.name, wanted.batch.flushAfterSeconds, running.batch.flushAfterSeconds],
-    [SETTINGS.window.name, wanted.windowKeys, running.windowKeys],
-    [SETTINGS.drainQuiet.name, wanted.drainQuietSeconds, running.drainQuietSeconds],
-  ];
-  return pairs.filter(([, one, other]) => !isDeepStrictEqual(one, other));
+function memoOf(description: WorkflowExecutionDescription | undefined): PipelineMemo | undefined {
+  const { pipeline, queue } = description?.memo ?? {};
+  return typeof pipeline === 'string' && typeof queue === 'string' ? { pipeline, queue } : undefined;
+}
+
+async function requireBucket({ pipeline, s3 }: Context): Promise<void> {
+  const { bucket } = pipeline.lake;
+  try {
+    await s3.send(new HeadBucketCommand({ Bucket: bucket }));
+  } catch (error) {
+    // Whoever starts a pipeline need not be allowed to look.
+    if (error instanceof Error && error.name === 'NotFound') {
+      throw new CommandError(
+        `There is no bucket ${bucket}: run \`sluice provision\`, or correct SLUICE_BUCKET`,
+      );
+    }
+  }
+}
+
+/** @returns undefined when no worker answers */
+async function differencesTo(
+  { pipeline }: Context,
+  { ingest }: PipelineHandles,
+): Promise<ReturnType<typeof differences> | undefined> {
+  const status = await query<IngestStatus>(ingest, QUERIES.status).catch(() => undefined);
+  return status && differences(pipeline, status.definition);
 }

@@ -1,44 +1,110 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
+import type { StintProgress } from '../activities/consume-stream';
 import { QUERIES } from '../names';
-import { timestampsOf } from '../sources/cursor';
+import { countHoles } from '../sources/completeness';
+import { cursorTime } from '../sources/cursor';
+import { addCounts } from '../sources/stint-counts';
 import type { BatchStatus, IngestStatus } from '../workflows/status';
-import { type Context, pipelineHandles, query } from './context';
+import { type Context, describeRunning, neverStarted, pipelineHandles, query } from './context';
 
 export interface PipelineStatus {
   pipeline: string;
+  /** With what the running stint has told since it began. */
   ingest: IngestStatus;
+  /** Seconds from the cursor's time until now. */
+  lagSeconds: number;
   batch: BatchStatus;
 }
 
 export async function readStatus(context: Context): Promise<PipelineStatus> {
   const handles = await pipelineHandles(context);
-  const [ingest, batch] = await Promise.all([
+  const [told, batch] = await Promise.all([
     query<IngestStatus>(handles.ingest, QUERIES.status),
     query<BatchStatus>(handles.batch, QUERIES.status),
   ]);
-  return { pipeline: context.pipeline.name, ingest, batch };
+  const description = await describeRunning(handles.ingest);
+  // A query answers for a workflow that was removed, too.
+  if (!description) throw neverStarted();
+  const ingest = withProgress(told, await stintProgress(context.temporal, description));
+  const lagSeconds = Math.max(0, (Date.now() - Date.parse(ingest.cursorTime)) / 1_000);
+  return { pipeline: context.pipeline.name, ingest, lagSeconds, batch };
 }
 
+export interface StatusOptions {
+  json?: boolean;
+  /** Shows it again every two seconds, in place, until interrupted. */
+  watch?: boolean;
+}
+
+const WATCH_MS = 2_000;
+
 /** `sluice status`: what the pipeline is doing, for people or as JSON. */
-export async function status(context: Context, { json = false }: { json?: boolean } = {}): Promise<void> {
-  const { pipeline, ingest, batch } = await readStatus(context);
-  if (json) return context.say(JSON.stringify({ pipeline, ingest, batch }, undefined, 2));
-  context.say(`pipeline  ${pipeline}`);
-  context.say(
-    `ingest    ${activity(ingest)}; ${ingest.counts.sent} events sent, ${ingest.counts.rejected} rejected`,
-  );
-  context.say(`cursor    ${cursorTime(ingest)}, as of the last finished stint`);
-  context.say(`batch     ${activity(batch)}; ${batch.counts.rows} rows in ${batch.counts.batches} objects`);
-  context.say(`          ${batch.rowsWaiting} rows waiting, ${batch.batchesInFlight} batches in flight`);
-  context.say(`repeats   ${batch.counts.repeats} recognised, ${batch.counts.redelivered} redeliveries`);
-  context.say(`rejected  ${batch.counts.rejected} by the lane, ${ingest.counts.rejected} by ingest`);
-  context.say(`unsettled ${batch.unsettled}`);
-  context.say(`last      ${batch.lastObject ?? 'no object yet'}`);
+export async function status(
+  context: Context,
+  { json = false, watch = false }: StatusOptions = {},
+): Promise<void> {
+  const show = async () => {
+    const found = await readStatus(context);
+    return json ? JSON.stringify(found, undefined, watch ? undefined : 2) : lines(found).join('\n');
+  };
+  if (!watch) return context.say(await show());
+  const inPlace = process.stdout.isTTY && !json;
+  for (;;) {
+    const text = await show();
+    // Home, the text with the rest of each line cleared, and what stood below it.
+    context.say(inPlace ? `\x1b[H${text.replaceAll('\n', '\x1b[K\n')}\x1b[K\n\x1b[J` : text);
+    await delay(WATCH_MS);
+  }
+}
+
+function lines({ pipeline, ingest, lagSeconds, batch }: PipelineStatus): string[] {
+  const { counts } = batch;
+  return [
+    `pipeline    ${pipeline}, version ${batch.version} of its settings`,
+    `ingest      ${activity(ingest)}`,
+    `cursor      ${ingest.cursorTime}, ${Math.round(lagSeconds)} s ago`,
+    `events      ${ingest.counts.sent} sent, ${ingest.counts.repeats} repeats, ${ingest.counts.canaries} canaries`,
+    `source      ${ingest.holes} offsets missing, reconnects: ${byName(ingest.counts.reconnects)}`,
+    `lane        ${activity(batch)}`,
+    `lake        ${counts.rows} rows in ${counts.batches} objects, ${counts.bytes} bytes`,
+    `last object ${batch.lastObject ?? 'none yet'}`,
+    `waiting     ${batch.rowsWaiting} rows, ${batch.batchesInFlight} batches in flight`,
+    `repeats     ${counts.repeats} recognised, ${counts.redelivered} redeliveries, window of ${batch.windowKeys} keys`,
+    `rejected    by ingest: ${byName(ingest.counts.rejected)}; by the lane: ${byName(counts.rejected)}`,
+    `unsettled   ${batch.unsettled} messages, ${counts.lostReceives} receives lost`,
+  ];
 }
 
 function activity({ activity: name, problem }: { activity: string; problem?: string }): string {
   return problem === undefined ? name : `${name}: ${problem}`;
 }
 
-function cursorTime({ cursor }: IngestStatus): string {
-  return new Date(Math.max(cursor.since, ...timestampsOf(cursor.positions))).toISOString();
+function byName(counts: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(counts).map(([name, count]) => `${count} ${name}`);
+  return parts.length === 0 ? 'none' : parts.join(', ');
+}
+
+/** What the running stint told in its last heartbeat; the workflow hears of it only when the stint ends. */
+async function stintProgress(
+  temporal: Client,
+  { raw }: WorkflowExecutionDescription,
+): Promise<StintProgress | undefined> {
+  const stint = raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'consumeStream');
+  const payloads = stint?.heartbeatDetails?.payloads;
+  const [progress] = await decodeArrayFromPayloads(temporal.options.loadedDataConverter, payloads);
+  return progress as StintProgress | undefined;
+}
+
+function withProgress(told: IngestStatus, progress: StintProgress | undefined): IngestStatus {
+  if (!progress) return told;
+  const { cursor, completeness, counts } = progress;
+  return {
+    ...told,
+    cursor,
+    cursorTime: cursorTime(cursor),
+    holes: countHoles(completeness),
+    counts: { ...addCounts(told.counts, counts), stints: told.counts.stints },
+  };
 }

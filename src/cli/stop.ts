@@ -1,14 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { QUERIES, SIGNALS } from '../names';
 import type { BatchStatus, IngestStatus } from '../workflows/status';
-import {
-  type Context,
-  CommandError,
-  isNotFound,
-  type PipelineHandles,
-  pipelineHandles,
-  query,
-} from './context';
+import { type Context, CommandError, type PipelineHandles, pipelineHandles, query, signal } from './context';
 
 const LOOK_EVERY_MS = 1_000;
 
@@ -20,12 +13,7 @@ const LOOK_EVERY_MS = 1_000;
 export async function stop(context: Context, { wait = false }: { wait?: boolean } = {}): Promise<void> {
   const { pipeline, say } = context;
   const handles = await pipelineHandles(context);
-  try {
-    await handles.ingest.signal(SIGNALS.stop);
-  } catch (error) {
-    if (isNotFound(error)) throw new CommandError(`The pipeline ${pipeline.name} was never started here`);
-    throw error;
-  }
+  await signal(handles.ingest, SIGNALS.stop);
   if (wait) await untilDrained(context, handles);
   say(
     wait ? `pipeline ${pipeline.name}: stopped, all is in the lake` : `pipeline ${pipeline.name}: stopping`,

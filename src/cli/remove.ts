@@ -1,0 +1,42 @@
+import { createInterface } from 'node:readline/promises';
+import { UntagQueueCommand } from '@aws-sdk/client-sqs';
+import { OWNER_TAG, UPDATES } from '../names';
+import { queueUrl } from '../queue/queue-url';
+import { CommandError, type Context, describeRunning, outcomeOf, pipelineHandles } from './context';
+
+export interface RemoveOptions {
+  /** Whether to ask nothing. */
+  yes?: boolean;
+}
+
+/**
+ * `sluice remove`: ends a stopped pipeline for good. Cursor, window and sequence are forgotten; queue, bucket and lake stay,
+ * and the queue may be another pipeline's. One that was interrupted can be run again.
+ *
+ * @throws CommandError when the pipeline is not stopped, or was not meant
+ */
+export async function remove(context: Context, { yes = false }: RemoveOptions = {}): Promise<void> {
+  const { pipeline, sqs, say } = context;
+  const { ingest, batch } = await pipelineHandles(context);
+  const running = [];
+  for (const handle of [ingest, batch]) if (await describeRunning(handle)) running.push(handle);
+  if (running.length > 0 && !yes) await ask(pipeline.name);
+  for (const handle of running) await outcomeOf(handle, handle.executeUpdate(UPDATES.remove));
+  await sqs.send(
+    new UntagQueueCommand({ QueueUrl: await queueUrl(sqs, pipeline.queue.name), TagKeys: [OWNER_TAG] }),
+  );
+  say(
+    `pipeline ${pipeline.name}: removed. A new one under ${pipeline.lake.prefix || 'the same bucket'} would number its objects ` +
+      'from 1 again: give it a prefix of its own (SLUICE_PREFIX)',
+  );
+}
+
+async function ask(name: string): Promise<void> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await lines
+    .question(
+      `This ends the pipeline ${name} for good: its cursor, window and sequence are forgotten. Type its name: `,
+    )
+    .finally(() => lines.close());
+  if (answer.trim() !== name) throw new CommandError('Nothing was removed');
+}

@@ -1,0 +1,205 @@
+import { partitionName } from '../sources/cursor';
+import type { Column } from './columns';
+import { Findings, type Found } from './findings';
+import { type BatchObject, HOUR_MS, type KeptObject, type ListedObject, type ReadCsv } from './reader';
+import { KeyDigests, type RepeatedKey, RepeatedKeys } from './repeated-keys';
+import {
+  checkSequence,
+  type EventPlace,
+  isJudged,
+  OffsetCheck,
+  type OffsetReport,
+  type Rules,
+  type SequenceReport,
+} from './verification';
+
+/** What `sluice verify` found. JSON. */
+export interface LakeReport {
+  /** Nothing is missing, twice, broken or unknown, as far as it could be checked. */
+  whole: boolean;
+  bucket: string;
+  prefix: string;
+  /** The UTC hours judged, ISO 8601: `since` is the first, `until` the first after them. Without one: all there are. */
+  hours: { since?: string; until?: string };
+  /** Seconds for which what is missing before a new object may still be on its way. */
+  graceSeconds: number;
+  /** CSV objects. */
+  objects: number;
+  rows: number;
+  /** Objects under `canaries/` and `rejected/`. */
+  canaries: number;
+  rejected: number;
+  sequence: SequenceReport;
+  /** Undefined where no columns make a row itself. */
+  keys: KeyReport | undefined;
+  /** Undefined where the columns with topic, partition and offset are missing. */
+  offsets: (OffsetReport & { rowsWithout: number }) | undefined;
+  /** Objects that are not what they should be. */
+  broken: Found<{ object: string; problem: string }>;
+  /** Objects that are none of Sluice's. */
+  unknown: Found<{ object: string }>;
+}
+
+export interface KeyReport {
+  /** Paths of the columns that make a row itself. */
+  paths: readonly string[];
+  /** Rows whose key is empty, or that have no such column: they are not compared. */
+  rowsWithout: number;
+  repeated: Found<RepeatedKey>;
+}
+
+const ID_PATHS = ['meta.id'] as const;
+const PLACE_PATHS = ['meta.topic', 'meta.partition', 'meta.offset'] as const;
+
+/** What a listing of the lake says by itself. */
+export interface Listed extends Pick<LakeReport, 'bucket' | 'prefix' | 'canaries' | 'rejected' | 'unknown'> {
+  batches: readonly BatchObject[];
+}
+
+interface RowFacts {
+  key: string | undefined;
+  place: EventPlace | undefined;
+}
+
+/** Judges a lake by what its objects hold. Pure: whoever reads the objects hands them in. */
+export class LakeAudit {
+  readonly #columns: readonly Column[];
+  readonly #rules: Rules;
+  readonly #keyPaths: readonly string[] | undefined;
+  readonly #digests = new KeyDigests();
+  readonly #offsets: OffsetCheck;
+  readonly #broken = new Findings<{ object: string; problem: string }>();
+  #repeated: RepeatedKeys | undefined;
+  #objects = 0;
+  #rows = 0;
+  #rowsWithoutKey = 0;
+  #rowsWithoutPlace = 0;
+
+  /** @param columns of the pipeline; an object's own header says where they stand in it */
+  constructor(columns: readonly Column[], rules: Rules) {
+    this.#columns = columns;
+    this.#rules = rules;
+    this.#keyPaths = [ID_PATHS, PLACE_PATHS].find((paths) => this.#has(paths));
+    this.#offsets = new OffsetCheck(rules);
+  }
+
+  /** Takes a batch's object, in the first pass. */
+  addBatch(object: BatchObject, csv: ReadCsv): void {
+    if (isJudged(object, this.#rules)) this.#objects += 1;
+    if (!csv.ok) return this.addBroken(object, csv.problem);
+    if (isJudged(object, this.#rules)) this.#rows += csv.rows.length;
+    for (const { key, place } of this.#facts(csv)) {
+      if (key === undefined) this.#rowsWithoutKey += 1;
+      else this.#digests.add(key);
+      if (place === undefined) this.#rowsWithoutPlace += 1;
+      else this.#offsets.addRow(object, place);
+    }
+  }
+
+  /** See {@link OffsetCheck.addKept}. */
+  addKept(object: KeptObject, place: EventPlace | undefined): void {
+    this.#offsets.addKept(object, place);
+  }
+
+  addBroken({ key }: ListedObject, problem: string): void {
+    this.#broken.add({ object: key, problem });
+  }
+
+  /** Whether anything is missing that events sent again could explain. */
+  hasHoles(): boolean {
+    return this.#offsets.hasHoles();
+  }
+
+  /** Whether the objects must be read once more, to name the keys that are repeated. Ends the first pass. */
+  wantsMore(): boolean {
+    this.#repeated ??= new RepeatedKeys(this.#digests);
+    return this.#repeated.wantsRows;
+  }
+
+  /** Takes a batch's object, in the second pass. */
+  lookForRepeats({ key: object }: BatchObject, csv: ReadCsv): void {
+    if (!csv.ok) return;
+    for (const [index, { key }] of this.#facts(csv).entries()) {
+      if (key !== undefined) this.#repeated?.see(key, { object, row: index + 1 });
+    }
+  }
+
+  /** @param listed what the listing says, once everything was taken */
+  report(listed: Listed): LakeReport {
+    const { batches, ...lake } = listed;
+    const report = {
+      ...lake,
+      hours: isoHours(this.#rules),
+      graceSeconds: this.#rules.graceMs / 1_000,
+      objects: this.#objects,
+      rows: this.#rows,
+      sequence: checkSequence(batches, this.#rules),
+      keys: this.#keyReport(),
+      offsets: this.#offsetReport(),
+      broken: this.#broken,
+    };
+    return { whole: countFindings(report) === 0, ...report };
+  }
+
+  #keyReport(): KeyReport | undefined {
+    const paths = this.#keyPaths;
+    if (!paths || !this.#repeated) return undefined;
+    return { paths, rowsWithout: this.#rowsWithoutKey, repeated: this.#repeated.found() };
+  }
+
+  #offsetReport(): LakeReport['offsets'] {
+    if (!this.#has(PLACE_PATHS)) return undefined;
+    return { ...this.#offsets.report(), rowsWithout: this.#rowsWithoutPlace };
+  }
+
+  #has(paths: readonly string[]): boolean {
+    return paths.every((wanted) => this.#columns.some(({ path }) => path === wanted));
+  }
+
+  #facts({ header, rows }: Extract<ReadCsv, { ok: true }>): RowFacts[] {
+    const indexOf = (path: string) =>
+      header.indexOf(this.#columns.find((column) => column.path === path)?.name ?? '');
+    const at = {
+      id: indexOf('meta.id'),
+      topic: indexOf('meta.topic'),
+      partition: indexOf('meta.partition'),
+      offset: indexOf('meta.offset'),
+    };
+    return rows.map((row) => {
+      const place = placeOf(row[at.topic], row[at.partition], row[at.offset]);
+      const key =
+        this.#keyPaths === ID_PATHS ? row[at.id] : place && `${place.partition} offset ${place.offset}`;
+      return { key: key === '' ? undefined : key, place };
+    });
+  }
+}
+
+function placeOf(topic = '', partition = '', offset = ''): EventPlace | undefined {
+  if (topic === '' || !isCount(partition) || !isCount(offset)) return undefined;
+  return { partition: partitionName(topic, Number(partition)), offset: Number(offset) };
+}
+
+function isCount(field: string): boolean {
+  return /^\d+$/.test(field) && Number.isSafeInteger(Number(field));
+}
+
+function isoHours({ hours: { since, until } }: Rules): LakeReport['hours'] {
+  const iso = (hour: number) => new Date(hour * HOUR_MS).toISOString();
+  return {
+    ...(since === -Infinity ? {} : { since: iso(since) }),
+    ...(until === Infinity ? {} : { until: iso(until) }),
+  };
+}
+
+function countFindings({ sequence, keys, offsets, broken, unknown }: Omit<LakeReport, 'whole'>): number {
+  const kinds = [
+    sequence.missing,
+    sequence.repeated,
+    keys?.repeated,
+    offsets?.missing,
+    offsets?.lostAgain,
+    broken,
+    unknown,
+  ];
+  return kinds.reduce((sum, found) => sum + (found?.count ?? 0), 0);
+}

@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { DeleteObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { REJECTED_FOLDER, RESENT_FOLDER } from '../names';
+import { underPrefix } from './object-key';
+import type { ObjectContent } from './reader';
+import { isAlreadyThere, type Lake } from './rejected';
+
+/** One rejection of an event: what is under `rejected/`, and what will be under `resent/`. */
+export interface Rejection {
+  /** SHA-256 of the event's text, in hexadecimal. */
+  digest: string;
+  /** When it was rejected, ISO 8601. */
+  time: string;
+  content: ObjectContent;
+}
+
+/**
+ * The key of the message that brings a rejected event again. Not the event's own: the lane remembers that one, and would
+ * take the message for a repeat. The same for one rejection however often it is sent, so that the lane recognises a second
+ * try.
+ */
+export function keyOfResent(eventKey: string, time: string): string {
+  return createHash('sha256').update(`${eventKey}\n${time}`).digest('hex');
+}
+
+/** `resent/<digest>-20260131T120000.000Z.json`: one object for each rejection. */
+export function resentObjectKey(
+  prefix: string,
+  { digest, time }: Pick<Rejection, 'digest' | 'time'>,
+): string {
+  const compactTime = new Date(time).toISOString().replaceAll(/[-:]/g, '');
+  return underPrefix(prefix, `${RESENT_FOLDER}/${digest}-${compactTime}.json`);
+}
+
+/**
+ * Moves a rejected event from `rejected/` to `resent/`, to be sent afterwards. In this order, since a lane that rejects it
+ * again must find its place free; after a crash the copy is there. Safe to run twice, also at the same time.
+ *
+ * @returns false when the event was rejected anew since it was read: then it stays
+ * @throws the S3 client's error
+ */
+export async function setAside(
+  s3: Pick<S3Client, 'send'>,
+  lake: Lake,
+  { content, ...rejection }: Rejection,
+): Promise<boolean> {
+  await putIfAbsent(s3, lake, resentObjectKey(lake.prefix, rejection), content.body);
+  return await deleteUnchanged(s3, lake, rejectedObjectKey(lake.prefix, rejection), content.etag);
+}
+
+/**
+ * Undoes {@link setAside} for an event that the queue refused.
+ *
+ * @throws the S3 client's error
+ */
+export async function putBack(
+  s3: Pick<S3Client, 'send'>,
+  lake: Lake,
+  { content, ...rejection }: Rejection,
+): Promise<void> {
+  await putIfAbsent(s3, lake, rejectedObjectKey(lake.prefix, rejection), content.body);
+  await s3.send(
+    new DeleteObjectCommand({ Bucket: lake.bucket, Key: resentObjectKey(lake.prefix, rejection) }),
+  );
+}
+
+function rejectedObjectKey(prefix: string, { digest }: Pick<Rejection, 'digest'>): string {
+  return underPrefix(prefix, `${REJECTED_FOLDER}/${digest}.json`);
+}
+
+async function putIfAbsent(
+  s3: Pick<S3Client, 'send'>,
+  { bucket, acl }: Lake,
+  key: string,
+  body: Uint8Array,
+): Promise<void> {
+  try {
+    await s3.send(
+      new PutObjectCommand({
+        Bucket: bucket,
+        Key: key,
+        Body: body,
+        ContentType: 'application/json',
+        IfNoneMatch: '*',
+        ...(acl === undefined ? {} : { ACL: acl }),
+      }),
+    );
+  } catch (error) {
+    if (!isAlreadyThere(error)) throw error;
+  }
+}
+
+/** @returns whether the object is gone; false when it is another one than was read */
+async function deleteUnchanged(
+  s3: Pick<S3Client, 'send'>,
+  { bucket }: Lake,
+  key: string,
+  etag: string | undefined,
+): Promise<boolean> {
+  try {
+    await s3.send(new DeleteObjectCommand({ Bucket: bucket, Key: key, IfMatch: etag }));
+    return true;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    if (error.name === 'PreconditionFailed') return false;
+    // Without `If-Match` S3 deletes what is not there; with it, it says so.
+    if (error.name === 'NoSuchKey') return true;
+    throw error;
+  }
+}

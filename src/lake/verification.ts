@@ -1,0 +1,271 @@
+import { Findings, type Found } from './findings';
+import { type BatchObject, HOUR_MS, type KeptObject } from './reader';
+
+/** Judges numbers that should have no holes: the sequence of objects, the offsets of rows. Pure. */
+
+/** Whole numbers without a hole: both ends belong to it. */
+export interface Span {
+  from: number;
+  to: number;
+}
+
+/**
+ * A set of whole numbers, as its spans: numbers that come roughly in order need little room, however many there are.
+ * Each span has an owner, which is whatever brought its lowest number.
+ */
+export class Intervals<Owner> {
+  /** In their order; between two of them at least one number is missing. */
+  readonly #spans: (Span & { owner: Owner })[] = [];
+
+  /** @returns false when the number was there already; then nothing changes */
+  add(value: number, owner: Owner): boolean {
+    const at = this.#lastFrom(value);
+    const below = this.#spans[at];
+    const above = this.#spans[at + 1];
+    if (below && value <= below.to) return false;
+    const joinsBelow = below?.to === value - 1;
+    const joinsAbove = above?.from === value + 1;
+    if (joinsBelow && joinsAbove) {
+      below.to = above.to;
+      this.#spans.splice(at + 1, 1);
+    } else if (joinsBelow) below.to = value;
+    else if (joinsAbove) Object.assign(above, { from: value, owner });
+    else this.#spans.splice(at + 1, 0, { from: value, to: value, owner });
+    return true;
+  }
+
+  contains(value: number): boolean {
+    const below = this.#spans[this.#lastFrom(value)];
+    return below !== undefined && value <= below.to;
+  }
+
+  /** The lowest and the highest number; undefined when there is none. */
+  get extent(): Span | undefined {
+    const [lowest] = this.#spans;
+    const highest = this.#spans.at(-1);
+    return lowest && highest && { from: lowest.from, to: highest.to };
+  }
+
+  /**
+   * Spans of numbers that are missing below the highest one, each with the owner of the number after it.
+   *
+   * @param since where to begin; default: at the lowest number
+   */
+  holes(since = this.extent?.from ?? 0): (Span & { next: Owner })[] {
+    let from = since;
+    return this.#spans.flatMap((span) => {
+      const hole = { from, to: span.from - 1, next: span.owner };
+      from = Math.max(from, span.to + 1);
+      return hole.from <= hole.to ? [hole] : [];
+    });
+  }
+
+  /** What of a span is missing. */
+  missing({ from, to }: Span): Span[] {
+    const missing: Span[] = [];
+    let next = from;
+    for (let at = Math.max(0, this.#lastFrom(from)); next <= to; at += 1) {
+      const span = this.#spans[at];
+      const end = Math.min(to, (span?.from ?? Infinity) - 1);
+      if (next <= end) missing.push({ from: next, to: end });
+      next = span ? Math.max(next, span.to + 1) : Infinity;
+    }
+    return missing;
+  }
+
+  /** Index of the last span that begins at or before a number; -1 when there is none. */
+  #lastFrom(value: number): number {
+    let low = 0;
+    let high = this.#spans.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#spans[middle]?.from ?? Infinity) <= value) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+}
+
+/** What the judgement depends on besides the lake. */
+export interface Rules {
+  /** Hours since 1970 that are judged; `until` is the first one after them. Unbounded: -Infinity, Infinity. */
+  hours: { since: number; until: number };
+  /** Milliseconds for which what is missing before a new object may still be on its way; 0: none. */
+  graceMs: number;
+  /** Epoch milliseconds. */
+  now: number;
+}
+
+/** Where an event stands in its source. */
+export interface EventPlace {
+  /** Name of the topic partition. */
+  partition: string;
+  offset: number;
+}
+
+/** Missing numbers, and the object that holds the number after them. */
+export type MissingSpan = Span & { before: string };
+
+export interface SequenceReport {
+  /** Of the objects judged; undefined when there is none. */
+  extent: Span | undefined;
+  /** Counts sequence numbers. */
+  missing: Found<MissingSpan>;
+  /** Missing sequence numbers that are no finding yet. */
+  onTheWay: number;
+  repeated: Found<{ sequence: number; objects: string[] }>;
+}
+
+/** Judges the sequence numbers of objects: from 1, or from the first one of the hours asked for. */
+export function checkSequence(batches: readonly BatchObject[], rules: Rules): SequenceReport {
+  const numbers = new Intervals<BatchObject>();
+  const twice = new Map<number, string[]>();
+  for (const batch of batches) if (!numbers.add(batch.sequence, batch)) twice.set(batch.sequence, []);
+  for (const { sequence, key } of batches) twice.get(sequence)?.push(key);
+  const repeated = new Findings<{ sequence: number; objects: string[] }>();
+  for (const [sequence, objects] of twice) repeated.add({ sequence, objects });
+  const missing = new Findings<MissingSpan>();
+  let onTheWay = 0;
+  for (const { from, to, next } of numbers.holes(rules.hours.since === -Infinity ? 1 : undefined)) {
+    if (!isJudged(next, rules)) continue;
+    if (isYoung(next, rules)) onTheWay += to - from + 1;
+    else missing.add({ from, to, before: next.key }, to - from + 1);
+  }
+  return { extent: extentOf(batches.filter((batch) => isJudged(batch, rules))), missing, onTheWay, repeated };
+}
+
+function extentOf(batches: readonly BatchObject[]): Span | undefined {
+  const [first] = batches;
+  if (!first) return undefined;
+  const one = { from: first.sequence, to: first.sequence };
+  return batches.reduce(
+    ({ from, to }, { sequence }) => ({ from: Math.min(from, sequence), to: Math.max(to, sequence) }),
+    one,
+  );
+}
+
+export interface OffsetReport {
+  /** What was read of each: the lowest and the highest offset. */
+  partitions: (Span & { partition: string })[];
+  /** Counts offsets. Empty when rejected events whose offset can't be read may account for all of them. */
+  missing: Found<MissingSpan & { partition: string }>;
+  /** Missing offsets that are no finding yet. */
+  onTheWay: number;
+  /** Missing offsets that no canary, rejected or new object explains, findings or not. */
+  unexplained: number;
+  /** Rejected events whose offset can't be read: each may account for one that is not explained. */
+  unreadable: number;
+  /** Events that were sent to the queue again, and of which no row came. */
+  lostAgain: Found<EventPlace & { digest: string }>;
+}
+
+/** Judges offsets: without a hole within each topic partition, but for events that are no rows. */
+export class OffsetCheck {
+  readonly #rules: Rules;
+  readonly #rows = new Map<string, Intervals<BatchObject>>();
+  /** Of canary and rejected events, and of those sent again. */
+  readonly #explained = new Map<string, Intervals<KeptObject>>();
+  readonly #resent: { object: KeptObject; place: EventPlace }[] = [];
+  #unreadable = 0;
+
+  constructor(rules: Rules) {
+    this.#rules = rules;
+  }
+
+  addRow(object: BatchObject, { partition, offset }: EventPlace): void {
+    intervalsOf(this.#rows, partition).add(offset, object);
+  }
+
+  /**
+   * Takes an event that is no row. It explains why its offset is missing, and is no sign that the offsets before it should
+   * be there: it was kept when it was met, and others may wait in the queue for days.
+   *
+   * @param place undefined where it can't be read
+   */
+  addKept(object: KeptObject, place: EventPlace | undefined): void {
+    if (place === undefined) this.#addUnreadable(object);
+    else if (object.kind === 'resent') this.#resent.push({ object, place });
+    else intervalsOf(this.#explained, place.partition).add(place.offset, object);
+  }
+
+  #addUnreadable({ kind, modifiedAt }: KeptObject): void {
+    // Years of them would hide any loss of an hour.
+    const { since, until } = this.#rules.hours;
+    const hour = modifiedAt / HOUR_MS;
+    if (kind === 'rejected' && since - 1 <= hour && hour < until + 1) this.#unreadable += 1;
+  }
+
+  /** Whether anything is missing that events sent again could explain. */
+  hasHoles(): boolean {
+    return [...this.#rows.keys()].some((partition) => this.#holes(partition).length > 0);
+  }
+
+  /** Judges what was taken, once. */
+  report(): OffsetReport {
+    const again = this.#judgeResent();
+    const { missing, onTheWay } = this.#judgeHoles();
+    const unreadable = this.#unreadable;
+    return {
+      partitions: [...this.#rows].flatMap(([partition, { extent }]) =>
+        extent ? [{ partition, ...extent }] : [],
+      ),
+      missing: missing.count > unreadable ? missing : new Findings(),
+      onTheWay: onTheWay + again.onTheWay,
+      unexplained: missing.count,
+      unreadable,
+      lostAgain: again.lost,
+    };
+  }
+
+  /** An event that was sent again and is neither a row nor rejected anew. */
+  #judgeResent() {
+    const lost = new Findings<EventPlace & { digest: string }>();
+    let onTheWay = 0;
+    // Newest first: of an event that was sent more than once, the last time counts.
+    for (const { object, place } of this.#resent.sort((a, b) => b.object.modifiedAt - a.object.modifiedAt)) {
+      const isMissing = this.#holes(place.partition).some(
+        ({ from, to }) => from <= place.offset && place.offset <= to,
+      );
+      if (!isMissing || !intervalsOf(this.#explained, place.partition).add(place.offset, object)) continue;
+      if (isYoung(object, this.#rules)) onTheWay += 1;
+      else lost.add({ ...place, digest: object.digest });
+    }
+    return { lost, onTheWay };
+  }
+
+  #judgeHoles() {
+    const missing = new Findings<MissingSpan & { partition: string }>();
+    let onTheWay = 0;
+    for (const partition of this.#rows.keys()) {
+      for (const hole of this.#holes(partition)) {
+        for (const { from, to } of intervalsOf(this.#explained, partition).missing(hole)) {
+          if (isYoung(hole.next, this.#rules)) onTheWay += to - from + 1;
+          else missing.add({ partition, from, to, before: hole.next.key }, to - from + 1);
+        }
+      }
+    }
+    return { missing, onTheWay };
+  }
+
+  #holes(partition: string) {
+    return intervalsOf(this.#rows, partition)
+      .holes()
+      .filter(({ next }) => isJudged(next, this.#rules));
+  }
+}
+
+function intervalsOf<Owner>(all: Map<string, Intervals<Owner>>, partition: string): Intervals<Owner> {
+  const known = all.get(partition) ?? new Intervals<Owner>();
+  all.set(partition, known);
+  return known;
+}
+
+/** Whether what is missing before an object counts. Hours around the range are read to see what came late, not judged. */
+export function isJudged({ hour }: BatchObject, { hours }: Rules): boolean {
+  return hours.since <= hour && hour < hours.until;
+}
+
+function isYoung({ modifiedAt }: BatchObject | KeptObject, { graceMs, now }: Rules): boolean {
+  // Without a grace nothing is young, also where S3's clock is ahead.
+  return graceMs > 0 && now - modifiedAt < graceMs;
+}

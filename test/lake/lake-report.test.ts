@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
+import type { Column } from '../../src/lake/columns';
+import { writeCsv } from '../../src/lake/csv';
+import { Findings } from '../../src/lake/findings';
+import { LakeAudit, type LakeReport } from '../../src/lake/lake-report';
+import { type BatchObject, readCsv } from '../../src/lake/reader';
+
+const COLUMNS: Column[] = [
+  { name: 'event_id', path: 'meta.id' },
+  { name: 'title', path: 'title' },
+  { name: 'topic', path: 'meta.topic' },
+  { name: 'partition', path: 'meta.partition' },
+  { name: 'offset', path: 'meta.offset' },
+];
+const HEADER = COLUMNS.map(({ name }) => name);
+
+interface Row {
+  id: string;
+  partition: number;
+  offset: number;
+}
+
+const fieldsOf = ({ id, partition, offset }: Row) => [
+  id,
+  'a, "title"\r',
+  't',
+  String(partition),
+  String(offset),
+];
+
+const batchOf = (sequence: number): BatchObject => ({
+  kind: 'batch',
+  key: `batch-${sequence}`,
+  sequence,
+  hour: 500_000,
+  modifiedAt: 0,
+});
+
+/** The report of a lake of these objects, by sequence number. */
+function audit(
+  objects: ReadonlyMap<number, Uint8Array>,
+  { columns = COLUMNS, keep = () => {} }: { columns?: Column[]; keep?: (lake: LakeAudit) => void } = {},
+): LakeReport {
+  const lake = new LakeAudit(columns, { hours: { since: -Infinity, until: Infinity }, graceMs: 0, now: 1e9 });
+  const batches = [...objects.keys()].map(batchOf);
+  for (const [sequence, body] of objects) lake.addBatch(batchOf(sequence), readCsv(body));
+  keep(lake);
+  if (lake.wantsMore()) {
+    for (const [sequence, body] of objects) lake.lookForRepeats(batchOf(sequence), readCsv(body));
+  }
+  assert.ok(!lake.wantsMore(), 'the second pass has seen every row that the first one counted');
+  return lake.report({ bucket: 'b', prefix: '', batches, canaries: 0, rejected: 0, unknown: new Findings() });
+}
+
+const lakeOf = (...objects: (readonly (readonly string[])[])[]) =>
+  new Map(objects.map((rows, index) => [index + 1, writeCsv(HEADER, rows)]));
+
+/** Rows of two partitions, in an order that is a little wrong, some left out and some there twice. */
+const damagedLakes = fc
+  .record({
+    offsets: fc.tuple(fc.integer({ min: 0, max: 60 }), fc.integer({ min: 0, max: 60 })),
+    seed: fc.infiniteStream(fc.nat({ max: 99 })),
+    rowsPerObject: fc.integer({ min: 1, max: 9 }),
+  })
+  .map(({ offsets, seed, rowsPerObject }) => {
+    const next = () => seed.next().value as number;
+    const rows = offsets.flatMap((count, partition) =>
+      Array.from({ length: count }, (_, index) => ({
+        id: `id-${partition}-${index}`,
+        partition,
+        offset: 100 + index,
+      })),
+    );
+    // The ends stay: what is missing there nobody can tell.
+    const isEnd = ({ partition, offset }: Row) => offset === 100 || offset === 99 + (offsets[partition] ?? 0);
+    const dropped = rows.filter((row) => !isEnd(row) && next() < 10);
+    const repeated = rows.filter((row) => !dropped.includes(row) && next() < 10);
+    const written = [...rows.filter((row) => !dropped.includes(row)), ...repeated]
+      .map((row, index) => ({ row, at: index + next() / 10 }))
+      .sort((a, b) => a.at - b.at)
+      .map(({ row }) => row);
+    const objects = Array.from({ length: Math.ceil(written.length / rowsPerObject) }, (_, index) =>
+      written.slice(index * rowsPerObject, (index + 1) * rowsPerObject).map(fieldsOf),
+    );
+    return { objects, dropped, repeated, rows: written.length };
+  });
+
+describe('The report of a lake', () => {
+  it('finds exactly the rows that were dropped and those that were written twice', () => {
+    fc.assert(
+      fc.property(damagedLakes, ({ objects, dropped, repeated, rows }) => {
+        const report = audit(lakeOf(...objects));
+        assert.equal(report.rows, rows);
+        assert.equal(report.objects, objects.length);
+        const { missing } = report.offsets ?? assert.fail('the offsets can be checked');
+        assert.equal(missing.count, dropped.length);
+        const found = missing.named.flatMap(({ partition, from, to }) =>
+          Array.from({ length: to - from + 1 }, (_, index) => `${partition} ${from + index}`),
+        );
+        const expected = dropped.map(({ partition, offset }) => `t/${partition} ${offset}`);
+        assert.ok(found.every((place) => expected.includes(place)));
+        const repeats = report.keys?.repeated ?? assert.fail('the keys can be checked');
+        assert.equal(repeats.count, repeated.length);
+        assert.ok(
+          repeats.named.every(({ key, times }) => times === 2 && repeated.some(({ id }) => id === key)),
+        );
+        assert.equal(repeats.named.length, Math.min(20, repeated.length));
+        assert.equal(report.whole, dropped.length + repeated.length === 0);
+      }),
+    );
+  });
+
+  it('names a repeated key with each of its places, up to five', () => {
+    const row = (id: string, offset: number) => fieldsOf({ id, partition: 0, offset });
+    const report = audit(
+      lakeOf([row('a', 1), row('b', 2)], [row('b', 2)], ...Array.from({ length: 6 }, () => [row('a', 1)])),
+    );
+    const [one, other] = report.keys?.repeated.named.sort((x, y) => x.key.localeCompare(y.key)) ?? [];
+    assert.equal(one?.times, 7);
+    assert.equal(one.places.length, 5);
+    assert.deepEqual(other, {
+      key: 'b',
+      times: 2,
+      places: [
+        { object: 'batch-1', row: 2 },
+        { object: 'batch-2', row: 1 },
+      ],
+    });
+    assert.equal(report.offsets?.missing.count, 0, 'an offset that comes twice leaves no hole');
+  });
+
+  it('reads each object by its own header, since columns may have been changed', () => {
+    const now = writeCsv(HEADER, [fieldsOf({ id: 'a', partition: 0, offset: 1 })]);
+    const before = writeCsv(['offset', 'event_id', 'partition', 'topic'], [['2', 'a', '0', 't']]);
+    const without = writeCsv(['title', 'topic', 'partition', 'offset'], [['x', 't', '0', '4']]);
+    const report = audit(
+      new Map([1, 2, 3].map((sequence, index) => [sequence, [now, before, without][index] ?? now])),
+    );
+    assert.equal(report.keys?.repeated.named[0]?.key, 'a');
+    assert.equal(report.keys.rowsWithout, 1);
+    assert.deepEqual(
+      report.offsets?.missing.named.map(({ from, to }) => [from, to]),
+      [[3, 3]],
+    );
+  });
+
+  it('tells rows by topic, partition and offset where no column has the id', () => {
+    const columns = COLUMNS.filter(({ path }) => path !== 'meta.id');
+    const row = fieldsOf({ id: 'a', partition: 0, offset: 1 });
+    const report = audit(lakeOf([row], [fieldsOf({ id: 'b', partition: 0, offset: 1 })]), { columns });
+    assert.deepEqual(report.keys?.paths, ['meta.topic', 'meta.partition', 'meta.offset']);
+    assert.equal(report.keys.repeated.named[0]?.key, 't/0 offset 1');
+  });
+
+  it('does not compare rows that nothing tells apart, and is whole', () => {
+    const columns = COLUMNS.filter(({ path }) => path === 'title');
+    const report = audit(lakeOf([['', 'x', '', '', '']]), { columns });
+    assert.deepEqual([report.keys, report.offsets, report.whole], [undefined, undefined, true]);
+  });
+
+  it('counts rows without an id, and those whose offset is none', () => {
+    const report = audit(
+      lakeOf([
+        ['', 'x', 't', '0', ''],
+        ['a', 'x', 't', '0', '1e3'],
+        ['b', 'x', '', '0', '1'],
+      ]),
+    );
+    assert.equal(report.keys?.rowsWithout, 1);
+    assert.equal(report.offsets?.rowsWithout, 3);
+    assert.ok(report.whole);
+  });
+
+  it('goes on past an object that is not CSV', () => {
+    const report = audit(new Map([[1, Buffer.from('a,b\n1\n')]]));
+    assert.deepEqual(report.broken.named, [
+      { object: 'batch-1', problem: 'row 1 has 1 fields, and the header 2' },
+    ]);
+    assert.equal(report.whole, false);
+  });
+
+  it('is JSON, with everything in it', () => {
+    const report = audit(lakeOf([fieldsOf({ id: 'a', partition: 0, offset: 1 })]));
+    assert.deepEqual(JSON.parse(JSON.stringify(report)), {
+      whole: true,
+      bucket: 'b',
+      prefix: '',
+      canaries: 0,
+      rejected: 0,
+      unknown: { count: 0, named: [] },
+      hours: {},
+      graceSeconds: 0,
+      objects: 1,
+      rows: 1,
+      sequence: {
+        extent: { from: 1, to: 1 },
+        missing: { count: 0, named: [] },
+        onTheWay: 0,
+        repeated: { count: 0, named: [] },
+      },
+      keys: { paths: ['meta.id'], rowsWithout: 0, repeated: { count: 0, named: [] } },
+      offsets: {
+        partitions: [{ partition: 't/0', from: 1, to: 1 }],
+        missing: { count: 0, named: [] },
+        onTheWay: 0,
+        unexplained: 0,
+        unreadable: 0,
+        lostAgain: { count: 0, named: [] },
+        rowsWithout: 0,
+      },
+      broken: { count: 0, named: [] },
+    });
+  });
+});
