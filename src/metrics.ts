@@ -44,7 +44,10 @@ export const METRICS = {
   ),
   canaries: counter('sluice_canary_events', 'canary events, kept under `canaries/`'),
   reconnects: counter('sluice_source_reconnects', 'connections to the source after the first', 'reason'),
-  lag: gauge('sluice_source_lag_seconds', 'age of the newest event that the queue confirmed'),
+  lag: gauge(
+    'sluice_source_lag_seconds',
+    'age of the newest event that ingest is done with: queued, rejected or a canary',
+  ),
   holes: gauge('sluice_source_holes', 'offsets that the source passed over and nothing explains'),
   queueMessages: gauge(
     'sluice_queue_messages',

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
-import { loadPipeline, SETTINGS, SettingsError } from '../src/config';
-import { readmeWithSettings } from '../scripts/settings-table';
+import { generated } from '../scripts/generated-docs';
+import { loadPipeline, loadWorkerSettings, SETTINGS, SettingsError, WORKER_SETTINGS } from '../src/config';
 import { DEFAULT_COLUMNS, parseColumns } from '../src/lake/columns';
 
 /** @returns what is wrong, a line for each setting */
-function problems(environment: Record<string, string>): string[] {
+function problems(
+  environment: Record<string, string>,
+  load: (environment: Record<string, string>) => unknown = loadPipeline,
+): string[] {
   try {
-    loadPipeline(environment);
+    load(environment);
   } catch (error) {
     assert(error instanceof SettingsError);
     return error.message.split('\n');
@@ -23,7 +26,12 @@ describe('The settings', () => {
         contact: 'https://github.com/sluice-pipeline/sluice',
       },
       queue: { name: 'sse_queue', visibilityTimeoutSeconds: 120 },
-      lake: { bucket: 'sse-bucket', prefix: '', columns: parseColumns(DEFAULT_COLUMNS) },
+      lake: {
+        bucket: 'sse-bucket',
+        prefix: '',
+        columns: parseColumns(DEFAULT_COLUMNS),
+        escapeFormulas: false,
+      },
       batch: { rows: 100, flushAfterSeconds: 60 },
       windowKeys: 30_000,
       drainQuietSeconds: 60,
@@ -40,7 +48,9 @@ describe('The settings', () => {
       SLUICE_BUCKET: 'my.lake-1',
       SLUICE_PREFIX: 'raw/source=wiki',
       SLUICE_COLUMNS: 'id=meta.id,title',
-      SLUICE_BATCH_ROWS: '1000',
+      SLUICE_OBJECT_ACL: 'bucket-owner-full-control',
+      SLUICE_ESCAPE_FORMULAS: 'true',
+      SLUICE_BATCH_ROWS: '10',
       SLUICE_FLUSH_AFTER: '90s',
       SLUICE_VISIBILITY_TIMEOUT: '12h',
       SLUICE_WINDOW: '100',
@@ -67,8 +77,10 @@ describe('The settings', () => {
           { name: 'id', path: 'meta.id' },
           { name: 'title', path: 'title' },
         ],
+        acl: 'bucket-owner-full-control',
+        escapeFormulas: true,
       },
-      batch: { rows: 1_000, flushAfterSeconds: 90 },
+      batch: { rows: 10, flushAfterSeconds: 90 },
       windowKeys: 100,
       drainQuietSeconds: 60,
     });
@@ -107,7 +119,9 @@ describe('The settings', () => {
     SLUICE_CONTACT: ['é', 'two\nlines', 'x'.repeat(201)],
     SLUICE_QUEUE: ['with space', 'x'.repeat(81)],
     SLUICE_BUCKET: ['ab', 'Upper', '-dash', 'dash-', 'x'.repeat(64)],
-    SLUICE_PREFIX: ['/a', 'a/', 'a//b', 'a b'],
+    SLUICE_PREFIX: ['/a', 'a/', 'a//b', 'a b', 'x'.repeat(901)],
+    SLUICE_OBJECT_ACL: ['public', 'PRIVATE'],
+    SLUICE_ESCAPE_FORMULAS: ['yes', '1', 'TRUE'],
     SLUICE_COLUMNS: ['a,a', 'a=b=c', 'a,,b'],
     SLUICE_BATCH_ROWS: ['1001', '1.5', '-1', '1e2', 'ten', '0x10'],
     SLUICE_FLUSH_AFTER: ['0s', '99ms', '25h', '90', '-5s', '5 parsecs', 's', '1m30s', '1 m'],
@@ -126,6 +140,25 @@ describe('The settings', () => {
     });
   }
 
+  it('that are right alone and impossible together are refused, all at once', () => {
+    assert.deepEqual(
+      problems({
+        SLUICE_WINDOW: '2999',
+        SLUICE_BATCH_ROWS: '1000',
+        SLUICE_FLUSH_AFTER: '1h',
+        SLUICE_VISIBILITY_TIMEOUT: '119s',
+      }),
+      [
+        'SLUICE_WINDOW must be at least 3 times SLUICE_BATCH_ROWS, since a stint is a third of the window and fills a batch ' +
+          'at least; they are 2999 and 1000',
+        'SLUICE_FLUSH_AFTER must be at most 30 times SLUICE_VISIBILITY_TIMEOUT, since SQS hands a waiting row out again after ' +
+          'each; they are 3600s and 119s',
+      ],
+    );
+    assert.deepEqual(problems({ SLUICE_WINDOW: '3000', SLUICE_BATCH_ROWS: '1000' }), []);
+    assert.deepEqual(problems({ SLUICE_FLUSH_AFTER: '1h', SLUICE_VISIBILITY_TIMEOUT: '2m' }), []);
+  });
+
   it('refuse a URL with a password, and do not show it', () => {
     for (const url of ['https://user:secret@example.org/', 'https://secret@example.org/']) {
       assert.deepEqual(problems({ SLUICE_SOURCE_URL: url }), [
@@ -143,7 +176,7 @@ describe('The settings', () => {
   });
 
   it('have defaults that follow their own rules, and a meaning each', () => {
-    for (const { name, fallback, meaning, parse } of Object.values(SETTINGS)) {
+    for (const { name, fallback, meaning, parse } of Object.values({ ...SETTINGS, ...WORKER_SETTINGS })) {
       assert.doesNotThrow(() => parse(fallback), name);
       assert.match(name, /^SLUICE_[A-Z_]+$/);
       assert(meaning.length > 10, name);
@@ -151,7 +184,50 @@ describe('The settings', () => {
   });
 
   it('stand in the README as they are declared', () => {
-    const { wanted, found } = readmeWithSettings();
-    assert.equal(found, wanted, 'run `npm run settings`');
+    const { wanted, found } = generated('README.md');
+    assert.equal(found, wanted, 'run `npm run docs`');
+  });
+
+  describe('of a worker process', () => {
+    it('have defaults: no metrics, and logs for whoever reads them', () => {
+      assert.deepEqual(loadWorkerSettings({}), {
+        metricsAddress: undefined,
+        logFormat: 'auto',
+        logLevel: 'INFO',
+      });
+    });
+
+    it('come from the environment', () => {
+      assert.deepEqual(
+        loadWorkerSettings({
+          SLUICE_METRICS_ADDRESS: '[::1]:9464',
+          SLUICE_LOG_FORMAT: 'json',
+          SLUICE_LOG_LEVEL: 'DEBUG',
+        }),
+        { metricsAddress: '[::1]:9464', logFormat: 'json', logLevel: 'DEBUG' },
+      );
+      for (const metricsAddress of ['localhost:9464', '0.0.0.0:1', 'worker-1.internal:65535']) {
+        assert.deepEqual(
+          loadWorkerSettings({ SLUICE_METRICS_ADDRESS: metricsAddress }).metricsAddress,
+          metricsAddress,
+        );
+      }
+    });
+
+    it('that are wrong are told all at once, each with its name, its rule and its value', () => {
+      const environment = {
+        SLUICE_METRICS_ADDRESS: '9464',
+        SLUICE_LOG_FORMAT: 'xml',
+        SLUICE_LOG_LEVEL: 'info',
+      };
+      assert.deepEqual(problems(environment, loadWorkerSettings), [
+        'SLUICE_METRICS_ADDRESS must be an address to listen at, as host:port, such as 127.0.0.1:9464; it is "9464"',
+        'SLUICE_LOG_FORMAT must be auto, text or json; it is "xml"',
+        'SLUICE_LOG_LEVEL must be TRACE, DEBUG, INFO, WARN or ERROR; it is "info"',
+      ]);
+      for (const address of [':9464', 'localhost', 'localhost:0', 'localhost:65536', '::1:9464', 'a b:1']) {
+        assert.equal(problems({ SLUICE_METRICS_ADDRESS: address }, loadWorkerSettings).length, 1, address);
+      }
+    });
   });
 });

@@ -15,6 +15,8 @@ const requestHandler = {
  * (AWS_REGION, AWS_ENDPOINT_URL and so on).
  */
 export function awsClients(): { sqs: SQSClient; s3: S3Client } {
+  // On Node 20 it warns at every start, of later releases than the one that is pinned here.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
   const isLocal = Boolean(process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL);
   return {
     sqs: new SQSClient({

@@ -1,8 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { NativeConnection, type NativeConnectionOptions, Runtime, type Worker } from '@temporalio/worker';
+import { type Logger, NativeConnection, type NativeConnectionOptions, type Worker } from '@temporalio/worker';
 import { config } from 'dotenv';
+import { describeError } from '../aws-errors';
+import { loadWorkerSettings, SettingsError } from '../config';
 import { awsClients } from './clients';
+import { installRuntime } from './telemetry';
 import { createWorker, type Role } from './workers';
 
 const SHUTDOWN_SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM'];
@@ -10,14 +13,34 @@ const SHUTDOWN_SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM'];
 /** Milliseconds between tries to reach a Temporal that does not answer. */
 const CONNECT_EVERY_MS = 2_000;
 
+/** The SDK's own; named here so that it can be told. */
+const DEFAULT_ADDRESS = 'localhost:7233';
+
 /** `npm run worker [-- ingest | -- batch]`: runs Workers until SIGTERM or SIGINT. */
 async function main(names: string[]): Promise<void> {
   config({ quiet: true });
   const roles = rolesOf(names);
-  // The Workers shut down by themselves at the first signal, each in its own time.
-  Runtime.install({ shutdownSignals: SHUTDOWN_SIGNALS });
+  const settings = loadWorkerSettings(process.env);
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
-  const connection = await connect(connectionOptions);
+  const { address = DEFAULT_ADDRESS } = connectionOptions;
+  // The Workers shut down by themselves at the first signal, each in its own time.
+  const logger = await installRuntime(settings, SHUTDOWN_SIGNALS);
+  logger.info('Worker process starts', {
+    roles: roles.join(','),
+    temporalAddress: address,
+    temporalNamespace: namespace,
+    metricsAddress: settings.metricsAddress,
+  });
+  try {
+    await runWorkers(roles, await connect({ ...connectionOptions, address }, logger), namespace);
+    logger.info('Worker process ends');
+  } catch (error) {
+    logger.error('Worker process failed', { error });
+    process.exitCode = 1;
+  }
+}
+
+async function runWorkers(roles: Role[], connection: NativeConnection, namespace: string): Promise<void> {
   try {
     const clients = awsClients();
     const workers = await Promise.all(
@@ -30,7 +53,10 @@ async function main(names: string[]): Promise<void> {
 }
 
 /** A worker may be started before its Temporal, or while that is away. */
-async function connect(options: NativeConnectionOptions): Promise<NativeConnection> {
+async function connect(
+  options: NativeConnectionOptions & { address: string },
+  logger: Logger,
+): Promise<NativeConnection> {
   const leave = () => process.exit(0);
   for (const signal of SHUTDOWN_SIGNALS) process.once(signal, leave);
   try {
@@ -38,10 +64,10 @@ async function connect(options: NativeConnectionOptions): Promise<NativeConnecti
       try {
         return await NativeConnection.connect(options);
       } catch (error) {
-        const address = options.address ?? 'localhost:7233';
-        console.error(
-          `Temporal does not answer at ${address} (TEMPORAL_ADDRESS); trying again: ${String(error)}`,
-        );
+        logger.warn('Temporal does not answer (TEMPORAL_ADDRESS); trying again', {
+          temporalAddress: options.address,
+          error: describeError(error),
+        });
         await delay(CONNECT_EVERY_MS);
       }
     }
@@ -75,5 +101,5 @@ function rolesOf(names: string[]): Role[] {
 
 main(process.argv.slice(2)).catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
+  process.exitCode = error instanceof SettingsError ? 2 : 1;
 });

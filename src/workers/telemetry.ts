@@ -1,0 +1,71 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { DefaultLogger, type Logger, Runtime, type TelemetryOptions } from '@temporalio/worker';
+import { SettingsError, WORKER_SETTINGS, type WorkerSettings } from '../config';
+import { logLine } from './log-line';
+
+/**
+ * Sets up what this process tells of itself: logs on stderr, the Rust core's warnings among them, and metrics where an
+ * address for them is set. Once per process, before the first connection.
+ *
+ * @param shutdownSignals at which Workers shut down by themselves
+ * @returns a logger for the process's own words, which outlives the Runtime: that goes with its last connection
+ * @throws SettingsError when nothing can listen at the address of the metrics
+ */
+export async function installRuntime(
+  { logFormat, logLevel, metricsAddress }: WorkerSettings,
+  shutdownSignals: NodeJS.Signals[],
+): Promise<Logger> {
+  const format = logFormat === 'auto' ? (process.stderr.isTTY ? 'text' : 'json') : logFormat;
+  const logger = new DefaultLogger(logLevel, (entry) => process.stderr.write(logLine(format, entry)));
+  Runtime.install({
+    logger,
+    shutdownSignals,
+    telemetryOptions: {
+      logging: { filter: { core: 'WARN', other: 'ERROR' }, forward: {} },
+      ...(metricsAddress === undefined ? {} : { metrics: await prometheus(metricsAddress) }),
+    },
+  });
+  return logger;
+}
+
+async function prometheus(address: string): Promise<NonNullable<TelemetryOptions['metrics']>> {
+  return {
+    // It would put `service_name="temporal-core-sdk"` on the SDK's series, and on no other.
+    attachServiceName: false,
+    prometheus: {
+      bindAddress: await freeAddress(address),
+      countersTotalSuffix: true,
+      unitSuffix: true,
+      useSecondsForDurations: true,
+    },
+  };
+}
+
+/**
+ * The Runtime takes no host names, and its error for an address in use doesn't say which setting is meant.
+ *
+ * @returns the address, its host as an IP address
+ */
+async function freeAddress(hostAndPort: string): Promise<string> {
+  const colon = hostAndPort.lastIndexOf(':');
+  const host = hostAndPort.slice(0, colon).replaceAll(/[[\]]/g, '');
+  const server = createServer().listen({ host, port: Number(hostAndPort.slice(colon + 1)) });
+  await once(server, 'listening').catch((error: unknown) => {
+    throw new SettingsError(
+      `${WORKER_SETTINGS.metricsAddress.name} ${refusal(error)}; it is ${JSON.stringify(hostAndPort)}`,
+    );
+  });
+  const bound = server.address();
+  server.close();
+  await once(server, 'close');
+  if (bound === null || typeof bound === 'string') throw new TypeError('not a TCP server');
+  return bound.family === 'IPv6' ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`;
+}
+
+function refusal(error: unknown): string {
+  const isInUse = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+  return isInUse
+    ? 'must be an address that no program listens at: end the one that does (another worker?), or name another address'
+    : `must be an address that this process can listen at (${error instanceof Error ? error.message : String(error)})`;
+}
