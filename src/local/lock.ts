@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isAlive } from './alive';
 import { StackError } from './stack-error';
 
 const POLL_MS = 100;
@@ -52,14 +53,6 @@ async function take(directory: string): Promise<boolean> {
 async function freeIfOwnerDied(directory: string): Promise<void> {
   for (const owner of await readdir(directory)) {
     if (!isAlive(Number(owner))) await rm(path.join(directory, owner), { force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return hasCode(error, 'EPERM'); // another user's process
   }
 }
 

@@ -1,6 +1,10 @@
+import path from 'node:path';
 import { freePort, HOST, requireFreePort } from './ports';
-import { ensurePythonEnvironment } from './python';
+import { ensurePythonEnvironment, packageRoot } from './python';
 import { startServerProcess } from './server-process';
+
+// tsc copies no .py file, so the compiled code too runs the one in src.
+const MOTO = path.join(packageRoot, 'src', 'local', 'moto.py');
 
 /** A moto server: SQS and S3 in memory, empty at every start. */
 export interface MotoServer {
@@ -36,7 +40,7 @@ export async function startMotoServer(options: MotoServerOptions = {}): Promise<
   const server = await startServerProcess({
     name: 'moto',
     python,
-    command: [python, '-I', '-m', 'moto.server', '-H', HOST, '-p', String(port)],
+    command: [python, '-I', MOTO, '-H', HOST, '-p', String(port)],
     probe: () => requireOk(`${url}/moto-api/`),
   });
   return { url, port, ...server };

@@ -1,5 +1,7 @@
+import { isAlive } from './alive';
 import { startMotoServer, type MotoServer } from './moto-server';
 import { ensurePythonEnvironment } from './python';
+import { StackError } from './stack-error';
 import { startTemporalServer, type TemporalServer } from './temporal-server';
 
 /** Temporal and moto, running on this machine. */
@@ -60,4 +62,11 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       await Promise.all([temporal.value.stop(), moto.value.stop()]);
     },
   };
+}
+
+/** @throws StackError when Temporal or moto ended by itself */
+export function requireAlive({ temporal, moto }: Stack): void {
+  for (const [name, { pid }] of Object.entries({ Temporal: temporal, moto })) {
+    if (!isAlive(pid)) throw new StackError(`${name} (process ${pid}) ended by itself: start again.`);
+  }
 }

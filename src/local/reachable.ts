@@ -1,0 +1,49 @@
+import type { PipelineDefinition } from '../config';
+import { userAgent } from '../sources/user-agent';
+import { StackError } from './stack-error';
+
+const PATIENCE_MS = 10_000;
+
+/** Ingest waits and tries again where one of these, or any 5xx, is the answer. */
+const PASSING_STATUS = new Set([408, 429]);
+
+/**
+ * Asks for a stream once, as ingest does, and leaves at the first answer.
+ *
+ * @throws StackError when the server can't be reached, or answers what no trying again will change
+ */
+export async function requireReachable({ url, contact }: PipelineDefinition['source']): Promise<void> {
+  const response = await fetch(url, {
+    headers: { Accept: 'text/event-stream', 'User-Agent': userAgent(contact) },
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  }).catch((error: unknown) => {
+    throw new StackError(
+      `${url} can't be reached (${reasonOf(error)}): check the connection to the internet and SLUICE_SOURCE_URL, or ` +
+        'run `npm run demo`, which needs neither.',
+      { cause: error },
+    );
+  });
+  await response.body?.cancel();
+  const problem = problemOf(response);
+  if (problem !== undefined) throw new StackError(`${url} answered ${problem}.`);
+}
+
+/** What a person has to change, if it is so. */
+function problemOf({ status, headers }: Response): string | undefined {
+  const contentType = headers.get('content-type') ?? 'no content type';
+  if (status === 200 && contentType.startsWith('text/event-stream')) return undefined;
+  if (status === 200) return `with ${contentType}, which is no event stream: correct SLUICE_SOURCE_URL`;
+  if (status >= 500 || PASSING_STATUS.has(status)) return undefined;
+  return status === 403
+    ? '403: set SLUICE_CONTACT to a page or an e-mail address of yours, which goes into the User-Agent'
+    : `${status}: correct SLUICE_SOURCE_URL, or ask who runs the server`;
+}
+
+/** fetch says "fetch failed" and keeps what happened in the cause, whose message is empty for several addresses. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === 'TimeoutError') return `no answer within ${PATIENCE_MS / 1000} s`;
+  const { cause = error } = error;
+  if (!(cause instanceof Error)) return String(cause);
+  return cause.message || ('code' in cause ? String(cause.code) : cause.name);
+}

@@ -1,0 +1,106 @@
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Command, InvalidArgumentError } from 'commander';
+import { type Foreground, runInForeground } from './foreground';
+import { packageRoot } from './python';
+import { requireAlive, type Stack, startStack } from './stack';
+import { withStackFolder } from './stack-folder';
+
+interface StackCommandOptions {
+  temporalPort: number;
+  uiPort: number;
+  motoPort: number;
+  reset?: true;
+}
+
+const LOOK_EVERY_MS = 200;
+
+const RESTART = `\
+Temporal keeps its state over a restart of this stack, moto begins empty. Pipelines then park until \`npx sluice provision\`
+has made queue and bucket anew, and go on from their cursors: objects, and the events that waited in the queue, are
+gone. \`npm run stack -- --reset\` makes Temporal begin empty, too.`;
+
+/**
+ * `npm run stack`: Temporal and moto in the foreground, on their usual ports, until Ctrl-C.
+ *
+ * @param folder keeps Temporal's state
+ */
+export async function stackCommand(folder: string): Promise<void> {
+  await runInForeground(async (foreground) => {
+    const options = readOptions(folder);
+    await withStackFolder(folder, () => runStack(folder, options, foreground));
+    return 0;
+  });
+}
+
+function readOptions(folder: string): StackCommandOptions {
+  return new Command('npm run stack --')
+    .description(
+      'Runs Temporal with its web UI, and moto in place of SQS and S3, until Ctrl-C. Temporal keeps its state in ' +
+        `${shown(folder)}, moto keeps queue and bucket in memory.`,
+    )
+    .option('--temporal-port <port>', 'of Temporal', port, 7233)
+    .option('--ui-port <port>', "of Temporal's web UI", port, 8233)
+    .option('--moto-port <port>', 'of moto', port, 5000)
+    .option('--reset', 'delete what Temporal kept, and begin anew')
+    .exitOverride()
+    .parse()
+    .opts();
+}
+
+function port(value: string): number {
+  const number = Number(value);
+  if (!/^\d+$/.test(value) || number < 1 || number > 65_535) {
+    throw new InvalidArgumentError('It must be a whole number from 1 to 65535.');
+  }
+  return number;
+}
+
+async function runStack(
+  folder: string,
+  { reset, ...ports }: StackCommandOptions,
+  { interrupted }: Foreground,
+): Promise<void> {
+  if (reset) await rm(folder, { recursive: true, force: true });
+  const databaseFile = path.join(folder, 'temporal.db');
+  console.log('Starting Temporal and moto …');
+  const stack = await startStack({ ...ports, databaseFile, log: console.log });
+  try {
+    console.log(description(stack, databaseFile));
+    await Promise.race([interrupted, watch(stack)]);
+  } finally {
+    await stack.stop();
+  }
+}
+
+/** Rejects when a server ends by itself. */
+async function watch(stack: Stack): Promise<never> {
+  for (;;) {
+    await delay(LOOK_EVERY_MS);
+    requireAlive(stack);
+  }
+}
+
+function description({ temporal, moto, environment }: Stack, databaseFile: string): string {
+  const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${value}`);
+  return `
+Temporal   ${temporal.address}, its state in ${shown(databaseFile)}
+web UI     ${temporal.webUrl}
+moto       ${moto.url}, SQS and S3 in memory
+
+${RESTART}
+
+What points workers and \`sluice\` here, for a shell or for .env:
+
+${exports.join('\n')}
+
+Ctrl-C ends both.`;
+}
+
+/** As short as it can be seen from here. */
+function shown(file: string): string {
+  return path.relative(process.cwd(), file) || file;
+}
+
+if (require.main === module) void stackCommand(path.join(packageRoot, '.sluice', 'stack'));
