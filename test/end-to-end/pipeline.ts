@@ -4,10 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { S3Client } from '@aws-sdk/client-s3';
+import { ListObjectsV2Command, type ListObjectsV2CommandOutput, S3Client } from '@aws-sdk/client-s3';
 import type { PipelineStatus } from '../../src/cli/status';
 import { type Audit, auditLake } from '../../src/local/audit';
-import { packageRoot } from '../../src/local/python';
+import { ensurePythonEnvironment, packageRoot } from '../../src/local/python';
 import {
   type SimulatedStream,
   type SimulatedStreamOptions,
@@ -21,6 +21,11 @@ export interface WorkerProcess {
   /** Resolves to the exit code, or the signal's name. */
   exited: Promise<number | string>;
   signal(name: NodeJS.Signals): void;
+}
+
+export interface Output {
+  stdout: string;
+  stderr: string;
 }
 
 /** The built product on an embedded stack, used as people use it: worker processes and the command line. */
@@ -64,6 +69,11 @@ export class Pipeline {
     return new Pipeline(folder, stack, await startSimulatedStream(events), settings);
   }
 
+  /** Temporal's web UI; at another port once Temporal was restarted. */
+  get webUrl(): string {
+    return this.#temporal.webUrl;
+  }
+
   startWorker(...roles: string[]): WorkerProcess {
     const child = spawn(process.execPath, [join(packageRoot, 'dist/workers/main.js'), ...roles], {
       env: this.#environment,
@@ -85,11 +95,25 @@ export class Pipeline {
 
   /** `sluice …`; rejects when it exits with another code than 0. */
   async sluice(...args: string[]): Promise<string> {
-    const { stdout } = await promisify(execFile)(join(packageRoot, 'bin/sluice.js'), args, {
-      env: this.#environment,
+    return (await this.sluiceWith({}, ...args)).stdout;
+  }
+
+  /** `sluice …` with other settings; rejects, with `code` and `stderr`, when it exits with another code than 0. */
+  async sluiceWith(settings: Record<string, string>, ...args: string[]): Promise<Output> {
+    return await this.#run(join(packageRoot, 'bin/sluice.js'), args, settings);
+  }
+
+  /** `temporal …`, the CLI of the embedded stack; rejects when it exits with another code than 0. */
+  async temporal(...args: string[]): Promise<Output> {
+    const { temporal } = await ensurePythonEnvironment();
+    return await this.#run(temporal, args, {});
+  }
+
+  async #run(file: string, args: string[], settings: Record<string, string>): Promise<Output> {
+    return await promisify(execFile)(file, args, {
+      env: { ...this.#environment, ...settings },
       cwd: this.#folder,
     });
-    return stdout;
   }
 
   async status(): Promise<PipelineStatus> {
@@ -103,6 +127,10 @@ export class Pipeline {
   async restartTemporal(): Promise<void> {
     const { port } = this.#temporal;
     this.#temporal = await startTemporalServer({ port, databaseFile: join(this.#folder, 'temporal.db') });
+  }
+
+  async list(prefix: string): Promise<ListObjectsV2CommandOutput> {
+    return await this.s3.send(new ListObjectsV2Command({ Bucket: 'sse-bucket', Prefix: prefix }));
   }
 
   async audit(): Promise<Audit> {

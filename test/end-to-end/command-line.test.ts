@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import { DeleteObjectCommand, GetObjectCommand } from '@aws-sdk/client-s3';
+import { eventually } from '../local/eventually';
+import { type Output, Pipeline } from './pipeline';
+
+const BUCKET = 'sse-bucket';
+
+describe('A day with the command line', function () {
+  this.timeout(240_000);
+  let pipeline: Pipeline;
+
+  before(async () => {
+    pipeline = await Pipeline.create(
+      { seed: 4, events: 700, broken: 2, ratePerSecond: 12 },
+      { SLUICE_BATCH_ROWS: '20', SLUICE_VISIBILITY_TIMEOUT: '8s', SLUICE_FLUSH_AFTER: '2m' },
+    );
+    pipeline.startWorker();
+  });
+
+  after(() => pipeline.close());
+
+  async function fails(running: Promise<unknown>, code: number, says: RegExp): Promise<void> {
+    await assert.rejects(running, (error: Error & { code?: number } & Partial<Output>) => {
+      assert.match(error.stderr || error.stdout || '', says);
+      assert.equal(error.code, code, error.stderr);
+      return true;
+    });
+  }
+
+  const json = async (...args: string[]): Promise<unknown> =>
+    JSON.parse(await pipeline.sluice(...args, '--json'));
+  const rows = async () => (await pipeline.status()).batch.counts.rows;
+  const activities = async () => {
+    const { ingest, batch } = await pipeline.status();
+    return [ingest.activity, batch.activity];
+  };
+  const become = (...wanted: string[]) =>
+    eventually(wanted.join(), async () => (await activities()).join() === wanted.join(), 30_000);
+
+  async function lastHeader(): Promise<string> {
+    const { lastObject: Key } = (await pipeline.status()).batch;
+    const { Body } = await pipeline.s3.send(new GetObjectCommand({ Bucket: BUCKET, Key }));
+    const [header = ''] = ((await Body?.transformToString()) ?? '').split('\n', 1);
+    return header;
+  }
+
+  it('says what is wrong with options and settings, and ends with 2', async () => {
+    await fails(pipeline.sluice('sratt'), 2, /unknown command 'sratt'.*\n.*start/);
+    await fails(pipeline.sluice('pause', 'everything'), 2, /Allowed choices are ingest, lane, both/);
+    const wrong = { SLUICE_QUEUE: 'a.fifo', SLUICE_WINDOW: '1' };
+    await fails(pipeline.sluiceWith(wrong, 'status'), 2, /^SLUICE_QUEUE must .*\nSLUICE_WINDOW must /);
+    assert.match(await pipeline.sluice('update', '--help'), /Exit codes: 0 done/);
+  });
+
+  it('starts nothing before the queue and the bucket are there', async () => {
+    await fails(pipeline.sluice('start'), 1, /^There is no queue sse_queue: run `sluice provision`/);
+  });
+
+  it('provisions what is missing, and leaves what is there', async () => {
+    assert.deepEqual(await json('provision'), {
+      queue: { name: 'sse_queue', state: 'created' },
+      bucket: { name: BUCKET, state: 'created' },
+      searchAttributes: 'created',
+    });
+    assert.equal(
+      await pipeline.sluice('provision'),
+      `queue sse_queue: there\nbucket ${BUCKET}: there\nsearch attributes: there\n`,
+    );
+    await fails(pipeline.sluiceWith({ SLUICE_BUCKET: 'other' }, 'start'), 1, /^There is no bucket other/);
+    await fails(pipeline.sluice('status'), 1, /never started here, or was removed: run `sluice start`/);
+  });
+
+  it('starts, and shows how far it is while the first stint still runs', async () => {
+    assert.equal(await pipeline.sluice('start'), 'pipeline recentchange: started\n');
+    await eventually('rows', async () => (await rows()) >= 40, 60_000);
+    const { ingest, lagSeconds, batch } = await pipeline.status();
+    assert.equal(ingest.counts.stints, 0);
+    assert(ingest.counts.sent >= 40, `${ingest.counts.sent} sent`);
+    assert(lagSeconds < 60, `${lagSeconds} s behind`);
+    assert.equal(batch.counts.rows, batch.counts.batches * 20);
+    const shown = await pipeline.sluice('status');
+    assert.match(shown, /^ingest +running$/m);
+    assert.match(shown, /^lake +\d+ rows in \d+ objects/m);
+  });
+
+  it('shows other settings at a second start, and applies them at an update', async () => {
+    const settings = {
+      SLUICE_BATCH_ROWS: '10',
+      SLUICE_COLUMNS: 'event_id=meta.id,title',
+      SLUICE_WINDOW: '600',
+    };
+    const again = await pipeline.sluiceWith(settings, 'start');
+    assert.match(
+      again.stdout,
+      /^pipeline recentchange: woken\nnot applied: SLUICE_COLUMNS=event_id=meta.id,title=title;/,
+    );
+    assert.match(again.stdout, /^not applied: SLUICE_BATCH_ROWS=10; the pipeline runs with 20$/m);
+    assert.match(await lastHeader(), /^event_id,dt,uri,/);
+
+    const updated = await pipeline.sluiceWith(settings, 'update');
+    assert.match(updated.stdout, /^SLUICE_BATCH_ROWS=10; it was 20$/m);
+    assert.match(updated.stdout, /^pipeline recentchange: version 2 of its settings holds$/m);
+    await eventually('new columns', async () => (await lastHeader()) === 'event_id,title', 30_000);
+    await fails(
+      pipeline.sluiceWith({ ...settings, SLUICE_SOURCE_URL: 'http://127.0.0.1:9/x' }, 'update'),
+      1,
+      /^Nothing was changed: it has read .* start a pipeline of another name/,
+    );
+  });
+
+  it('refuses a queue that belongs to another pipeline, and another queue for this one', async () => {
+    await fails(
+      pipeline.sluiceWith({ SLUICE_PIPELINE: 'other' }, 'start'),
+      1,
+      /^The queue sse_queue belongs to the pipeline recentchange: give other one of its own/,
+    );
+    await pipeline.sluiceWith({ SLUICE_QUEUE: 'second' }, 'provision');
+    await fails(
+      pipeline.sluiceWith({ SLUICE_QUEUE: 'second' }, 'start'),
+      1,
+      /^The pipeline recentchange runs with the queue sse_queue, for good/,
+    );
+  });
+
+  it('pauses, flushes and resumes, as a whole or in part', async () => {
+    await pipeline.sluice('pause', 'ingest');
+    await become('paused', 'running');
+    await eventually('rows that wait', async () => (await pipeline.status()).batch.rowsWaiting < 10, 30_000);
+    await pipeline.sluice('flush');
+    await eventually(
+      'no rows that wait',
+      async () => (await pipeline.status()).batch.rowsWaiting === 0,
+      30_000,
+    );
+    await pipeline.sluice('pause');
+    await become('paused', 'paused');
+    await pipeline.sluice('resume', 'ingest');
+    await become('running', 'paused');
+    await pipeline.sluice('resume');
+    await become('running', 'running');
+  });
+
+  it("does the same by Temporal's own command line", async () => {
+    const ingest = ['--workflow-id', 'sluice-ingest/recentchange'];
+    const { stdout } = await pipeline.temporal('workflow', 'query', ...ingest, '--type', 'status');
+    assert.match(stdout, /cursorTime/);
+    await pipeline.temporal('workflow', 'signal', ...ingest, '--name', 'pause');
+    await become('paused', 'running');
+    const found = await pipeline.temporal('workflow', 'list', '--query', 'SluiceActivity = "paused"');
+    assert.match(found.stdout, /sluice-ingest\/recentchange/);
+    await pipeline.temporal('workflow', 'signal', ...ingest, '--name', 'resume');
+    await become('running', 'running');
+    await fails(
+      pipeline.temporal(
+        'workflow',
+        'update',
+        'execute',
+        ...ingest,
+        '--name',
+        'update',
+        '--input',
+        '{"name":"x"}',
+      ),
+      1,
+      /Refused: the argument is no pipeline definition/,
+    );
+  });
+
+  it('removes nothing that runs', async () => {
+    await fails(pipeline.sluice('remove', '--yes'), 1, /Refused: it is running; stop it first/);
+  });
+
+  it('stops when all is in the lake, which proves to be whole', async () => {
+    await eventually('enough events', () => pipeline.stream.ledger.published.length === 698, 60_000);
+    // What ingest has not read when it stops stays in the source, for the next start.
+    await eventually('all read', async () => (await pipeline.status()).ingest.counts.sent >= 698, 60_000);
+    await pipeline.sluice('stop', '--wait');
+    assert.deepEqual(await activities(), ['stopped', 'stopped']);
+    assert.match(await pipeline.sluice('verify', '--grace', '0s'), /698 rows/);
+    assert.match(await pipeline.sluice('rejected', 'list'), /not-/);
+  });
+
+  it('finds what somebody took out of the lake', async () => {
+    const { lastObject: Key = '' } = (await pipeline.status()).batch;
+    // Not the last one, whose absence nothing that is left can tell.
+    const first = Key.replace(/batch-\d{10}-.*$/, '');
+    const { Contents = [] } = await pipeline.list(first);
+    await pipeline.s3.send(new DeleteObjectCommand({ Bucket: BUCKET, Key: Contents[0]?.Key }));
+    await fails(pipeline.sluice('verify', '--grace', '0s'), 1, /FINDING .*sequence/);
+  });
+
+  it('is removed for good, and then was never started', async () => {
+    assert.match(await pipeline.sluice('remove', '--yes'), /^pipeline recentchange: removed/);
+    await fails(pipeline.sluice('status'), 1, /never started here, or was removed/);
+    await pipeline.sluice('remove', '--yes');
+    await pipeline.sluiceWith({ SLUICE_PIPELINE: 'other', SLUICE_PREFIX: 'other' }, 'start');
+  });
+});

@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { GetQueueUrlCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { freePort, HOST } from '../../src/local/ports';
+import { encodeMessage, keyAttribute, type OutgoingMessage } from '../../src/queue/message';
+import { eventually } from '../local/eventually';
+import { Pipeline, type WorkerProcess } from './pipeline';
+
+const EVENTS = 240;
+/** Of each of the three kinds. */
+const BROKEN_OF_A_KIND = 2;
+const WITHHELD = 2;
+/** Counters of what goes wrong are not there before it does. */
+const ONLY_AFTER_FAILURES = /_fail(ed|ure)_total$/;
+const BROKEN_MESSAGE = 'another program sent this';
+
+/** What a Prometheus endpoint served once. */
+class Scrape {
+  readonly text: string;
+
+  private constructor(text: string) {
+    this.text = text;
+  }
+
+  static async of(address: string): Promise<Scrape> {
+    const response = await fetch(`http://${address}/metrics`);
+    assert.equal(response.status, 200);
+    return new Scrape(await response.text());
+  }
+
+  /** The values of the series that have these labels among theirs. */
+  values(name: string, labels: Record<string, string> = {}): number[] {
+    const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
+    return this.text.split('\n').flatMap((line) => {
+      const [, found, has = '', value] = /^(\w+)\{(.*)\} (\S+)$/.exec(line) ?? [];
+      return found === name && wanted.every((label) => has.split(',').includes(label)) ? [Number(value)] : [];
+    });
+  }
+
+  /** As `sum` of PromQL; 0 where there is no series. */
+  sum(name: string, labels?: Record<string, string>): number {
+    return this.values(name, labels).reduce((sum, value) => sum + value, 0);
+  }
+
+  /** As `max` of PromQL, which passes over NaN; undefined where there is none. */
+  max(name: string, labels?: Record<string, string>): number | undefined {
+    return this.values(name, labels)
+      .filter((value) => !Number.isNaN(value))
+      .sort((a, b) => b - a)[0];
+  }
+}
+
+describe('The metrics', function () {
+  this.timeout(120_000);
+  let pipeline: Pipeline;
+  let worker: WorkerProcess;
+  let address: string;
+  let sqs: SQSClient;
+
+  before(async () => {
+    address = `${HOST}:${await freePort()}`;
+    pipeline = await Pipeline.create(
+      {
+        seed: 13,
+        events: EVENTS,
+        broken: 3 * BROKEN_OF_A_KIND,
+        ratePerSecond: 60,
+        cutAfterEvents: [60, 100],
+        retryMilliseconds: 200,
+      },
+      {
+        SLUICE_BATCH_ROWS: '20',
+        SLUICE_FLUSH_AFTER: '1s',
+        SLUICE_VISIBILITY_TIMEOUT: '8s',
+        SLUICE_METRICS_ADDRESS: address,
+      },
+    );
+    const { endpoint, region, credentials } = pipeline.s3.config;
+    sqs = new SQSClient({ ...(endpoint ? { endpoint } : {}), region, credentials });
+  });
+
+  after(async () => {
+    sqs.destroy();
+    await pipeline.close();
+  });
+
+  async function send(message: OutgoingMessage): Promise<void> {
+    const { QueueUrl } = await sqs.send(new GetQueueUrlCommand({ QueueName: 'sse_queue' }));
+    await sqs.send(
+      new SendMessageCommand({
+        QueueUrl,
+        MessageBody: message.body,
+        MessageAttributes: keyAttribute(message),
+      }),
+    );
+  }
+
+  async function bytesOfObjects(): Promise<number> {
+    const { Contents = [] } = await pipeline.s3.send(new ListObjectsV2Command({ Bucket: 'sse-bucket' }));
+    const objects = Contents.filter(({ Key }) => Key?.endsWith('.csv'));
+    return objects.reduce((sum, { Size = 0 }) => sum + Size, 0);
+  }
+
+  it('agree with the lake and with what the source published', async () => {
+    const { ledger } = pipeline.stream;
+    await pipeline.sluice('provision');
+    await pipeline.sluice('start');
+    worker = pipeline.startWorker();
+    await eventually('some events', () => ledger.published.length >= 50, 30_000);
+    pipeline.stream.withhold(WITHHELD);
+    const [again] = ledger.published;
+    assert.ok(again);
+    await send(encodeMessage(again.text, again.key));
+    await send({ body: BROKEN_MESSAGE, key: 'a-key' });
+    await pipeline.stream.published;
+    await eventually(
+      'all are in the lake',
+      async () => (await pipeline.audit()).missing.length === 0,
+      60_000,
+    );
+
+    const running = await Scrape.of(address);
+    assert.equal(running.max('sluice_source_holes'), WITHHELD);
+    assert.ok((running.max('sluice_source_lag_seconds') ?? Infinity) < 60);
+
+    await pipeline.sluice('stop', '--wait');
+    const scrape = await Scrape.of(address);
+    const audit = await pipeline.audit();
+    const sent = scrape.sum('sluice_events_sent_total');
+    const repeated = scrape.sum('sluice_events_repeated_total');
+    assert.equal(sent, EVENTS - WITHHELD - 3 * BROKEN_OF_A_KIND);
+    assert.equal(sent, ledger.published.length);
+    assert.ok(repeated > 0, 'a source that is resumed sends some events again');
+    assert.equal(scrape.sum('sluice_canary_events_total'), ledger.canaries);
+    for (const reason of ['not-json', 'not-an-object', 'message-too-large']) {
+      assert.equal(scrape.sum('sluice_events_rejected_total', { reason }), BROKEN_OF_A_KIND, reason);
+    }
+    assert.equal(
+      scrape.sum('sluice_events_received_total'),
+      sent + repeated + ledger.canaries + ledger.broken.length,
+    );
+    assert.ok(scrape.sum('sluice_source_reconnects_total', { reason: 'closed' }) > 0);
+    assert.equal(
+      scrape.max('sluice_source_lag_seconds'),
+      undefined,
+      'no longer measured, so no value is left',
+    );
+
+    const receivedOnce =
+      scrape.sum('sluice_messages_received_total') - scrape.sum('sluice_messages_redelivered_total');
+    assert.equal(receivedOnce, sent + 2);
+    assert.equal(scrape.sum('sluice_messages_repeated_total'), 1);
+    assert.equal(scrape.sum('sluice_messages_rejected_total', { reason: 'not-json' }), 1);
+    assert.deepEqual(audit.unknown, [BROKEN_MESSAGE]);
+    assert.equal(scrape.sum('sluice_rows_written_total'), audit.rows);
+    assert.equal(scrape.sum('sluice_batches_written_total'), audit.objects);
+    assert.equal(scrape.sum('sluice_written_bytes_total'), await bytesOfObjects());
+    assert.equal(scrape.max('sluice_window_keys'), audit.rows + 1, 'rows, and the message that is none');
+
+    for (const state of ['visible', 'not-visible', 'delayed']) {
+      assert.equal(scrape.max('sluice_queue_messages', { state }), 0, state);
+    }
+    assert.equal(scrape.max('sluice_queue_oldest_message_age_seconds'), 0);
+    assert.equal(scrape.max('sluice_rows_waiting'), 0);
+    assert.equal(scrape.max('sluice_messages_unsettled'), 0);
+    for (const workflow of ['ingest', 'batch']) assert.equal(scrape.max('sluice_parked', { workflow }), 0);
+  });
+
+  it('of the SDK that the documentation names are there', async () => {
+    const page = readFileSync(join(__dirname, '../../docs/metrics.md'), 'utf8');
+    const named = [...new Set(page.match(/\btemporal_\w+/g))];
+    const expected = named.filter((name) => !ONLY_AFTER_FAILURES.test(name));
+    const { text } = await Scrape.of(address);
+    assert.ok(expected.length > 0);
+    for (const name of expected) {
+      assert.ok(text.includes(`# TYPE ${name.replace(/_bucket$/, '')} `), `${name} is not served`);
+    }
+  });
+
+  it('are not counted again by a worker that replays the workflows', async () => {
+    worker.signal('SIGTERM');
+    assert.equal(await worker.exited, 0);
+    worker = pipeline.startWorker();
+    assert.equal((await pipeline.status()).batch.counts.rows, pipeline.stream.ledger.published.length);
+    const { text } = await Scrape.of(address);
+    assert.match(text, /^temporal_/m);
+    assert.doesNotMatch(text, /^sluice_/m);
+  });
+});
