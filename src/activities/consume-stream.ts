@@ -159,9 +159,10 @@ class Stint {
 
   progress(): StintProgress {
     return {
-      cursor: this.#cursor.cursor(),
-      completeness: this.#cursor.completeness,
+      // First what people read: this is the heartbeat in the web UI.
       counts: this.#counts,
+      completeness: this.#cursor.completeness,
+      cursor: this.#cursor.cursor(),
     };
   }
 

@@ -67,7 +67,9 @@ async function startBoth({ pipeline, temporal }: Context, handles: PipelineHandl
     taskQueue: TASK_QUEUES.batch,
     workflowIdConflictPolicy: 'USE_EXISTING',
     staticSummary: `${pipeline.queue.name} to s3://${pipeline.lake.bucket}/${pipeline.lake.prefix}`,
-    staticDetails: `The lane of the pipeline ${pipeline.name}: the only reader of its queue.`,
+    staticDetails: staticDetails(
+      `The lane of the pipeline \`${pipeline.name}\`: the only reader of its queue.`,
+    ),
     args: [pipeline],
   });
   // Ingest wakes its lane, so that stops and starts reach it in their order.
@@ -76,10 +78,24 @@ async function startBoth({ pipeline, temporal }: Context, handles: PipelineHandl
     workflowId: handles.ingest.workflowId,
     taskQueue: TASK_QUEUES.ingest,
     staticSummary: `${pipeline.source.url} to ${pipeline.queue.name}`,
-    staticDetails: `Ingest of the pipeline ${pipeline.name}: reads its source, one stint after the other.`,
+    staticDetails: staticDetails(
+      `Ingest of the pipeline \`${pipeline.name}\`: reads its source, one stint after the other.`,
+    ),
     signal: SIGNALS.start,
     args: [{ definition: pipeline, lane: handles.batch.workflowId }],
   });
+}
+
+/** Beside the current details in the web UI, and there without a worker, too. */
+function staticDetails(what: string): string {
+  return [
+    what,
+    '',
+    '- Current details empty? No worker answers: run `npm run worker`',
+    '- Parked? Mend what it says, then `sluice resume`',
+    '- `sluice pause`, `sluice flush`, `sluice stop`, `sluice update`; cancelling stops it, too',
+    '- Never terminate or reset it: it would forget what was read and written',
+  ].join('\n');
 }
 
 async function searchAttributes({

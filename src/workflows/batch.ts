@@ -432,7 +432,7 @@ class Lane {
     if (received) this.#admit(received);
     if (number <= this.#flushReceivesUpTo) this.#flushing = true;
     if (this.window.isFull) wait = TRICKLE_MS;
-    if (wait > 0) await sleep(wait);
+    if (wait > 0) await sleep(wait, { summary: 'before the next receive' });
     this.#receiving -= 1;
     this.#reservedRows -= rows;
     this.#stir();
@@ -615,7 +615,7 @@ class Lane {
 
   async #waitForCopies(): Promise<void> {
     this.#copiesWait = true;
-    await sleep(DELETE_AFTER_MS);
+    await sleep(DELETE_AFTER_MS, { summary: 'copies to delete wait for others' });
     this.#copiesWait = false;
     this.#copiesDue = true;
     this.#stir();
@@ -683,7 +683,7 @@ class Lane {
   }
 
   async #tryAgain(parked: Parked): Promise<void> {
-    await sleep(parkedMs(parked));
+    await sleep(parkedMs(parked), { summary: 'parked: the next try' });
     if (this.#parked !== parked) return;
     this.#mayTry = true;
     this.#stir();
@@ -723,7 +723,7 @@ class Lane {
   }
 
   async #ring(time: number): Promise<void> {
-    await sleep(Math.max(1, time - this.#now));
+    await sleep(Math.max(1, time - this.#now), { summary: 'the oldest row is due' });
     this.#tick(time);
     if (this.#alarmAt === time) this.#alarmAt = Infinity;
     this.#stir();

@@ -4,7 +4,7 @@ import type { BatchStatus, IngestStatus } from './status';
 export function laneDetails(status: BatchStatus): string {
   const { counts, rowsWaiting, batchesInFlight, lastObject, windowKeys, unsettled } = status;
   return page(status, [
-    `${counts.rows} rows in ${counts.batches} objects${lastObject === undefined ? '' : `, the last one \`${lastObject}\``}`,
+    `${counts.rows} rows in ${counts.batches} objects${lastObject === undefined ? '' : `, the last one ${code(lastObject)}`}`,
     `${rowsWaiting} rows waiting, ${batchesInFlight} batches in flight`,
     `${counts.received} messages received, of them ${counts.repeats} repeats recognised and ${counts.redelivered} redeliveries`,
     `${sum(counts.rejected)} rejected${byReason(counts.rejected)}`,
@@ -16,7 +16,7 @@ export function laneDetails(status: BatchStatus): string {
 export function ingestDetails(status: IngestStatus): string {
   const { counts, cursorTime, holes } = status;
   return page(status, [
-    `${counts.sent} events sent in ${counts.stints} stints; the running one is not counted yet`,
+    `${counts.sent} events sent in ${counts.stints} finished stints; the heartbeat under Pending Activities has the running one`,
     `cursor at ${cursorTime}`,
     `${counts.repeats} repeats recognised, ${counts.canaries} canaries`,
     `${sum(counts.rejected)} rejected${byReason(counts.rejected)}`,
@@ -29,8 +29,13 @@ function page(
   { activity, problem }: { activity: string; problem?: string },
   lines: readonly string[],
 ): string {
-  const head = problem === undefined ? `**${activity}**` : `**${activity}**: ${problem}`;
+  // A problem is foreign text: outside of code the web UI would take parts of it for Markdown or HTML.
+  const head = problem === undefined ? `**${activity}**` : `**${activity}**: ${code(problem)}`;
   return [head, '', ...lines.map((line) => `- ${line}`)].join('\n');
+}
+
+function code(text: string): string {
+  return `\`${text.replaceAll('`', "'").replaceAll('\n', ' ')}\``;
 }
 
 function sum(counts: Readonly<Record<string, number>>): number {

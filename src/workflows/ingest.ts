@@ -343,7 +343,9 @@ class Supervisor {
   }
 
   async #waitParked(parked: Parked): Promise<void> {
-    await condition(() => this.#mayTry || this.#paused || this.#stopping, parkedMs(parked));
+    await condition(() => this.#mayTry || this.#paused || this.#stopping, parkedMs(parked), {
+      summary: 'parked: the next try',
+    });
     this.#mayTry = true;
   }
 

@@ -3,7 +3,7 @@ import { SEARCH_ATTRIBUTES } from '../names';
 import type { Activity } from './status';
 
 /** A Keyword may have 255 bytes in some visibility stores. */
-const MOST_CHARACTERS = 80;
+const MOST_BYTES = 255;
 
 /**
  * Keeps a workflow's search attributes what it is doing. Each change is a billable action on Temporal Cloud, so only changes
@@ -21,7 +21,13 @@ export class Showcase {
     this.#shown = shown;
     upsertSearchAttributes([
       { key: SEARCH_ATTRIBUTES.activity, value: activity },
-      { key: SEARCH_ATTRIBUTES.problem, value: problem?.slice(0, MOST_CHARACTERS) ?? null },
+      { key: SEARCH_ATTRIBUTES.problem, value: problem === undefined ? null : shortened(problem) },
     ]);
   }
+}
+
+function shortened(text: string): string {
+  let short = text.slice(0, MOST_BYTES);
+  while (new TextEncoder().encode(short).length > MOST_BYTES) short = short.slice(0, -1);
+  return short;
 }
