@@ -16,7 +16,7 @@ import { meterDepth, metersOf, type Meters } from '../metrics';
 import { encodeMessage, messageBytes } from '../queue/message';
 import { queueUrl } from '../queue/queue-url';
 import { BatchSender } from '../queue/sender';
-import { type Completeness, countHoles } from '../sources/completeness';
+import { type Completeness, findHoles } from '../sources/completeness';
 import { ConfirmedCursor, type Pending } from '../sources/confirmed-cursor';
 import { type Cursor, newestPartition, timestampsOf } from '../sources/cursor';
 import { keyDigest, readEvent, type ReadEvent } from '../sources/event';
@@ -176,7 +176,7 @@ class Stint {
   measure(): void {
     const times = timestampsOf(this.#cursor.positions);
     if (times.length > 0) this.#meters.lag(Math.max(0, Date.now() - Math.max(...times)) / 1_000);
-    this.#meters.holes(countHoles(this.#cursor.completeness));
+    this.#meters.holes(findHoles(this.#cursor.completeness).offsets);
     if (performance.now() - this.#measuredAt < MEASURE_MS) return;
     this.#measuredAt = performance.now();
     void this.#measureQueue();

@@ -3,7 +3,7 @@ import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
 import type { StintProgress } from '../activities/consume-stream';
 import { QUERIES } from '../names';
-import { countHoles } from '../sources/completeness';
+import { describeHoles, findHoles } from '../sources/completeness';
 import { cursorTime } from '../sources/cursor';
 import { addCounts } from '../sources/stint-counts';
 import type { BatchStatus, IngestStatus } from '../workflows/status';
@@ -66,7 +66,7 @@ function lines({ pipeline, ingest, lagSeconds, batch }: PipelineStatus): string[
     `ingest      ${activity(ingest)}`,
     `cursor      ${ingest.cursorTime}, ${Math.round(lagSeconds)} s ago`,
     `events      ${ingest.counts.sent} sent, ${ingest.counts.repeats} repeats, ${ingest.counts.canaries} canaries`,
-    `source      ${ingest.holes} offsets missing, reconnects: ${byName(ingest.counts.reconnects)}`,
+    `source      ${describeHoles(ingest.holes)}; reconnects: ${byName(ingest.counts.reconnects)}`,
     `lane        ${activity(batch)}`,
     `lake        ${counts.rows} rows in ${counts.batches} objects, ${counts.bytes} bytes`,
     `last object ${batch.lastObject ?? 'none yet'}`,
@@ -104,7 +104,7 @@ function withProgress(told: IngestStatus, progress: StintProgress | undefined): 
     ...told,
     cursor,
     cursorTime: cursorTime(cursor),
-    holes: countHoles(completeness),
+    holes: findHoles(completeness),
     counts: { ...addCounts(told.counts, counts), stints: told.counts.stints },
   };
 }

@@ -4,66 +4,106 @@
  * whether an event is new, since another cluster counts differently.
  */
 
+/** Offsets that did not come: from, the one after the last, and since when they are missed (epoch milliseconds). */
+type Hole = readonly [from: number, end: number, since: number];
+
 /** What was passed of one topic partition. JSON: it travels in heartbeats and in workflow state. */
 export interface PassedOffsets {
   /** The offset after the highest one. */
   next: number;
-  /** Offsets below `next` that did not come: from, and the one after the last; in their order, and bounded. */
-  holes: readonly (readonly [from: number, end: number])[];
+  /** In the order of their offsets, and bounded. */
+  holes: readonly Hole[];
   /** Offsets in holes that were given up, since there were too many to keep. */
   lost: number;
   /** Rejected events of this partition whose offset can't be read: each explains one missing offset. */
   unreadable: number;
+  /** How often counting began anew, far from where it was: another cluster counts, or the source's memory was passed. */
+  jumps: number;
 }
 
 /** By partition. */
 export type Completeness = Readonly<Record<string, PassedOffsets>>;
 
+/** What is missing, over all partitions. */
+export interface Holes {
+  /** Offsets that nothing explains. */
+  offsets: number;
+  /** ISO 8601: since when the oldest of them that is still kept is missed. */
+  since?: string;
+  jumps: number;
+}
+
 /** Of one partition; beyond it the oldest are counted and no longer kept, so that a late event can't fill them. */
 const MOST_HOLES = 100;
+
+/** Offsets further apart than this are not of one count: half an hour of Wikimedia's recentchange. */
+const JUMP = 100_000;
 
 /**
  * @param partition the event's own
  * @param offset of the event, undefined where it can't be read
+ * @param now epoch milliseconds
  */
 export function passOffset(
   passed: Completeness,
-  partition: string,
-  offset: number | undefined,
+  { partition, offset }: { partition: string; offset: number | undefined },
+  now: number,
 ): Completeness {
   const known = passed[partition];
-  if (offset === undefined) {
-    return known === undefined
-      ? passed
-      : { ...passed, [partition]: { ...known, unreadable: known.unreadable + 1 } };
-  }
-  const begun = known ?? { next: offset, holes: [], lost: 0, unreadable: 0 };
-  const moved = offset < begun.next ? filled(begun, offset) : reached(begun, offset);
-  return moved === known ? passed : { ...passed, [partition]: moved };
+  const moved = offset === undefined ? explained(known) : counted(known, offset, now);
+  return moved === undefined || moved === known ? passed : { ...passed, [partition]: moved };
 }
 
-/** @returns how many offsets are missing that no rejected event explains, over all partitions */
-export function countHoles(passed: Completeness): number {
-  return Object.values(passed).reduce((sum, { holes, lost, unreadable }) => {
-    const missing = holes.reduce((count, [from, end]) => count + end - from, lost);
-    return sum + Math.max(0, missing - unreadable);
-  }, 0);
+export function findHoles(passed: Completeness): Holes {
+  const found = Object.values(passed).map(({ holes, lost, unreadable, jumps }) => {
+    const missing = holes.reduce((sum, [from, end]) => sum + end - from, lost);
+    const offsets = Math.max(0, missing - unreadable);
+    return { offsets, jumps, since: offsets === 0 ? [] : holes.map(([, , since]) => since) };
+  });
+  const oldest = Math.min(...found.flatMap(({ since }) => since));
+  return {
+    offsets: found.reduce((sum, { offsets }) => sum + offsets, 0),
+    ...(Number.isFinite(oldest) ? { since: new Date(oldest).toISOString() } : {}),
+    jumps: found.reduce((sum, { jumps }) => sum + jumps, 0),
+  };
 }
 
-function reached(known: PassedOffsets, offset: number): PassedOffsets {
+/** For people: `3 offsets missing, since 2026-11-22T14:00:00.000Z`. */
+export function describeHoles({ offsets, since, jumps }: Holes): string {
+  const parts = [`${offsets} offsets missing`];
+  if (since !== undefined) parts.push(`since ${since}`);
+  if (jumps > 0) parts.push(`${jumps} jumps to another count`);
+  return parts.join(', ');
+}
+
+/** Before the first offset of a partition is known, there is nothing to explain. */
+function explained(known: PassedOffsets | undefined): PassedOffsets | undefined {
+  return known && { ...known, unreadable: known.unreadable + 1 };
+}
+
+function counted(known: PassedOffsets | undefined, offset: number, now: number): PassedOffsets {
+  if (!known) return { next: offset + 1, holes: [], lost: 0, unreadable: 0, jumps: 0 };
+  if (Math.abs(offset - known.next) > JUMP) return jumped(known, offset);
+  if (offset < known.next) return filled(known, offset);
   if (offset === known.next) return { ...known, next: offset + 1 };
-  return bounded({ ...known, next: offset + 1, holes: [...known.holes, [known.next, offset]] });
+  return bounded({ ...known, next: offset + 1, holes: [...known.holes, [known.next, offset, now]] });
+}
+
+/** What was missed before stays counted; nothing that comes now can fill it. */
+function jumped(known: PassedOffsets, offset: number): PassedOffsets {
+  const lost = known.holes.reduce((sum, [from, end]) => sum + end - from, known.lost);
+  return { ...known, next: offset + 1, holes: [], lost, jumps: known.jumps + 1 };
 }
 
 /** An event that came later than its successors, or once more. */
 function filled(known: PassedOffsets, offset: number): PassedOffsets {
   const hole = known.holes.find(([from, end]) => from <= offset && offset < end);
   if (!hole) return known;
-  const [from, end] = hole;
-  const left = [[from, offset] as const, [offset + 1, end] as const].filter(
-    ([first, after]) => first < after,
+  const [from, end, since] = hole;
+  const left = [[from, offset, since] as const, [offset + 1, end, since] as const];
+  const holes = known.holes.flatMap((other) =>
+    other === hole ? left.filter(([first, after]) => first < after) : [other],
   );
-  const holes = known.holes.flatMap((other) => (other === hole ? left : [other]));
   return bounded({ ...known, holes });
 }
 

@@ -132,7 +132,7 @@ export class ConfirmedCursor {
 
   #pass({ id, positions, partition, offset, digest }: Pending): void {
     this.#onTheWay.delete(digest);
-    this.#completeness = passOffset(this.#completeness, partition, offset);
+    this.#completeness = passOffset(this.#completeness, { partition, offset }, Date.now());
     if (positions)
       this.#positions = furthest(this.#positions, positions, { own: partition, since: this.#since });
     else if (id !== '') this.#lastEventId = id;

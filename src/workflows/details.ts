@@ -1,3 +1,4 @@
+import { describeHoles } from '../sources/completeness';
 import type { BatchStatus, IngestStatus } from './status';
 
 /** What the web UI shows of a lane, in Markdown. */
@@ -21,7 +22,7 @@ export function ingestDetails(status: IngestStatus): string {
     `${counts.repeats} repeats recognised, ${counts.canaries} canaries`,
     `${sum(counts.rejected)} rejected${byReason(counts.rejected)}`,
     `${sum(counts.reconnects)} reconnects${byReason(counts.reconnects)}`,
-    `${holes} offsets missing`,
+    describeHoles(holes),
   ]);
 }
 

@@ -26,7 +26,7 @@ import { type PipelineDefinition, STINTS_PER_WINDOW } from '../config';
 import { differences } from '../definition';
 import { metersOf, type Meters } from '../metrics';
 import { QUERIES, SIGNALS, UPDATES } from '../names';
-import { type Completeness, countHoles } from '../sources/completeness';
+import { type Completeness, findHoles } from '../sources/completeness';
 import { type Cursor, cursorTime, hasRead } from '../sources/cursor';
 import { addCounts, NO_COUNTS } from '../sources/stint-counts';
 import { ingestDetails } from './details';
@@ -218,7 +218,7 @@ class Supervisor {
       version: this.#version,
       cursor: this.#cursor,
       cursorTime: cursorTime(this.#cursor),
-      holes: countHoles(this.#completeness),
+      holes: findHoles(this.#completeness),
       counts: this.#counts,
     };
   }

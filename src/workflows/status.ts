@@ -1,5 +1,6 @@
 import type { PipelineDefinition } from '../config';
 import type { RejectReason } from '../lake/rejected';
+import type { Holes } from '../sources/completeness';
 import type { Cursor } from '../sources/cursor';
 import type { StintCounts } from '../sources/stint-counts';
 
@@ -19,7 +20,7 @@ export interface IngestStatus {
   /** How far the cursor is, as an ISO 8601 time. */
   cursorTime: string;
   /** Offsets that the source passed over and nothing explains. */
-  holes: number;
+  holes: Holes;
   counts: StintCounts & { stints: number };
 }
 

@@ -13,6 +13,7 @@ import {
   type SimulatedStreamOptions,
   startSimulatedStream,
 } from '../../src/local/simulated-stream';
+import { findHoles } from '../../src/sources/completeness';
 import { NO_COUNTS } from '../../src/sources/stint-counts';
 import { eventually } from '../local/eventually';
 import { FakeS3, s3Error } from '../support/fake-s3';
@@ -227,6 +228,17 @@ describe('The activity consumeStream', () => {
     const { heartbeats } = begin(input);
     await eventually('two heartbeats', () => heartbeats.length >= 2);
     assert.deepEqual(heartbeats.at(-1), { cursor: input.cursor, completeness: {}, counts: NO_COUNTS });
+  });
+
+  it('reports the offsets that the source withheld, and none for canaries and broken events', async () => {
+    const stream = await simulate({ events: 600, broken: 6, ratePerSecond: 2_000 });
+    const attempt = begin(inputFor(stream.url, { mostEvents: 587 }));
+    await eventually('some are sent', () => sqs.keys.length > 100);
+    stream.withhold(7);
+    const { completeness, counts } = await attempt.result;
+    assert(counts.canaries > 0);
+    assert.equal(stream.ledger.withheld.length, 7);
+    assert.equal(findHoles(completeness).offsets, 7);
   });
 
   describe('when it is cancelled', () => {

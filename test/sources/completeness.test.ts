@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { type Completeness, countHoles, passOffset } from '../../src/sources/completeness';
+import { type Completeness, describeHoles, findHoles, passOffset } from '../../src/sources/completeness';
 
+const NOW = Date.UTC(2026, 10, 22);
 const PARTITION = 'eqiad.recentchange/0';
 
 function passAll(offsets: readonly (number | undefined)[], before: Completeness = {}): Completeness {
-  return offsets.reduce<Completeness>((passed, offset) => passOffset(passed, PARTITION, offset), before);
+  return offsets.reduce<Completeness>(
+    (passed, offset, index) => passOffset(passed, { partition: PARTITION, offset }, NOW + index),
+    before,
+  );
 }
+
+const countHoles = (passed: Completeness) => findHoles(passed).offsets;
 
 describe('Completeness', () => {
   it('counts exactly the offsets between the first and the last that did not come, in whatever order the others did', () => {
@@ -33,16 +39,36 @@ describe('Completeness', () => {
   });
 
   it('keeps partitions apart', () => {
-    const one = passOffset({}, 'a/0', 1);
-    const both = passOffset(passOffset(one, 'b/0', 7), 'b/0', 9);
+    const one = passOffset({}, { partition: 'a/0', offset: 1 }, NOW);
+    const two = passOffset(one, { partition: 'b/0', offset: 7 }, NOW);
+    const both = passOffset(two, { partition: 'b/0', offset: 9 }, NOW);
     assert.equal(countHoles(both), 1);
+  });
+
+  it('tells since when the oldest missing offset is missed, until it comes', () => {
+    const passed = passAll([1, 3, 5]);
+    assert.deepEqual(findHoles(passed), { offsets: 2, since: new Date(NOW + 1).toISOString(), jumps: 0 });
+    assert.equal(describeHoles(findHoles(passed)), '2 offsets missing, since 2026-11-22T00:00:00.001Z');
+    assert.deepEqual(findHoles(passAll([2], passed)).since, new Date(NOW + 2).toISOString());
+    assert.deepEqual(findHoles(passAll([2, 4], passed)), { offsets: 0, jumps: 0 });
+  });
+
+  it("begins anew where another cluster's count begins, forwards or backwards, and keeps what was missing", () => {
+    for (const elsewhere of [5_000_000_000, 17]) {
+      const passed = passAll([2_000_000, 2_000_002, elsewhere, elsewhere + 1, elsewhere + 3]);
+      assert.deepEqual(
+        [findHoles(passed).offsets, findHoles(passed).jumps],
+        [2, 1],
+        describeHoles(findHoles(passed)),
+      );
+    }
   });
 
   it('stays small, and forgets no hole that it counted', () => {
     const everySecond = Array.from({ length: 1_000 }, (_, index) => index * 2);
     const passed = passAll(everySecond);
     assert.equal(countHoles(passed), 999);
-    assert(JSON.stringify(passed).length < 3_000);
+    assert(JSON.stringify(passed).length < 4_000);
     assert.equal(countHoles(passAll([1_997], passed)), 998, 'a young hole is filled');
     assert.equal(countHoles(passAll([1], passed)), 999, 'one that was given up is not');
   });
