@@ -47,6 +47,8 @@ export interface ReceivedMessages {
   bytes: number[];
   /** Messages that can't become a row. They are kept under `rejected/` and only need to be deleted. */
   rejected: { messageId: string; receipt: string; key: string; reason: RejectReason }[];
+  /** Ids of messages that were received and stay in the queue: released, or rejected and not to be kept. */
+  leftInQueue: string[];
   /**
    * Epoch milliseconds: everything sent before was seen, as far as the queue's order can be trusted. The newest
    * SentTimestamp received or, when a long poll came back empty, the moment at which it began.
@@ -108,6 +110,7 @@ class Collector {
     rows: [],
     bytes: [],
     rejected: [],
+    leftInQueue: [],
     from: 0,
     until: 0,
     behind: false,
@@ -258,6 +261,7 @@ class Collector {
       });
       this.result.rejected.push(message);
     } catch (error) {
+      this.result.leftInQueue.push(message.messageId);
       log.warn('A rejected message stays in the queue', {
         messageId: message.messageId,
         error: describeError(error),
@@ -268,6 +272,7 @@ class Collector {
   /** Makes messages visible at once. One that can't be released comes back when its visibility timeout ends. */
   async #release(messages: Message[]): Promise<void> {
     this.#bytes = this.#input.bytes;
+    this.result.leftInQueue.push(...messages.flatMap(({ MessageId }) => MessageId ?? []));
     for (let at = 0; at < messages.length; at += MESSAGES_PER_POLL) {
       const entries = messages.slice(at, at + MESSAGES_PER_POLL).map(({ ReceiptHandle }, index) => ({
         Id: String(index),

@@ -187,7 +187,6 @@ class Lane {
   #uploading: FrozenBatch[] = [];
   #removed = false;
   #receiving = 0;
-  #receivesStarted = 0;
   /** The last receive whose rows a flush wants, as they were started. */
   #flushReceivesUpTo = 0;
   /** Rows are reserved before they are received: what a receive brings must find its place. */
@@ -281,7 +280,7 @@ class Lane {
   /** Writes what waits now, and what receives under way may have in hand. */
   flush(): void {
     this.#flushing = true;
-    this.#flushReceivesUpTo = this.#receivesStarted;
+    this.#flushReceivesUpTo = this.window.receivesBegun;
     this.#stir();
   }
 
@@ -395,9 +394,8 @@ class Lane {
       const rows = this.#rowsToReceive();
       if (rows === 0 || this.#roomForBytes() < RECEIVE_BYTES) return;
       this.#receiving += 1;
-      this.#receivesStarted += 1;
       this.#reservedRows += rows;
-      void this.#receive(rows, this.#receivesStarted);
+      void this.#receive(rows, this.window.beginReceive());
     }
   }
 
@@ -430,6 +428,7 @@ class Lane {
       wait = this.#receiveFailed(error);
     }
     if (received) this.#admit(received);
+    this.window.endReceive(number);
     if (number <= this.#flushReceivesUpTo) this.#flushing = true;
     if (this.window.isFull) wait = TRICKLE_MS;
     if (wait > 0) await sleep(wait, { summary: 'before the next receive' });
@@ -486,8 +485,10 @@ class Lane {
     this.#receiveFailures = 0;
     if (count > 0) this.#quietSince = undefined;
     this.#worked('receive');
-    this.window.receiveAnswered(receive, reached);
+    for (const messageId of received.leftInQueue) this.window.leftInQueue(messageId, until);
+    // Before the window lets anything go: what the lost polls hid may be a copy of any key.
     if (received.lostPolls > 0) this.#receiveLost();
+    this.window.receiveAnswered(receive, reached);
   }
 
   #countAgain(verdict: 'redelivery' | 'repeat'): void {

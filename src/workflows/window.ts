@@ -42,7 +42,7 @@ interface Message {
   receive: Receive;
   /** The visibility timeout of that receive, in milliseconds. */
   visibilityMs: number;
-  /** Two receives under way at once gave two receipts: which one is newer can't be told. */
+  /** Whether the receipt is the newest one can't be told: two receives under way at once gave one each, or it was left. */
   ambiguous: boolean;
   /** `held`: its row is not in the lake. `due`: to be deleted. `deleting`. `unsettled`: deleted, perhaps. */
   state: (typeof STATES)[number];
@@ -116,11 +116,16 @@ export class Window {
   #limits: WindowLimits;
   /** Settled keys, the longest unseen first. */
   readonly #settled: Set<string>;
+  /** Keys that newer ones pushed out, with how many receives had begun by then: those may hold a copy. */
+  readonly #leaving = new Map<string, number>();
   readonly #open = new Map<string, OpenKey>();
   readonly #messages: Map<string, Message>;
   /** Message ids, the longest unsettled first. */
   readonly #unsettled = new Set<string>();
   readonly #due = new Set<string>();
+  /** Numbers of the receives under way, the oldest first. */
+  readonly #underWay = new Set<number>();
+  #begun = 0;
   /** Since the last lost receive: what it hid may be a copy of any settled key. */
   #hold: Mark | undefined;
   /** The longest visibility timeout of receives that were lost since the last answer, in milliseconds; 0: none was. */
@@ -149,9 +154,9 @@ export class Window {
     }
   }
 
-  /** Settled keys and keys that are not settled yet. */
+  /** Keys that are recognised as repeats. */
   get size(): number {
-    return this.#settled.size + this.#open.size;
+    return this.#settled.size + this.#leaving.size + this.#open.size;
   }
 
   get unsettled(): number {
@@ -170,11 +175,32 @@ export class Window {
 
   /** Bytes that continue-as-new carries at most, the receipts aside. */
   get bytes(): number {
-    return this.#settled.size * KEY_BYTES + this.#messages.size * MESSAGE_BYTES;
+    const settled = this.#settled.size + this.#leaving.size;
+    return settled * KEY_BYTES + this.#messages.size * MESSAGE_BYTES;
   }
 
   get isFull(): boolean {
-    return this.#settled.size >= MOST_KEYS || this.#unsettled.size >= MOST_UNSETTLED;
+    return this.#settled.size + this.#leaving.size >= MOST_KEYS || this.#unsettled.size >= MOST_UNSETTLED;
+  }
+
+  /**
+   * A receive begins. What it is handed is known only when it is answered, and may be a copy of any key, or a settled message
+   * once more: until {@link endReceive} no key leaves.
+   */
+  beginReceive(): number {
+    this.#begun += 1;
+    this.#underWay.add(this.#begun);
+    return this.#begun;
+  }
+
+  get receivesBegun(): number {
+    return this.#begun;
+  }
+
+  /** Its messages were admitted, or it counts as lost. */
+  endReceive(number: number): void {
+    this.#underWay.delete(number);
+    this.#evict();
   }
 
   admit(messageId: string, key: string, receipt: string, receive: Receive): Verdict {
@@ -184,7 +210,7 @@ export class Window {
       return 'redelivery';
     }
     const open = this.#open.get(key);
-    const isNew = !open && !this.#settled.delete(key);
+    const isNew = !open && !this.#settled.delete(key) && !this.#leaving.delete(key);
     this.#messages.set(messageId, {
       key,
       receipt,
@@ -197,6 +223,20 @@ export class Window {
     else this.#open.set(key, { uploaded: !isNew, messages: [messageId] });
     if (!isNew) this.#due.add(messageId);
     return isNew ? 'new' : 'repeat';
+  }
+
+  /**
+   * A message was received and left in the queue, so that a receipt known from before is worth nothing.
+   *
+   * @param at epoch milliseconds
+   */
+  leftInQueue(messageId: string, at: number): void {
+    const message = this.#messages.get(messageId);
+    if (!message) return;
+    message.ambiguous = true;
+    if (message.state !== 'unsettled') return;
+    this.#unsettled.delete(messageId);
+    this.#unsettle(messageId, message, at);
   }
 
   /** The row of this key is in the lake (or the event under `rejected/`): its messages may be deleted. */
@@ -238,11 +278,7 @@ export class Window {
     const isVisibleAgain = at - message.receive.from >= message.visibilityMs * (1 - MARGIN);
     if (!isNewest) this.#makeDue(messageId, message);
     else if (deleted && !isVisibleAgain && !message.ambiguous) this.#settle(messageId, message);
-    else {
-      message.state = 'unsettled';
-      message.unsettledSince = this.#mark(at, message.visibilityMs);
-      this.#unsettled.add(messageId);
-    }
+    else this.#unsettle(messageId, message, at);
   }
 
   /**
@@ -295,7 +331,7 @@ export class Window {
 
   /** @returns the settled keys, eight bytes each, the longest unseen first */
   packKeys(): Uint8Array {
-    return pack(this.#settled);
+    return pack([...this.#leaving.keys(), ...this.#settled]);
   }
 
   #redelivered(messageId: string, message: Message, receipt: string, receive: Receive): void {
@@ -312,6 +348,12 @@ export class Window {
   #makeDue(messageId: string, message: Message): void {
     message.state = 'due';
     this.#due.add(messageId);
+  }
+
+  #unsettle(messageId: string, message: Message, at: number): void {
+    message.state = 'unsettled';
+    message.unsettledSince = this.#mark(at, Math.max(message.visibilityMs, this.#limits.visibilityTimeoutMs));
+    this.#unsettled.add(messageId);
   }
 
   #settle(messageId: string, { key }: Message): void {
@@ -333,8 +375,14 @@ export class Window {
   #evict(): void {
     if (this.#hold || this.#lost > 0) return;
     for (const key of this.#settled) {
-      if (this.#settled.size <= this.#limits.keys) return;
+      if (this.#settled.size <= this.#limits.keys) break;
       this.#settled.delete(key);
+      this.#leaving.set(key, this.#begun);
+    }
+    const [oldest = Infinity] = this.#underWay;
+    for (const [key, begun] of this.#leaving) {
+      if (oldest <= begun) return;
+      this.#leaving.delete(key);
     }
   }
 

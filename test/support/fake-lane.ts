@@ -127,6 +127,7 @@ export class FakeLane {
       rows,
       bytes: rows.map((row) => Buffer.byteLength(JSON.stringify(row))),
       rejected: [],
+      leftInQueue: [],
       reached: messages.length === 0 ? begun : Math.max(...messages.map(({ sentAt }) => sentAt)),
       from: begun,
       until: Date.now(),

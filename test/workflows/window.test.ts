@@ -181,6 +181,63 @@ describe('Window', () => {
     assert.equal(window.unsettled, 1, 'by then it may have been visible again');
   });
 
+  it('lets no key go while a receive is under way that may hold its message with a newer receipt', () => {
+    const window = new Window({ ...LIMITS, keys: 2 });
+    receive(window, 0, [['m1', key(1), 'r1']]);
+    window.uploaded(key(1));
+    const underWay = window.beginReceive();
+    // SQS handed m1 out once more, within its visibility timeout: the deletion answers success and deletes nothing.
+    deleteDue(window, 300);
+    for (let n = 2; n <= 4; n += 1) settle(window, n, 300 + n);
+    assert.equal(window.admit('m1', key(1), 'r2', { from: 50, until: 400 }), 'repeat');
+    window.endReceive(underWay);
+    deleteDue(window, 401);
+    assert.equal(window.size, 2);
+  });
+
+  it('lets a key go as soon as the receives that were under way when it was pushed out have ended', () => {
+    const window = new Window({ ...LIMITS, keys: 2 });
+    for (let n = 1; n <= 2; n += 1) settle(window, n, n);
+    const first = window.beginReceive();
+    settle(window, 3, 3);
+    const second = window.beginReceive();
+    assert.equal(window.size, 3);
+    window.endReceive(first);
+    assert.equal(window.size, 2, 'the second began later');
+    window.endReceive(second);
+  });
+
+  it('trusts no deletion of a message that was seen again and left in the queue', () => {
+    for (const isDeleting of [false, true]) {
+      const window = new Window(LIMITS);
+      receive(window, 0, [['a', key(1), 'r']]);
+      window.uploaded(key(1));
+      const deletions = isDeleting ? window.takeDue(1) : [];
+      window.leftInQueue('a', 10);
+      for (const deletion of deletions) window.deletionAnswered(deletion, true, 11);
+      deleteDue(window, 11);
+      assert.equal(window.unsettled, 1);
+      for (let n = 2; n <= 9; n += 1) settle(window, n, 20);
+      assert.deepEqual(receive(window, 30, [['a', key(1), 'again']]), ['redelivery']);
+      deleteDue(window, 31);
+      assert.equal(window.unsettled, 0);
+    }
+  });
+
+  it('waits anew for an unsettled message that was seen again and left in the queue', () => {
+    const window = new Window(LIMITS);
+    receive(window, 0, [['a', key(1), 'r']]);
+    window.uploaded(key(1));
+    deleteDue(window, 10, false);
+    poll(window, 10, 2_000);
+    window.leftInQueue('a', 2_000);
+    window.leftInQueue('never seen', 2_000);
+    poll(window, 2_000, 4_000);
+    assert.equal(window.unsettled, 1);
+    poll(window, 4_000, 5_100);
+    assert.equal(window.unsettled, 0);
+  });
+
   it('lets go at once what a smaller window can not hold', () => {
     const window = new Window(LIMITS);
     for (let n = 1; n <= 4; n += 1) settle(window, n, n);
@@ -255,6 +312,11 @@ type Step =
   | { do: 'publish' }
   | { do: 'repeat'; which: number }
   | { do: 'receive'; count: number; order: number; lost: boolean }
+  /** A receive begins whose answer comes later. SQS may hand out what is hidden, once more. */
+  | { do: 'open'; count: number; twice: boolean }
+  | { do: 'answer'; lost: boolean }
+  /** Messages are received and left in the queue. */
+  | { do: 'release'; count: number }
   | { do: 'upload' }
   | { do: 'delete'; works: number }
   | { do: 'wait'; ms: number }
@@ -276,6 +338,19 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         { weight: 1, arbitrary: fc.constant(true) },
       ),
     }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('open' as const),
+      count: fc.integer({ min: 1, max: 3 }),
+      twice: fc.boolean(),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('answer' as const), lost: fc.boolean() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('release' as const), count: fc.integer({ min: 1, max: 3 }) }),
   },
   { weight: 3, arbitrary: fc.constant<Step>({ do: 'upload' }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('delete' as const), works: fc.nat(3) }) },
@@ -311,6 +386,8 @@ class World {
   #waiting: string[] = [];
   #lake = new Set<string>();
   #receipts = 0;
+  #underWay: { number: number; from: number; received: Pick<QueuedMessage, 'id' | 'key' | 'receipt'>[] }[] =
+    [];
   readonly repeated: string[] = [];
 
   constructor(carries: boolean) {
@@ -334,6 +411,9 @@ class World {
     if (each.do === 'publish') this.#publish();
     else if (each.do === 'repeat') this.#repeat(each.which);
     else if (each.do === 'receive') this.#receive(each);
+    else if (each.do === 'open') this.#open(each);
+    else if (each.do === 'answer') this.#answer(each.lost);
+    else if (each.do === 'release') this.#release(each.count);
     else if (each.do === 'upload') this.#upload();
     else if (each.do === 'delete') this.#delete(each.works);
     else if (each.do === 'wait') this.#now += each.ms;
@@ -343,6 +423,7 @@ class World {
 
   /** Everything works from now on; ends when the queue and the window are still. */
   drain(): void {
+    while (this.#underWay.length > 0) this.#answer(false);
     for (let round = 0; round < 30; round += 1) {
       this.#receive({ count: 1_000, order: 0, lost: false });
       this.#upload();
@@ -412,6 +493,37 @@ class World {
     this.#window.receiveAnswered(this.#instant(), isEnd ? this.#now : oldest);
   }
 
+  #open({ count, twice }: { count: number; twice: boolean }): void {
+    const number = this.#window.beginReceive();
+    const taken = (twice ? this.#queue : this.#visible()).slice(0, count);
+    this.#hide(taken);
+    const received = taken.map(({ id, key: digest, receipt }) => ({ id, key: digest, receipt }));
+    this.#underWay.push({ number, from: this.#now, received });
+  }
+
+  #answer(lost: boolean): void {
+    const answered = this.#underWay.shift();
+    if (!answered) return;
+    const { number, from, received } = answered;
+    if (lost) this.#window.receiveLost();
+    else {
+      this.#admit(received, { from, until: this.#now });
+      this.#window.receiveAnswered({ from, until: this.#now });
+    }
+    this.#window.endReceive(number);
+  }
+
+  #release(count: number): void {
+    const taken = this.#visible().slice(0, count);
+    this.#hide(taken);
+    for (const message of taken) {
+      message.visibleAt = this.#now;
+      // It is as visible as one that was never received. One that SQS held back would be beyond what a window can do.
+      message.receipt = '';
+      this.#window.leftInQueue(message.id, this.#now);
+    }
+  }
+
   #take(messages: QueuedMessage[]): void {
     this.#hide(messages);
     this.#admit(messages);
@@ -426,9 +538,9 @@ class World {
     }
   }
 
-  #admit(messages: QueuedMessage[]): void {
+  #admit(messages: readonly Pick<QueuedMessage, 'id' | 'key' | 'receipt'>[], when = this.#instant()): void {
     for (const { id, key: digest, receipt } of messages) {
-      if (this.#window.admit(id, digest, receipt, this.#instant()) === 'new') this.#waiting.push(digest);
+      if (this.#window.admit(id, digest, receipt, when) === 'new') this.#waiting.push(digest);
     }
   }
 
@@ -457,6 +569,8 @@ class World {
   }
 
   #continueAsNew(): void {
+    // Receives under way are awaited first.
+    while (this.#underWay.length > 0) this.#answer(false);
     const state = JSON.parse(JSON.stringify(this.#window.state())) as ReturnType<Window['state']>;
     this.#window = new Window(ROOMY, state, this.#window.packKeys());
   }

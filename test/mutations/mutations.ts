@@ -1,0 +1,156 @@
+/** A change that breaks a guarantee, and the test that must notice. */
+export interface Mutation {
+  /** What is broken, in words. */
+  name: string;
+  file: string;
+  /** Stands in the file exactly once. */
+  find: string;
+  replace: string;
+  /** A test file, and the beginning of a test's full title. */
+  check: { file: string; title: string };
+}
+
+const STINT = 'The activity consumeStream';
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'the cursor moves before SQS confirms',
+    file: 'src/activities/consume-stream.ts',
+    find: '    this.#taken += 1;\n',
+    replace: '    this.#taken += 1;\n    this.#cursor.confirm(pending);\n',
+    check: {
+      file: 'test/activities/consume-stream.test.ts',
+      title: `${STINT} when it is cancelled drops what SQS does not confirm, and its cursor does not cover it`,
+    },
+  },
+  {
+    name: 'the cursor covers what was confirmed, though an earlier event was not',
+    file: 'src/sources/confirmed-cursor.ts',
+    find: '      if (!first.confirmed) break;\n',
+    replace: '      if (!first.confirmed) continue;\n',
+    check: {
+      file: 'test/sources/confirmed-cursor.test.ts',
+      title: 'The confirmed cursor covers exactly the contiguous prefix',
+    },
+  },
+  {
+    name: 'a key is dropped from the window as soon as its row is in the lake',
+    file: 'src/workflows/window.ts',
+    find: '    this.#settled.add(key);\n',
+    replace: '',
+    check: { file: 'test/workflows/window.test.ts', title: 'Window lets newer keys push out a settled one' },
+  },
+  {
+    name: 'a batch is keyed when it is uploaded, not when it is frozen',
+    file: 'src/workflows/batch.ts',
+    find: '[{ bucket, key: objectKey,',
+    replace: '[{ bucket, key: `${objectKey}-${this.#now}-${this.window.receivesBegun}`,',
+    check: {
+      file: 'test/workflows/batch.test.ts',
+      title: 'The workflow batch parks when an upload can not work, and resume tries the same object',
+    },
+  },
+  {
+    name: '`Failed` entries of a batch count as sent',
+    file: 'src/queue/sender.ts',
+    find: '        const outcome = outcomes.get(String(index));\n',
+    replace: "        const outcome = outcomes.get(String(index)) ?? 'sent';\n",
+    check: {
+      file: 'test/queue/sender.test.ts',
+      title:
+        'A batch sender sends an entry again until it is in `Successful` when it is in `Failed`, and that entry alone',
+    },
+  },
+  {
+    name: 'a deletion after the visibility timeout is trusted',
+    file: 'src/workflows/window.ts',
+    find: 'deleted && !isVisibleAgain && !message.ambiguous',
+    replace: 'deleted && !message.ambiguous',
+    check: {
+      file: 'test/workflows/window.test.ts',
+      title: 'Window keeps a key after a deletion answered after the visibility timeout',
+    },
+  },
+  {
+    name: 'a deletion with a receipt that is not the newest is trusted',
+    file: 'src/workflows/window.ts',
+    find: '    if (!isNewest) this.#makeDue(messageId, message);\n    else if (',
+    replace: '    if (',
+    check: {
+      file: 'test/workflows/window.test.ts',
+      title: 'Window deletes again when a newer receipt came while the deletion was under way',
+    },
+  },
+  {
+    name: 'settled is counted by key instead of by message',
+    file: 'src/workflows/window.ts',
+    find: '    open.messages = open.messages.filter((other) => other !== messageId);\n',
+    replace: '    open.messages = [];\n',
+    check: {
+      file: 'test/workflows/window.test.ts',
+      title: 'Window writes every event once, whatever the queue does',
+    },
+  },
+  {
+    name: 'a lost receive is forgotten',
+    file: 'src/workflows/window.ts',
+    find: '    this.#lost = Math.max(this.#lost, this.#limits.visibilityTimeoutMs);\n',
+    replace: '',
+    check: {
+      file: 'test/workflows/window.test.ts',
+      title: 'Window lets no settled key go after a lost receive',
+    },
+  },
+  {
+    name: 'a stint has no bound',
+    file: 'src/activities/consume-stream.ts',
+    find: 'this.#taken >= this.#input.mostEvents || reading.aborted',
+    replace: 'reading.aborted',
+    check: {
+      file: 'test/activities/consume-stream.test.ts',
+      title: `${STINT} a later attempt counts the events of earlier ones`,
+    },
+  },
+  {
+    name: 'the cursor is thrown instead of returned when the workflow cancels the stint',
+    file: 'src/activities/consume-stream.ts',
+    find: "(ended.ended === 'cancelled' && !cancellationDetails()?.cancelRequested)",
+    replace: "ended.ended === 'cancelled'",
+    check: {
+      file: 'test/activities/consume-stream.test.ts',
+      title: `${STINT} when it is cancelled by the workflow returns its cursor`,
+    },
+  },
+  {
+    name: 'a stream is resumed at its last id, without going back',
+    file: 'src/sources/cursor.ts',
+    find: 'export const REWIND_MS = 2_000;',
+    replace: 'export const REWIND_MS = 0;',
+    check: {
+      file: 'test/sources/confirmed-cursor.test.ts',
+      title: 'Resuming from a confirmed cursor loses no event',
+    },
+  },
+  {
+    name: 'a message is deleted when its row is frozen, before the object is confirmed',
+    file: 'src/workflows/batch.ts',
+    find: '      this.#uploading.push(frozen);\n',
+    replace:
+      '      this.#uploading.push(frozen);\n      for (const key of frozen.keys) this.window.uploaded(key);\n',
+    check: {
+      file: 'test/workflows/batch.test.ts',
+      title: 'The workflow batch deletes no message before its object is confirmed',
+    },
+  },
+  {
+    name: 'an update lets one batch hold rows of two definitions',
+    file: 'src/workflows/batch.ts',
+    find: '    while (this.#assembler.rows.length > 0) this.#freezeOne(true);\n    this.#definition = wanted;\n',
+    replace:
+      '    this.#definition = wanted;\n    while (this.#assembler.rows.length > 0) this.#freezeOne(true);\n',
+    check: {
+      file: 'test/workflows/update.test.ts',
+      title: 'An update of the workflow batch writes the rows that wait',
+    },
+  },
+];
