@@ -184,6 +184,7 @@ describe('The activities of a lane, against moto', () => {
       await send(Array.from({ length: 10 }, (_, n) => event(`id-${n}`, 'x'.repeat(20_000))));
       const first = await receive({ bytes: 100_000 });
       assert.equal(first.rows.length, 4);
+      assert.equal(new Set(first.leftInQueue).size, 6);
       assert.equal((await run(() => activities.measureQueue(queue))).visible, 6);
     });
 
@@ -225,6 +226,7 @@ describe('The activities of a lane, against moto', () => {
       });
       assert.deepEqual(received.rows, [['id-1', 'good']]);
       assert.deepEqual(received.rejected, []);
+      assert.equal(received.leftInQueue.length, 1);
     });
 
     it('is not retried without its queue', async () => {

@@ -59,8 +59,13 @@ function passes(folder: string, { check }: Mutation): boolean {
   const { stdout } = spawnSync(
     join(ROOT, 'node_modules/.bin/mocha'),
     [
-      ...['--no-config', '--require', 'tsx', '--require', join(folder, 'test/mutations/fixed-seed.ts')],
-      ...['--timeout', '60000', '--reporter', 'json', '--grep', title, check.file],
+      '--no-config',
+      '--require=tsx',
+      `--require=${join(folder, 'test/mutations/fixed-seed.ts')}`,
+      '--timeout=60000',
+      '--reporter=json',
+      `--grep=${title}`,
+      check.file,
     ],
     { cwd: folder, encoding: 'utf8', timeout: 180_000 },
   );
