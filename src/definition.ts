@@ -11,7 +11,9 @@ export function settingsOf(definition: PipelineDefinition): Record<string, strin
     [SETTINGS.queue.name]: queue.name,
     [SETTINGS.bucket.name]: lake.bucket,
     [SETTINGS.prefix.name]: lake.prefix,
-    [SETTINGS.columns.name]: lake.columns.map((column) => `${column.name}=${column.path}`).join(','),
+    [SETTINGS.columns.name]: lake.columns
+      .map(({ name: column, path }) => (column === path ? path : `${column}=${path}`))
+      .join(','),
     [SETTINGS.objectAcl.name]: lake.acl ?? '',
     [SETTINGS.escapeFormulas.name]: String(lake.escapeFormulas),
     [SETTINGS.batchRows.name]: String(batch.rows),

@@ -4,6 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { type Foreground, runInForeground } from './foreground';
 import { packageRoot } from './python';
+import { requireFreePort } from './ports';
+import { type SimulatedStream, startSimulatedStream } from './simulated-stream';
 import { requireAlive, type Stack, startStack } from './stack';
 import { withStackFolder } from './stack-folder';
 
@@ -11,6 +13,9 @@ interface StackCommandOptions {
   temporalPort: number;
   uiPort: number;
   motoPort: number;
+  /** Of the simulated EventStreams. */
+  streamPort: number;
+  simulated?: true;
   reset?: true;
 }
 
@@ -43,6 +48,8 @@ function readOptions(folder: string): StackCommandOptions {
     .option('--temporal-port <port>', 'of Temporal', port, 7233)
     .option('--ui-port <port>', "of Temporal's web UI", port, 8233)
     .option('--moto-port <port>', 'of moto', port, 5000)
+    .option('--simulated', 'also a simulated EventStreams of 20 events/s, for a machine without internet')
+    .option('--stream-port <port>', 'of the simulated EventStreams', port, 8088)
     .option('--reset', 'delete what Temporal kept, and begin anew')
     .exitOverride()
     .parse()
@@ -59,19 +66,35 @@ function port(value: string): number {
 
 async function runStack(
   folder: string,
-  { reset, ...ports }: StackCommandOptions,
+  { reset, simulated, streamPort, ...ports }: StackCommandOptions,
   { interrupted }: Foreground,
 ): Promise<void> {
   if (reset) await rm(folder, { recursive: true, force: true });
   const databaseFile = path.join(folder, 'temporal.db');
   console.log('Starting Temporal and moto …');
   const stack = await startStack({ ...ports, databaseFile, log: console.log });
+  let stream: SimulatedStream | undefined;
   try {
-    console.log(description(stack, databaseFile));
+    if (simulated) stream = await startEndlessStream(streamPort);
+    console.log(description(stack, databaseFile, stream));
     await Promise.race([interrupted, watch(stack)]);
   } finally {
+    await stream?.close();
     await stack.stop();
   }
+}
+
+/** Enough for half a day; new events at each start, since those of the last one are known to the pipelines. */
+async function startEndlessStream(port: number): Promise<SimulatedStream> {
+  await requireFreePort(port, 'The simulated EventStreams');
+  return await startSimulatedStream({
+    port,
+    seed: Date.now() % 2 ** 31,
+    events: 1_000_000,
+    broken: 1_000,
+    ratePerSecond: 20,
+    keepPayloads: false,
+  });
 }
 
 /** Rejects when a server ends by itself. */
@@ -82,20 +105,25 @@ async function watch(stack: Stack): Promise<never> {
   }
 }
 
-function description({ temporal, moto, environment }: Stack, databaseFile: string): string {
-  const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${value}`);
+function description(
+  { temporal, moto, environment }: Stack,
+  databaseFile: string,
+  stream: SimulatedStream | undefined,
+): string {
+  const variables = { ...environment, ...(stream ? { SLUICE_SOURCE_URL: stream.url } : {}) };
+  const exports = Object.entries(variables).map(([name, value]) => `export ${name}=${value}`);
   return `
 Temporal   ${temporal.address}, its state in ${shown(databaseFile)}
 web UI     ${temporal.webUrl}
 moto       ${moto.url}, SQS and S3 in memory
-
+${stream ? `stream     ${stream.url}, simulated\n` : ''}
 ${RESTART}
 
 What points workers and \`sluice\` here, for a shell or for .env:
 
 ${exports.join('\n')}
 
-Ctrl-C ends both.`;
+Ctrl-C ends all.`;
 }
 
 /** As short as it can be seen from here. */

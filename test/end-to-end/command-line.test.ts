@@ -92,7 +92,7 @@ describe('A day with the command line', function () {
     const again = await pipeline.sluiceWith(settings, 'start');
     assert.match(
       again.stdout,
-      /^pipeline recentchange: woken\nnot applied: SLUICE_COLUMNS=event_id=meta.id,title=title;/,
+      /^pipeline recentchange: woken\nnot applied: SLUICE_COLUMNS=event_id=meta.id,title;/,
     );
     assert.match(again.stdout, /^not applied: SLUICE_BATCH_ROWS=10; the pipeline runs with 20$/m);
     assert.match(await lastHeader(), /^event_id,dt,uri,/);

@@ -169,6 +169,20 @@ describe('npm run stack', function () {
     assert.match(stack.output, /--ui-port <port>.* whole number from 1 to 65535/);
   });
 
+  it('brings a simulated stream along when asked to, with the line that points a pipeline at it', async () => {
+    const port = await steadyPort();
+    const stack = await runStack('--simulated', '--stream-port', String(port));
+    const url = `http://127.0.0.1:${port}/v2/stream/recentchange`;
+    assert.ok(stack.output.includes(`\nexport SLUICE_SOURCE_URL=${url}\n`), stack.output);
+    const controller = new AbortController();
+    const response = await fetch(url, {
+      headers: { 'User-Agent': 'test/1 (test@example.org)' },
+      signal: controller.signal,
+    });
+    assert.equal(response.status, 200);
+    controller.abort();
+  });
+
   it('tells its options, the usual ports among them', async () => {
     const stack = start('--help');
     assert.equal(await stack.exited, 0);
@@ -191,7 +205,7 @@ describe('npm run stack', function () {
 
   async function runStack(...options: string[]): Promise<ForegroundProcess> {
     const command = start(...options);
-    await command.said(/Ctrl-C ends both/);
+    await command.said(/Ctrl-C ends all/);
     return command;
   }
 
