@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { GetQueueAttributesCommand, type QueueAttributeName, type SQSClient } from '@aws-sdk/client-sqs';
 import {
@@ -102,12 +103,17 @@ export async function openQueue(
   }
 }
 
+/** For how long a workflow may be at work, in milliseconds, before no worker counts as answering. */
+const PATIENCE_MS = 20_000;
+const LOOK_EVERY_MS = 50;
+
 /**
  * Asks a workflow. A query needs a worker.
  *
  * @throws CommandError when none answers
  */
-export async function query<T>(handle: WorkflowHandle, name: string): Promise<T> {
+export async function query<T>(handle: WorkflowHandle, name: string, patienceMs = PATIENCE_MS): Promise<T> {
+  await untilIdle(handle, patienceMs);
   try {
     return await handle.query<T>(name);
   } catch (error) {
@@ -116,6 +122,25 @@ export async function query<T>(handle: WorkflowHandle, name: string): Promise<T>
     throw new CommandError(
       `No worker answers for ${handle.workflowId} (is \`npm run worker\` running?): ${error instanceof Error ? error.message : String(error)}`,
     );
+  }
+}
+
+/**
+ * Waits until no workflow task is pending. Where the worker of a pending one is dead, another worker would answer the query from a
+ * copy of the workflow that is ahead of its history; when that worker is then given the task, the copy goes on otherwise
+ * than a replay would, and every later task fails as nondeterministic (SDK 1.24.0; found by the chaos runs).
+ */
+async function untilIdle(handle: WorkflowHandle, patienceMs: number): Promise<void> {
+  const deadline = Date.now() + patienceMs;
+  for (;;) {
+    const { raw } = await handle.describe().catch((error: unknown) => {
+      throw isNotFound(error) ? neverStarted() : error;
+    });
+    if (!raw.pendingWorkflowTask) return;
+    if (Date.now() > deadline) {
+      throw new CommandError(`No worker answers for ${handle.workflowId} (is \`npm run worker\` running?)`);
+    }
+    await delay(LOOK_EVERY_MS);
   }
 }
 

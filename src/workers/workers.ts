@@ -27,6 +27,8 @@ export async function createWorker(role: Role, environment: WorkerEnvironment): 
     ingest: {
       activities: createIngestActivities(clients),
       shutdownGraceTime: 0,
+      // Replayed from the start each time, which is cheap here: a kept copy can be spoiled by a query (see src/cli/context.ts).
+      maxCachedWorkflows: 0,
       shutdownForceTime: '5s',
       // How old a cursor is after a hard kill, and how late a cancellation arrives.
       maxHeartbeatThrottleInterval: '1s',

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { WorkflowNotFoundError } from '@temporalio/client';
+import { CommandError, query } from '../../src/cli/context';
+import { QUERIES } from '../../src/names';
+import type { BatchStatus } from '../../src/workflows/status';
+import { definitionOf } from '../support/definition';
+import { FakeLane } from '../support/fake-lane';
+import { startBatch } from '../support/pipelines';
+import { testTemporal } from '../support/temporal';
+
+describe('A query of the command line', () => {
+  const temporal = testTemporal();
+
+  it('is answered by a workflow that is idle', async () => {
+    const lane = new FakeLane();
+    const handle = await startBatch(temporal, lane, definitionOf());
+    try {
+      assert.equal((await query<BatchStatus>(handle, QUERIES.status)).activity, 'running');
+    } finally {
+      lane.close();
+      await handle.terminate();
+      await temporal.stopWorkers();
+    }
+  });
+
+  it('is not sent while a workflow task is pending: answered by another worker it would spoil the workflow', async () => {
+    const handle = await temporal.client.workflow.start('batch', {
+      workflowId: 'pending',
+      taskQueue: 'nobody',
+    });
+    const before = Date.now();
+    await assert.rejects(query(handle, QUERIES.status, 300), (error: Error) => {
+      assert(error instanceof CommandError);
+      assert.match(error.message, /^No worker answers for pending \(is `npm run worker` running\?\)$/);
+      return true;
+    });
+    // A query that was sent would have waited for a worker ten seconds.
+    assert(Date.now() - before < 5_000);
+    await handle.terminate();
+  });
+
+  it('says that a workflow was never started', async () => {
+    const handle = temporal.client.workflow.getHandle('no such');
+    await assert.rejects(handle.describe(), WorkflowNotFoundError);
+    await assert.rejects(query(handle, QUERIES.status), /never started here, or was removed/);
+  });
+});
