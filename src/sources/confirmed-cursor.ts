@@ -1,5 +1,5 @@
 import { type Completeness, passOffset } from './completeness';
-import { type Cursor, type Position, type Positions, furthest, rewound } from './cursor';
+import { type Cursor, type Position, type Positions, furthest, notAhead, rewound } from './cursor';
 
 /** An event on its way: from {@link ConfirmedCursor.received} to {@link ConfirmedCursor.confirm}. */
 export interface Pending {
@@ -12,7 +12,10 @@ export interface Pending {
   confirmed: boolean;
 }
 
-/** Digests kept at most; at two seconds of rewind this is 4,000 events/s. Beyond it the window recognises the rest. */
+/**
+ * Digests kept at most, of all partitions; at two seconds of rewind this is 4,000 events/s. Beyond it the window recognises
+ * the rest.
+ */
 const RECENT_LIMIT = 8_192;
 
 const DIGEST_DIGITS = 16;
@@ -132,15 +135,25 @@ export class ConfirmedCursor {
 
   #pass({ id, positions, partition, offset, digest }: Pending): void {
     this.#onTheWay.delete(digest);
-    this.#completeness = passOffset(this.#completeness, { partition, offset }, Date.now());
+    const now = Date.now();
     if (positions)
-      this.#positions = furthest(this.#positions, positions, { own: partition, since: this.#since });
+      this.#positions = furthest(this.#positions, notAhead(positions, now), {
+        own: partition,
+        since: this.#since,
+      });
     else if (id !== '') this.#lastEventId = id;
+    if (this.#positions[partition] === undefined) return this.#remember('', digest);
+    this.#completeness = passOffset(this.#completeness, { partition, offset }, now);
+    this.#remember(partition, digest);
+  }
+
+  #remember(partition: string, digest: string): void {
     const digests = this.#recent.get(partition) ?? new Map<string, Position | undefined>();
     digests.set(digest, this.#positions[partition]);
     this.#recent.set(partition, digests);
+    const kept = [...this.#recent.values()].reduce((sum, { size }) => sum + size, 0);
     const [oldest] = digests.keys();
-    if (digests.size > RECENT_LIMIT && oldest !== undefined) digests.delete(oldest);
+    if (kept > RECENT_LIMIT && oldest !== undefined) digests.delete(oldest);
   }
 
   /**

@@ -32,6 +32,9 @@ export const REWIND_MS = 2_000;
 /** The least of it, for a source whose connections end before they get past what is sent again. */
 export const LEAST_REWIND_MS = 125;
 
+/** Characters of all positions as JSON: they are sent back in a header, and few servers take a larger one. */
+const LARGEST_POSITIONS = 16 * 1024;
+
 /** What KafkaSSE calls the end of a partition. */
 const LATEST = -1;
 
@@ -102,7 +105,8 @@ function isCount(value: unknown): value is number {
  *
  * Only the event's own partition may move by offset. For the others EventStreams names the offset at which it began
  * to read, or -1 for "latest"; kept, they would skip what is published meanwhile, or point into another cluster's
- * count. Such a partition begins at `since`.
+ * count. Such a partition begins at `since`. Partitions beyond {@link LARGEST_POSITIONS} are left out: no request could
+ * name them.
  *
  * @param own name of the event's partition
  */
@@ -117,7 +121,32 @@ export function furthest(
     if (isHearsay) return before === undefined ? [[name, { timestamp: since }] as const] : [];
     return before === undefined || isFurther(position, before) ? [[name, position] as const] : [];
   });
-  return moved.length === 0 ? known : { ...known, ...Object.fromEntries(moved) };
+  if (moved.length === 0) return known;
+  const next = { ...known, ...Object.fromEntries(moved) };
+  const ofKnown = moved.filter(([name]) => known[name] !== undefined);
+  if (ofKnown.length === moved.length || JSON.stringify(next).length <= LARGEST_POSITIONS) return next;
+  return { ...known, ...Object.fromEntries(ofKnown) };
+}
+
+/** What the clocks of a worker and of a source may differ by. */
+const CLOCKS_MS = 15 * 60_000;
+
+/**
+ * Positions of which none is far ahead of the clock. An id that states a time to come would have the next request skip all that
+ * is published until then; asking early only brings repeats.
+ *
+ * @param now epoch milliseconds
+ */
+export function notAhead(positions: Positions, now: number): Positions {
+  if (timestampsOf(positions).every((timestamp) => timestamp <= now + CLOCKS_MS)) return positions;
+  return Object.fromEntries(
+    Object.entries(positions).map(([name, position]) => [
+      name,
+      'timestamp' in position
+        ? { timestamp: position.timestamp > now + CLOCKS_MS ? now : position.timestamp }
+        : position,
+    ]),
+  );
 }
 
 function isFurther(position: Position, before: Position): boolean {

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { ConfirmedCursor, type Pending } from '../../src/sources/confirmed-cursor';
-import { type Cursor, parsePositions, type Positions, resumeRequest } from '../../src/sources/cursor';
+import {
+  type Cursor,
+  cursorTime,
+  parsePositions,
+  type Positions,
+  resumeRequest,
+} from '../../src/sources/cursor';
 import { keyDigest } from '../../src/sources/event';
 import { type ModelConnection, type ModelEvent, ModelLog } from '../support/model-log';
 
@@ -159,6 +165,28 @@ describe('The confirmed cursor', () => {
     const bytes = JSON.stringify(cursor.cursor()).length;
     assert(bytes < 140_000, `${bytes} bytes`);
     assert(!cursor.knows(keyDigest('event 0')), 'memory is bounded too');
+  });
+
+  it('is bounded over all partitions, and counts what has no place in it to none', () => {
+    const cursor = new ConfirmedCursor(START);
+    for (let count = 0; count < 20_000; count += 1) {
+      const partition = `topic-${count}/0`;
+      const positions = { [partition]: { timestamp: SINCE } };
+      cursor.confirm(
+        cursor.received({ id: '', positions }, keyDigest(String(count)), { partition, offset: count }),
+      );
+    }
+    const bytes = JSON.stringify(cursor.cursor()).length;
+    assert(bytes < 160_000, `${bytes} bytes`);
+    assert.deepEqual(Object.keys(cursor.completeness), Object.keys(cursor.positions));
+  });
+
+  // An id with a time that is no Date once ended the workflow's task, and one of the year 2100 would have skipped 70 years.
+  it('stays behind the clock when an id states a time to come', () => {
+    const cursor = new ConfirmedCursor(START);
+    cursor.confirm(receive(cursor, 'lying', Number.MAX_SAFE_INTEGER));
+    assert(Date.parse(cursorTime(cursor.cursor())) <= Date.now());
+    assert(Date.parse(cursorTime(cursor.cursor())) > SINCE);
   });
 });
 

@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import {
   type Cursor,
   furthest,
+  notAhead,
   parsePositions,
   partitionName,
   type Position,
@@ -132,6 +133,32 @@ describe('Positions', () => {
       furthest(known, { 'a/0': { timestamp: SINCE + 1 } }, { own: 'a/0', since: SINCE }),
       known,
     );
+  });
+
+  it('are so many as a request can name, and those that are known still move', () => {
+    const named = (count: number) => ({ [`topic-${count}/0`]: { timestamp: SINCE + count } });
+    const known = fold(Array.from({ length: 2_000 }, (_, count) => named(count)));
+    assert(JSON.stringify(known).length <= 16 * 1024);
+    assert(Object.keys(known).length > 200);
+    const moved = { 'topic-0/0': { timestamp: SINCE + 9_000 } };
+    const next = furthest(known, { ...named(5_000), ...moved }, { own: 'topic-5000/0', since: SINCE });
+    assert.deepEqual(next, { ...known, ...moved });
+  });
+
+  it('are never ahead of the clock, or a reconnect would skip what is published until then', () => {
+    const offset = { 'b/0': { offset: 9e15 } };
+    const ahead = {
+      'a/0': { timestamp: Number.MAX_SAFE_INTEGER },
+      'a/1': { timestamp: SINCE - 1 },
+      ...offset,
+    };
+    assert.deepEqual(notAhead(ahead, SINCE), {
+      'a/0': { timestamp: SINCE },
+      'a/1': { timestamp: SINCE - 1 },
+      ...offset,
+    });
+    const past = { 'a/0': { timestamp: SINCE } };
+    assert.equal(notAhead(past, SINCE), past);
   });
 });
 

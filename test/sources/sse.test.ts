@@ -10,6 +10,7 @@ import { seededRandom } from '../../src/local/simulated-stream/random';
 import { requestedStarts } from '../../src/local/simulated-stream/resume';
 import { TopicLog } from '../../src/local/simulated-stream/topic-log';
 import { type Cursor, resumeRequest } from '../../src/sources/cursor';
+import { readEvent } from '../../src/sources/event';
 import { type ReconnectReason, type SourceEvent, SourceRefused } from '../../src/sources/source';
 import { type SseOptions, sseSource } from '../../src/sources/sse';
 import { userAgent } from '../../src/sources/user-agent';
@@ -207,6 +208,62 @@ describe('An SSE source', () => {
       ]);
     });
 
+    const tooLarge: Record<string, string> = {
+      'a line': `data: ${'é'.repeat(2_500_000)}`,
+      'many lines': `data: {"n":1}\n${'data: \n'.repeat(1_000_000)}`,
+      'many lines, ended by CR LF': `data: {"n":1}\r\n${'data: \r\n'.repeat(1_000_000)}`,
+      'a comment': `:${' '.repeat(5_000_000)}`,
+      'an id': `id: ${'9'.repeat(5_000_000)}\ndata: {"n":1}`,
+    };
+    for (const [what, text] of Object.entries(tooLarge)) {
+      it(`keeps the beginning of an event over 4 MiB, and loses no neighbour: ${what}`, async () => {
+        const server = await serve((_, response, count) => {
+          const stream = openStream(response, 60_000);
+          if (count === 1) stream.write(`${frame('{"n":0}', { id: '1' })}${text}\n\n${frame('{"n":2}')}`);
+        });
+        const follower = follow(server.url);
+        await follower.received(3);
+        const [first, cut = '', last] = follower.texts;
+        assert.deepEqual([first, last], ['{"n":0}', '{"n":2}']);
+        assert.match(cut, /\(cut off: the event goes on after 4194304 bytes\)$/);
+        assert(!readEvent(cut).ok);
+        assert(cut.length < 4_200_000, `${cut.length} characters`);
+        assert.equal(follower.cursor.cursor().lastEventId, '1');
+      });
+    }
+
+    it('cuts at the same byte, however the bytes arrive, so that a repeat has the same key', async () => {
+      const server = await serve((_, response, count) => {
+        const stream = openStream(response, 1);
+        const event = Buffer.from(`data: ${'abc'.repeat(1_500_000)}\n\n`);
+        const size = count * 99_991;
+        for (let at = 0; at < event.length; at += size) stream.write(event.subarray(at, at + size));
+        stream.end(frame(`{"n":${count}}`));
+      });
+      const follower = follow(server.url);
+      await follower.received(6);
+      const [first, second, third] = follower.texts.filter((text) => text.startsWith('abc'));
+      assert(first !== undefined && first === second && first === third);
+    });
+
+    const unsendable = {
+      'a long one': '9'.repeat(16_385),
+      'a control character': '9\u0001',
+      'a topic with one': '[{"topic":"\\u007f","partition":0,"timestamp":1}]',
+    };
+    for (const [what, id] of Object.entries(unsendable)) {
+      it(`takes an id that could not be sent back for none: ${what}`, async () => {
+        const server = await serve((_, response, count) => {
+          const stream = openStream(response, 1);
+          if (count === 1) stream.end(frame('{"n":1}', { id: '1' }) + frame('{"n":2}', { id }));
+        });
+        const follower = follow(server.url);
+        await server.asked(2);
+        assert.deepEqual(follower.fresh, ['{"n":1}', '{"n":2}']);
+        assert.equal(server.requests[1]?.lastEventId, '1');
+      });
+    }
+
     it('gets past what is sent again though connections end before two seconds of events', async () => {
       const stream = await simulate({
         events: 1_000,
@@ -387,6 +444,16 @@ describe('An SSE source', () => {
       const follower = follow(server.url);
       assert((await follower.ended) instanceof SourceRefused);
       assert.deepEqual(follower.texts, ['{"n":1}', '{"n":2}']);
+    });
+
+    it('asks by time when a server takes no header as large as its id', async () => {
+      const server = await serve((request, response) => {
+        if (request.headers['last-event-id']) response.writeHead(431).end();
+        else openStream(response).write(frame('{}'));
+      });
+      const from = { ...START, positions: { 'a/0': { timestamp: SINCE + 9_000 } } };
+      await follow(server.url, { from }).received(1);
+      assert.deepEqual(reasons(), ['refused']);
     });
 
     it('at 400 for its id asks by time at once, and passes over what each partition was read', async () => {

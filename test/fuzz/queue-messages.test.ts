@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import {
+  ChangeMessageVisibilityBatchCommand,
+  GetQueueUrlCommand,
+  type Message,
+  type MessageAttributeValue,
+  ReceiveMessageCommand,
+  type SQSClient,
+} from '@aws-sdk/client-sqs';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import * as fc from 'fast-check';
+import { type ReceivedMessages, receiveMessages } from '../../src/activities/receive-messages';
+import { DEFAULT_COLUMNS, parseColumns } from '../../src/lake/columns';
+import { KEY_ATTRIBUTE } from '../../src/names';
+import { FakeS3, s3Error } from '../support/fake-s3';
+import { anyText, eventTexts } from './awkward';
+import { FUZZ_TIMEOUT_MS, runs } from './runs';
+
+const RECEIVES = runs(1_000);
+
+/** What the lane asks for. */
+const MOST_BYTES = 64 * 1024;
+
+/** SQS: ids of at most 100 characters, receipt handles of at most 1,024. */
+const LONGEST_ID = 100;
+const LONGEST_RECEIPT = 1_024;
+
+/** Of one message beside its row: id, receipt and digest, with a few numbers and quotes. */
+const BYTES_BESIDE_ROW = LONGEST_ID + LONGEST_RECEIPT + 200;
+
+const MOST_MESSAGES = 10;
+
+const anyAttribute: fc.Arbitrary<MessageAttributeValue | undefined> = fc.oneof(
+  fc.constant(undefined),
+  fc.record({
+    DataType: fc.constant('String'),
+    StringValue: fc.oneof(anyText, fc.string({ minLength: 1_000 })),
+  }),
+  fc.record({ DataType: fc.constant('Number.int'), StringValue: fc.integer().map(String) }),
+  fc.record({ DataType: fc.constant('Binary.gif'), BinaryValue: fc.uint8Array() }),
+  fc.record({ DataType: fc.constantFrom('String', 'Binary', '') }),
+  fc.record({ DataType: fc.constant('String'), StringListValues: fc.array(anyText) }),
+);
+
+const anyBody = fc.oneof(
+  { weight: 6, arbitrary: eventTexts({ levels: 1_000 }) },
+  {
+    weight: 1,
+    arbitrary: fc.integer({ min: 1, max: 1_000_000 }).map((size) => `{"title":"${'x'.repeat(size)}`),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .integer({ min: 1, max: 100_000 })
+      .map((size) => JSON.stringify({ title: '"é'.repeat(size / 4) })),
+  },
+);
+
+/** A message that another program sent: SQS alone gives it id, receipt and time. */
+const foreignMessage: fc.Arbitrary<Partial<Message>> = fc.record({
+  Body: fc.option(anyBody, { nil: undefined }),
+  MessageAttributes: fc.oneof(
+    fc.constant(undefined),
+    anyAttribute.map((value) => ({
+      ...(value && { [KEY_ATTRIBUTE]: value }),
+      other: { DataType: 'String' },
+    })),
+  ),
+  MessageId: fc.oneof({ weight: 9, arbitrary: fc.uuid() }, { weight: 1, arbitrary: fc.constant(undefined) }),
+  ReceiptHandle: fc.oneof(
+    { weight: 9, arbitrary: fc.base64String({ minLength: 1, maxLength: LONGEST_RECEIPT }) },
+    { weight: 1, arbitrary: fc.constant(undefined) },
+  ),
+  Attributes: fc.oneof(
+    { weight: 9, arbitrary: fc.nat().map((time) => ({ SentTimestamp: String(time) })) },
+    { weight: 1, arbitrary: fc.constantFrom(undefined, {}) },
+  ),
+});
+
+/** Hands out some messages once. */
+function queueOf(messages: readonly Message[]): Pick<SQSClient, 'send'> {
+  const left = [...messages];
+  const answer = async (command: object): Promise<object> => {
+    if (command instanceof GetQueueUrlCommand) return { QueueUrl: 'http://sqs/1/queue' };
+    if (command instanceof ReceiveMessageCommand)
+      return { Messages: left.splice(0, command.input.MaxNumberOfMessages) };
+    if (command instanceof ChangeMessageVisibilityBatchCommand) return { Successful: [], Failed: [] };
+    throw new Error(`The fake does not know ${command.constructor.name}`);
+  };
+  // The overloads of `send` can't be answered without a cast.
+  return { send: async (command: object): Promise<never> => (await answer(command)) as never };
+}
+
+describe('Messages that another program put on the queue', function () {
+  this.timeout(FUZZ_TIMEOUT_MS);
+  const activity = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
+
+  async function receive(messages: readonly Message[], s3 = new FakeS3()): Promise<ReceivedMessages> {
+    const input = {
+      queue: 'queue',
+      lake: { bucket: 'lake', prefix: '', columns: parseColumns(DEFAULT_COLUMNS), escapeFormulas: false },
+      rows: MOST_MESSAGES,
+      bytes: MOST_BYTES,
+      waitSeconds: 0,
+      collectMs: 0,
+      visibilityTimeoutSeconds: 60,
+    };
+    return await activity.run(() => receiveMessages({ sqs: queueOf(messages), s3 }, input));
+  }
+
+  const some = fc.array(foreignMessage, { maxLength: MOST_MESSAGES - 2 });
+
+  it(`are a row, kept as rejected, or left alone, and cost no neighbour (${RECEIVES.numRuns} receives)`, async () => {
+    await fc.assert(
+      fc.asyncProperty(some, async (foreign) => {
+        const s3 = new FakeS3();
+        const received = await receive([neighbour('first'), ...foreign, neighbour('last')], s3);
+        assert.equal(received.messageIds[0], 'first');
+        const outcomes = [
+          ...received.messageIds,
+          ...received.rejected.map(({ messageId }) => messageId),
+          ...received.leftInQueue,
+        ];
+        assert(outcomes.includes('last'));
+        const usable = foreign.filter(({ MessageId, ReceiptHandle }) => MessageId && ReceiptHandle);
+        assert.equal(outcomes.length, usable.length + 2);
+        assert.equal(new Set(outcomes).size, outcomes.length);
+        assert(s3.objects.size <= received.rejected.length);
+      }),
+      RECEIVES,
+    );
+  });
+
+  it(`add a bounded number of bytes to a history, and times that are numbers (${RECEIVES.numRuns} receives)`, async () => {
+    await fc.assert(
+      fc.asyncProperty(some, async (foreign) => {
+        const received = await receive(foreign);
+        const bytes = Buffer.byteLength(JSON.stringify(received));
+        assert(bytes <= MOST_BYTES + MOST_MESSAGES * BYTES_BESIDE_ROW, `${bytes} bytes`);
+        const { reached = 0, oldestSentAt = 0, from, until } = received;
+        assert([reached, oldestSentAt, from, until, ...received.bytes].every(Number.isFinite));
+        assert(received.keys.every((key) => /^[0-9a-f]{16}$/.test(key)));
+      }),
+      RECEIVES,
+    );
+  });
+
+  it(`stay in the queue when S3 takes none, and the others go on (${RECEIVES.numRuns} receives)`, async () => {
+    await fc.assert(
+      fc.asyncProperty(some, async (foreign) => {
+        const s3 = new FakeS3();
+        s3.before = () => {
+          throw s3Error('AccessDenied', 403);
+        };
+        const received = await receive([...foreign, neighbour('last')], s3);
+        assert.deepEqual(received.rejected, []);
+        assert([...received.messageIds, ...received.leftInQueue].includes('last'));
+      }),
+      RECEIVES,
+    );
+  });
+});
+
+function neighbour(name: string): Message {
+  return {
+    MessageId: name,
+    ReceiptHandle: `${name} receipt`,
+    Body: JSON.stringify({ meta: { id: name } }),
+    Attributes: { SentTimestamp: '1700000000000' },
+    MessageAttributes: { [KEY_ATTRIBUTE]: { DataType: 'String', StringValue: name } },
+  };
+}

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
+import { loadPipeline, loadWorkerSettings, SETTINGS, SettingsError, WORKER_SETTINGS } from '../../src/config';
+import { settingsOf, whyMalformed } from '../../src/definition';
+import { anyJson, anyText } from './awkward';
+import { FUZZ_TIMEOUT_MS, runs } from './runs';
+
+const TEXTS = runs(10_000);
+const DEFINITIONS = runs(5_000);
+
+const anySetting = fc.oneof(
+  anyText,
+  fc.constantFrom(
+    '0',
+    '-1',
+    '007',
+    '1e3',
+    '٣',
+    '1.5',
+    'true',
+    'TRUE',
+    'private',
+    '.',
+    '..',
+    '/',
+    'a/b/',
+    'A_b.c-1',
+  ),
+  fc
+    .tuple(fc.double({ noNaN: true }), fc.constantFrom('', 'ms', 's', 'm', 'h', ' s'))
+    .map((parts) => parts.join('')),
+  fc.date().map((date) => (Number.isNaN(date.getTime()) ? 'never' : date.toISOString())),
+  fc.maxSafeNat().map(String),
+  fc.webUrl({ withQueryParameters: true, withFragments: true }),
+  fc.constantFrom(
+    'http://',
+    'http:x',
+    'https://[::1]:1/',
+    'file:///etc/passwd',
+    'http://a b/',
+    'javascript:1',
+    '//x',
+  ),
+  fc
+    .array(fc.oneof(anyText, fc.constantFrom('a=b.c', 'a', 'a.b=c', '=', 'a=')), { maxLength: 4 })
+    .map(String),
+);
+
+function environmentOf(
+  settings: typeof SETTINGS | typeof WORKER_SETTINGS,
+): fc.Arbitrary<Record<string, string>> {
+  const names = Object.values(settings).map(({ name }) => name);
+  return fc
+    .array(fc.tuple(fc.constantFrom(...names), anySetting), { maxLength: 4 })
+    .map((entries) => Object.fromEntries(entries));
+}
+
+function load<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    assert(error instanceof SettingsError, String(error));
+    return undefined;
+  }
+}
+
+/** Texts that the settings take, so that most definitions come about. */
+const usable = fc.record(
+  {
+    [SETTINGS.pipeline.name]: fc.stringMatching(/^[\w.-]{1,100}$/),
+    [SETTINGS.sourceUrl.name]: fc.webUrl({ withQueryParameters: true, withFragments: true }),
+    // Earlier and later ones don't come back as they were.
+    [SETTINGS.sourceSince.name]: fc
+      .date({ min: new Date('1974-01-01'), max: new Date('2286-01-01'), noInvalidDate: true })
+      .map((date) => date.toISOString()),
+    [SETTINGS.contact.name]: fc.stringMatching(/^[\x21-\x7e][\x20-\x7e]{0,199}$/),
+    [SETTINGS.queue.name]: fc.stringMatching(/^[\w-]{1,80}$/),
+    [SETTINGS.prefix.name]: fc.stringMatching(/^[\w.=-]{1,20}(\/[\w.=-]{1,20}){0,3}$/),
+    [SETTINGS.columns.name]: fc
+      .uniqueArray(fc.stringMatching(/^[^\s"'=,.]{1,10}$/), { minLength: 1 })
+      .map((names) => names.map((name, index) => (index % 2 ? name : `${name}=meta.${name}`)).join()),
+    [SETTINGS.objectAcl.name]: fc.constantFrom('', 'private', 'bucket-owner-full-control'),
+    [SETTINGS.escapeFormulas.name]: fc.constantFrom('true', 'false'),
+    [SETTINGS.batchRows.name]: fc.integer({ min: 1, max: 1_000 }).map(String),
+    [SETTINGS.flushAfter.name]: fc.integer({ min: 100, max: 86_400_000 }).map((time) => `${time}ms`),
+    [SETTINGS.visibilityTimeout.name]: fc.integer({ min: 1, max: 720 }).map((time) => `${time}m`),
+    [SETTINGS.window.name]: fc.integer({ min: 100, max: 60_000 }).map(String),
+    [SETTINGS.drainQuiet.name]: fc.integer({ min: 0, max: 3_600_000 }).map((time) => `${time}ms`),
+  },
+  { requiredKeys: [] },
+);
+
+describe('Any text in the place of a setting', function () {
+  this.timeout(FUZZ_TIMEOUT_MS);
+
+  it(`is taken or refused in words (${TEXTS.numRuns} environments)`, () => {
+    fc.assert(
+      fc.property(environmentOf(SETTINGS), environmentOf(WORKER_SETTINGS), (pipeline, worker) => {
+        load(() => loadPipeline(pipeline));
+        load(() => loadWorkerSettings(worker));
+      }),
+      TEXTS,
+    );
+  });
+
+  it(`comes back from the definition that it made (${DEFINITIONS.numRuns} definitions)`, () => {
+    let accepted = 0;
+    fc.assert(
+      fc.property(usable, (environment) => {
+        const definition = load(() => loadPipeline(environment));
+        if (!definition) return;
+        accepted += 1;
+        assert.deepEqual(loadPipeline(settingsOf(definition)), definition);
+        assert.equal(whyMalformed(JSON.parse(JSON.stringify(definition)) as typeof definition), undefined);
+      }),
+      DEFINITIONS,
+    );
+    assert(accepted > DEFINITIONS.numRuns / 2, `${accepted} accepted`);
+  });
+
+  it(`makes no update that the workflow would fail on (${TEXTS.numRuns} arguments)`, () => {
+    const members = Object.entries(loadPipeline({}));
+    const anyDefinition = fc.oneof(
+      anyJson,
+      fc
+        .array(fc.tuple(fc.constantFrom(...members.map(([name]) => name)), anyJson), { maxLength: 3 })
+        .map((changed) => Object.fromEntries([...members, ...changed]) as unknown),
+    );
+    fc.assert(
+      fc.property(anyDefinition, (argument) => {
+        const why = whyMalformed(argument as Parameters<typeof whyMalformed>[0]);
+        assert(why === undefined || typeof why === 'string');
+      }),
+      TEXTS,
+    );
+  });
+});

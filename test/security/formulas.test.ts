@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
+import { loadPipeline } from '../../src/config';
+import { projectRow } from '../../src/lake/columns';
+import { anyText } from '../fuzz/awkward';
+
+const COLUMNS = [{ name: 'title', path: 'title' }];
+
+function field(title: unknown, options?: { escapeFormulas: boolean }): string | undefined {
+  return projectRow({ title }, COLUMNS, options)[0];
+}
+
+const escaped = (title: unknown) => field(title, { escapeFormulas: true });
+
+describe('A text that a spreadsheet would run', () => {
+  for (const formula of [
+    "=cmd|' /C calc'!A0",
+    '=1+1',
+    '@SUM(A1)',
+    '+1+cmd',
+    '-1+cmd',
+    '--5',
+    '-',
+    '+',
+    '\t=1',
+    '\r=1',
+    '\n=1',
+    '-5 apples',
+    '+49 30 1234',
+    '-0x1f',
+    '=5',
+    '-1e',
+  ]) {
+    it(`is marked as text where that is asked for: ${JSON.stringify(formula)}`, () => {
+      assert.equal(escaped(formula), `'${formula}`);
+    });
+  }
+
+  for (const plain of ['-5', '+5', '-5.25', '+1e3', '-.5', '-1E-7', '5', '', "it's", 'a=b', ' -x', "'=1"]) {
+    it(`is not what is a number or begins otherwise: ${JSON.stringify(plain)}`, () => {
+      assert.equal(escaped(plain), plain);
+    });
+  }
+
+  it('is never a number, a truth value, an object or an array of the event', () => {
+    for (const value of [-5, -0.5, -1e30, true, ['=1'], { '=': '=1' }]) {
+      assert.equal(escaped(value), JSON.stringify(value));
+    }
+  });
+
+  it('stays as it is unless asked for', () => {
+    assert.equal(loadPipeline({}).lake.escapeFormulas, false);
+    fc.assert(fc.property(anyText, (text) => assert.equal(field(text), text)));
+  });
+
+  it('is what it was once the mark is taken away', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          anyText,
+          anyText.map((text) => `=${text}`),
+        ),
+        (text) => {
+          const shown = escaped(text) ?? '';
+          assert(shown === text || shown === `'${text}`);
+          const runs = /^[=@\t\r\n]/.test(shown) || (/^[+-]/.test(shown) && Number.isNaN(Number(shown)));
+          assert(!runs, shown);
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+});

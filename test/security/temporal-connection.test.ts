@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { HOST } from '../../src/local/ports';
+import { eventually } from '../local/eventually';
+
+const API_KEY = 'hunter2-api-key';
+const AWS_SECRET = 'hunter2-aws-secret';
+
+/** What every client of Temporal asks first. */
+const GET_SYSTEM_INFO = '/temporal.api.workflowservice.v1.WorkflowService/GetSystemInfo';
+
+/** Files of a certificate and its key. */
+interface Certificate {
+  certificate: string;
+  key: string;
+}
+
+/**
+ * @param issuer who signs it; without one it is an authority, which signs itself
+ * @throws where there is no `openssl`, or one that can't
+ */
+function makeCertificate(folder: string, name: string, issuer?: Certificate): Certificate {
+  const made = { certificate: join(folder, `${name}.pem`), key: join(folder, `${name}-key.pem`) };
+  const extensions = issuer
+    ? [`subjectAltName=IP:${HOST}`, 'basicConstraints=critical,CA:FALSE']
+    : ['basicConstraints=critical,CA:TRUE'];
+  const kind = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1'.split(' ');
+  const signed = issuer ? ['-CA', issuer.certificate, '-CAkey', issuer.key] : [];
+  const subject = ['-config', join(folder, 'openssl.cnf'), '-subj', `/CN=${name}`];
+  const extended = extensions.flatMap((extension) => ['-addext', extension]);
+  const files = ['-keyout', made.key, '-out', made.certificate];
+  execFileSync('openssl', [...kind, ...signed, ...subject, ...extended, ...files], { stdio: 'ignore' });
+  return made;
+}
+
+/** Speaks TLS, wants a client's certificate, and answers the first question of a client of Temporal. */
+class TlsTemporal {
+  /** The `authorization` of each request. */
+  readonly authorizations: (string | undefined)[] = [];
+  readonly #server = new Server();
+
+  /** @param authority that must have signed the client's certificate */
+  async listen(authority: Certificate, own: Certificate): Promise<string> {
+    const bytes = (message: Buffer) => message;
+    this.#server.addService(
+      {
+        getSystemInfo: {
+          path: GET_SYSTEM_INFO,
+          requestStream: false,
+          responseStream: false,
+          requestSerialize: bytes,
+          requestDeserialize: bytes,
+          responseSerialize: bytes,
+          responseDeserialize: bytes,
+        },
+      },
+      {
+        getSystemInfo: (
+          call: { metadata: { get(name: string): unknown[] } },
+          answer: (error: null, message: Buffer) => void,
+        ) => {
+          this.authorizations.push(call.metadata.get('authorization')[0]?.toString());
+          // The message without any field.
+          answer(null, Buffer.of());
+        },
+      },
+    );
+    const pair = { cert_chain: readFileSync(own.certificate), private_key: readFileSync(own.key) };
+    const credentials = ServerCredentials.createSsl(readFileSync(authority.certificate), [pair], true);
+    return await new Promise((resolve, reject) => {
+      this.#server.bindAsync(`${HOST}:0`, credentials, (error, port) =>
+        error ? reject(error) : resolve(`${HOST}:${port}`),
+      );
+    });
+  }
+
+  close(): void {
+    this.#server.forceShutdown();
+  }
+}
+
+/** A process of ours, from source, with these variables and no others. */
+class StartedProcess {
+  output = '';
+  readonly #child: ChildProcess;
+  readonly #closed: Promise<unknown>;
+
+  constructor(module: string, args: string[], environment: Record<string, string>, folder: string) {
+    const tsx = require.resolve('tsx/cjs');
+    this.#child = spawn(process.execPath, ['--require', tsx, require.resolve(module), ...args], {
+      env: { PATH: process.env.PATH, HOME: folder, ...environment },
+      // No `.env` here.
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
+    }
+    this.#closed = once(this.#child, 'close');
+  }
+
+  async end(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#closed;
+  }
+
+  async exited(): Promise<void> {
+    await this.#closed;
+  }
+}
+
+describe('A connection to Temporal', function () {
+  this.timeout('2m');
+  const processes: StartedProcess[] = [];
+  let folder: string;
+  let authority: Certificate;
+  let stranger: Certificate;
+  let temporal: TlsTemporal;
+  let environment: Record<string, string>;
+
+  before(async function () {
+    folder = await mkdtemp(join(tmpdir(), 'sluice-tls-'));
+    // It defines no more than has to be; the machine's own may add extensions.
+    writeFileSync(join(folder, 'openssl.cnf'), '[req]\ndistinguished_name=none\n[none]\n');
+    try {
+      authority = makeCertificate(folder, 'authority');
+      stranger = makeCertificate(folder, 'stranger');
+    } catch {
+      // Without openssl 3 there is nothing to test with.
+      this.skip();
+    }
+    const server = makeCertificate(folder, 'server', authority);
+    const client = makeCertificate(folder, 'client', authority);
+    temporal = new TlsTemporal();
+    environment = {
+      TEMPORAL_ADDRESS: await temporal.listen(authority, server),
+      TEMPORAL_API_KEY: API_KEY,
+      TEMPORAL_TLS: 'true',
+      TEMPORAL_TLS_SERVER_CA_CERT_PATH: authority.certificate,
+      TEMPORAL_TLS_CLIENT_CERT_PATH: client.certificate,
+      TEMPORAL_TLS_CLIENT_KEY_PATH: client.key,
+      AWS_REGION: 'us-east-1',
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: AWS_SECRET,
+      // Port 9 discards: nothing listens there.
+      AWS_ENDPOINT_URL: `http://${HOST}:9`,
+      SLUICE_LOG_LEVEL: 'TRACE',
+    };
+  });
+
+  afterEach(async () => {
+    await Promise.all(processes.splice(0).map((started) => started.end()));
+    temporal?.authorizations.splice(0);
+  });
+
+  after(async () => {
+    temporal?.close();
+    await rm(folder, { recursive: true });
+  });
+
+  function start(module: string, args: string[], changed: Record<string, string> = {}): StartedProcess {
+    const started = new StartedProcess(module, args, { ...environment, ...changed }, folder);
+    processes.push(started);
+    return started;
+  }
+
+  const sluiceStatus = (changed?: Record<string, string>) =>
+    start('../../src/cli/main.ts', ['status'], changed);
+  const worker = (changed?: Record<string, string>) =>
+    start('../../src/workers/main.ts', ['ingest'], changed);
+
+  function assertNoSecret({ output }: StartedProcess): void {
+    assert.doesNotMatch(output, /hunter2|PRIVATE KEY/);
+  }
+
+  it("of the command line has TLS, a certificate and the API key of Temporal's own variables", async () => {
+    const command = sluiceStatus();
+    await command.exited();
+    assert.deepEqual(new Set(temporal.authorizations), new Set([`Bearer ${API_KEY}`]));
+    // Past Temporal, it looks for the queue.
+    assert.match(command.output, /Could not open the queue sse_queue/);
+    assertNoSecret(command);
+  });
+
+  it("of a worker has TLS, a certificate and the API key of Temporal's own variables", async () => {
+    const started = worker();
+    await eventually('a request', () => temporal.authorizations.length > 0, 60_000);
+    assert.equal(temporal.authorizations[0], `Bearer ${API_KEY}`);
+    assertNoSecret(started);
+  });
+
+  const untrusted = () => ({ TEMPORAL_TLS_SERVER_CA_CERT_PATH: stranger.certificate });
+
+  it('of the command line does not come about with a server that nobody vouches for', async () => {
+    const command = sluiceStatus(untrusted());
+    await command.exited();
+    assert.match(command.output, /Temporal does not answer at/);
+    assert.deepEqual(temporal.authorizations, []);
+    assertNoSecret(command);
+  });
+
+  it('of a worker does not come about with a server that nobody vouches for', async () => {
+    const started = worker(untrusted());
+    await eventually('a warning', () => started.output.includes('Temporal does not answer'), 60_000);
+    assert.deepEqual(temporal.authorizations, []);
+    assertNoSecret(started);
+  });
+});
