@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,6 +24,22 @@ export interface WorkerProcess {
   signal(name: NodeJS.Signals): void;
 }
 
+export interface WorkerOptions {
+  /** Default: both. */
+  roles?: string[];
+  /** Settings that only this one has. */
+  settings?: Record<string, string>;
+  /** A file that its log is added to. Default: this process's stderr with SLUICE_TEST_LOG, else none. */
+  log?: string;
+}
+
+export interface PipelineOptions {
+  /** Settings of the Temporal server by name, for instance `{ 'limit.historyCount.suggestContinueAsNew': 100 }`. */
+  dynamicConfig?: Record<string, string | number | boolean>;
+  /** Milliseconds after which a command is killed, so that its call rejects. Default: never. */
+  commandTimeoutMs?: number;
+}
+
 export interface Output {
   stdout: string;
   stderr: string;
@@ -35,7 +52,9 @@ export class Pipeline {
   readonly #folder: string;
   readonly #stack: Stack;
   readonly #environment: NodeJS.ProcessEnv;
+  readonly #options: PipelineOptions;
   readonly #workers = new Set<WorkerProcess>();
+  readonly #closing = new AbortController();
   #temporal: Stack['temporal'];
 
   private constructor(
@@ -43,9 +62,11 @@ export class Pipeline {
     stack: Stack,
     stream: SimulatedStream,
     settings: Record<string, string>,
+    options: PipelineOptions,
   ) {
     this.#folder = folder;
     this.#stack = stack;
+    this.#options = options;
     this.#temporal = stack.temporal;
     this.stream = stream;
     this.#environment = {
@@ -63,10 +84,29 @@ export class Pipeline {
     });
   }
 
-  static async create(events: SimulatedStreamOptions, settings: Record<string, string>): Promise<Pipeline> {
+  static async create(
+    events: SimulatedStreamOptions,
+    settings: Record<string, string>,
+    options: PipelineOptions = {},
+  ): Promise<Pipeline> {
     const folder = await mkdtemp(join(tmpdir(), 'sluice-'));
     const stack = await startStack({ databaseFile: join(folder, 'temporal.db') });
-    return new Pipeline(folder, stack, await startSimulatedStream(events), settings);
+    const pipeline = new Pipeline(folder, stack, await startSimulatedStream(events), settings, options);
+    if (options.dynamicConfig) {
+      // The embedded stack knows no settings of the server.
+      await pipeline.killTemporal();
+      await pipeline.restartTemporal();
+    }
+    return pipeline;
+  }
+
+  get motoUrl(): string {
+    return this.#stack.moto.url;
+  }
+
+  /** The same after a restart. */
+  get temporalAddress(): string {
+    return this.#temporal.address;
   }
 
   /** Temporal's web UI; at another port once Temporal was restarted. */
@@ -75,17 +115,24 @@ export class Pipeline {
   }
 
   startWorker(...roles: string[]): WorkerProcess {
+    return this.startWorkerWith({ roles });
+  }
+
+  startWorkerWith({ roles = [], settings = {}, log }: WorkerOptions): WorkerProcess {
+    const file = log === undefined ? undefined : openSync(log, 'a');
     const child = spawn(process.execPath, [join(packageRoot, 'dist/workers/main.js'), ...roles], {
-      env: this.#environment,
+      env: { ...this.#environment, ...settings },
       cwd: this.#folder,
       detached: true,
-      stdio: ['ignore', 'ignore', process.env.SLUICE_TEST_LOG ? 'inherit' : 'ignore'],
+      stdio: ['ignore', 'ignore', file ?? (process.env.SLUICE_TEST_LOG ? 'inherit' : 'ignore')],
     });
+    if (file !== undefined) closeSync(file);
     const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);
     const worker: WorkerProcess = {
       exited,
       signal: (name) => {
-        if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, name);
+        const hasEnded = child.exitCode !== null || child.signalCode !== null;
+        if (child.pid !== undefined && !hasEnded) process.kill(-child.pid, name);
       },
     };
     this.#workers.add(worker);
@@ -113,6 +160,9 @@ export class Pipeline {
     return await promisify(execFile)(file, args, {
       env: { ...this.#environment, ...settings },
       cwd: this.#folder,
+      timeout: this.#options.commandTimeoutMs ?? 0,
+      killSignal: 'SIGKILL',
+      signal: this.#closing.signal,
     });
   }
 
@@ -126,7 +176,9 @@ export class Pipeline {
 
   async restartTemporal(): Promise<void> {
     const { port } = this.#temporal;
-    this.#temporal = await startTemporalServer({ port, databaseFile: join(this.#folder, 'temporal.db') });
+    const { dynamicConfig } = this.#options;
+    const databaseFile = join(this.#folder, 'temporal.db');
+    this.#temporal = await startTemporalServer({ port, databaseFile, dynamicConfig });
   }
 
   async list(prefix: string): Promise<ListObjectsV2CommandOutput> {
@@ -143,6 +195,7 @@ export class Pipeline {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort();
     for (const worker of this.#workers) worker.signal('SIGKILL');
     await Promise.all([...this.#workers].map(({ exited }) => exited));
     await this.stream.close();

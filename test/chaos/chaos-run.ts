@@ -1,0 +1,383 @@
+import { setMaxListeners } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { GetQueueAttributesCommand, GetQueueUrlCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { Client, Connection } from '@temporalio/client';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils';
+import type { PipelineStatus } from '../../src/cli/status';
+import { ingestWorkflowId } from '../../src/names';
+import { type Output, Pipeline } from '../end-to-end/pipeline';
+import { historiesOf } from '../support/history';
+import { type FaultProxy, startFaultProxy } from './fault-proxy';
+import type { FaultKind } from './faults';
+import { examineLake, idleProblems, type LakeFindings, lakeProblems } from './judge';
+import { Nemesis } from './nemesis';
+import { describe, type Planned, planSchedule } from './schedule';
+import { Workers } from './workers';
+
+export interface RunOptions {
+  seed: number;
+  /** For how long there are faults. */
+  minutes: number;
+  say: (line: string) => void;
+  /** Ends the run early; it rejects. */
+  signal?: AbortSignal;
+}
+
+/** What was published, and what of it is in the lake. */
+interface LakeNumbers {
+  events: number;
+  rows: number;
+  objects: number;
+  rejected: number;
+  lost: number;
+  repeated: number;
+  changed: number;
+  unknown: number;
+}
+
+/** What a run came to. JSON. */
+export interface RunReport extends LakeNumbers {
+  seed: number;
+  minutes: number;
+  passed: boolean;
+  /** Why it did not pass. */
+  problems: string[];
+  seconds: number;
+  /** What the schedule did, by name. */
+  actions: Record<string, number>;
+  /** What the fault proxy did. */
+  faults: Record<string, number>;
+  /** What the lane recognised, and what it knows to have lost. */
+  recognised: { repeats: number; redelivered: number; lostReceives: number };
+  /** Workers that ended without being asked to. */
+  surprises: string[];
+  /** Logs and histories of a run that did not pass. */
+  folder?: string;
+}
+
+const PIPELINE = 'chaos';
+const BUCKET = 'sse-bucket';
+const QUEUE = 'sse_queue';
+const PREFIX = 'lake/chaos';
+const EVENTS_PER_SECOND = 20;
+const BROKEN_PER_MINUTE = 3;
+
+/** Small and short, so that what would take a day to outrun them happens in minutes. */
+const SETTINGS = {
+  SLUICE_PIPELINE: PIPELINE,
+  SLUICE_PREFIX: PREFIX,
+  SLUICE_BATCH_ROWS: '20',
+  SLUICE_WINDOW: '500',
+  SLUICE_VISIBILITY_TIMEOUT: '7s',
+  SLUICE_FLUSH_AFTER: '5s',
+  // Longer than the counts of the proxy lag.
+  SLUICE_DRAIN_QUIET: '3s',
+};
+
+const COUNTS_LAG_MS = 1_500;
+
+/** A workflow continues as new every ten seconds or so, in place of every few hours. */
+const SHORT_HISTORIES = { 'limit.historyCount.suggestContinueAsNew': 150 };
+
+const RATES: Readonly<Record<FaultKind, number>> = {
+  resetBefore: 0.02,
+  failedBefore: 0.02,
+  unavailable: 0.02,
+  throttled: 0.02,
+  resetAfter: 0.02,
+  failedAfter: 0.02,
+  slow: 0.04,
+  entryFailed: 0.02,
+  entryThrottled: 0.02,
+  copied: 0.1,
+  revived: 0.1,
+  shuffled: 0.5,
+  withheld: 0.1,
+  conflict: 0.25,
+};
+
+/** Temporal's cause of a failed workflow task when something came in while it continued as new: it does so again. */
+const UNHANDLED_COMMAND = 1;
+
+const COMMAND_TIMEOUT_MS = 60_000;
+/** Actions that are late may begin so long after the last minute, and events go on for as long. */
+const LATE_MS = 10_000;
+/** Without a single new row, before the lake is judged as it is. */
+const PATIENCE_MS = 60_000;
+const LOOK_EVERY_MS = 2_000;
+
+/**
+ * Runs the built product for some minutes while workers, Temporal, SQS, S3 and the stream fail, lets it drain, and
+ * judges the lake.
+ */
+export async function chaosRun(options: RunOptions): Promise<RunReport> {
+  const folder = await mkdtemp(join(tmpdir(), `sluice-chaos-${options.seed}-`));
+  const run = await Run.begin(options, folder);
+  try {
+    const report = await run.report();
+    if (!report.passed) {
+      await run.keepHistories();
+      return { ...report, folder };
+    }
+    await rm(folder, { recursive: true });
+    return report;
+  } finally {
+    await run.close();
+  }
+}
+
+class Run {
+  readonly #options: RunOptions;
+  readonly #folder: string;
+  readonly #schedule: Planned[];
+  readonly #problems: string[] = [];
+  readonly #begunAt = performance.now();
+  readonly #signal: AbortSignal;
+  readonly #ends = new AbortController();
+  readonly #pipeline: Pipeline;
+  readonly #proxy: FaultProxy;
+  readonly #workers: Workers;
+  readonly #connection: Connection;
+  readonly #temporal: Client;
+  readonly #nemesis: Nemesis;
+  readonly #sqs: SQSClient;
+  readonly #workflowIds = {
+    ingest: ingestWorkflowId(PIPELINE),
+    batch: `sluice-batch/123456789012/us-east-1/${QUEUE}`,
+  };
+
+  private constructor(options: RunOptions, folder: string, pipeline: Pipeline, proxy: FaultProxy) {
+    this.#options = options;
+    this.#folder = folder;
+    this.#pipeline = pipeline;
+    this.#proxy = proxy;
+    this.#signal = options.signal ? AbortSignal.any([options.signal, this.#ends.signal]) : this.#ends.signal;
+    // Whoever waits listens.
+    setMaxListeners(0, this.#signal);
+    this.#schedule = planSchedule(options.seed, options.minutes);
+    this.#workers = new Workers({
+      start: (worker) => pipeline.startWorkerWith(worker),
+      temporalAddress: pipeline.temporalAddress,
+      endpoint: proxy.url,
+      logOf: (name) => join(folder, `${name}.log`),
+    });
+    this.#connection = Connection.lazy({ address: pipeline.temporalAddress });
+    this.#temporal = new Client({ connection: this.#connection });
+    this.#sqs = new SQSClient({
+      endpoint: pipeline.motoUrl,
+      region: 'us-east-1',
+      credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+      useQueueUrlAsEndpoint: false,
+    });
+    this.#nemesis = new Nemesis({
+      pipeline,
+      proxy,
+      workers: this.#workers,
+      connection: this.#connection,
+      temporal: this.#temporal,
+      workflowIds: this.#workflowIds,
+      say: options.say,
+      signal: this.#signal,
+    });
+  }
+
+  static async begin(options: RunOptions, folder: string): Promise<Run> {
+    const { seed, minutes } = options;
+    const pipeline = await Pipeline.create(
+      {
+        seed,
+        events: Math.ceil(EVENTS_PER_SECOND * (minutes * 60 + LATE_MS / 1_000)),
+        broken: Math.max(3, Math.round(BROKEN_PER_MINUTE * minutes)),
+        ratePerSecond: EVENTS_PER_SECOND,
+        retryMilliseconds: 200,
+      },
+      SETTINGS,
+      { dynamicConfig: SHORT_HISTORIES, commandTimeoutMs: COMMAND_TIMEOUT_MS },
+    );
+    const proxy = await startFaultProxy({
+      target: pipeline.motoUrl,
+      seed,
+      rates: RATES,
+      countsLagMs: COUNTS_LAG_MS,
+    });
+    return new Run(options, folder, pipeline, proxy);
+  }
+
+  async report(): Promise<RunReport> {
+    const { seed, minutes, say } = this.#options;
+    say(`seed ${seed}, ${minutes} min; logs in ${this.#folder}`);
+    for (const planned of this.#schedule) say(`  ${describe(planned)}`);
+    await this.#attempt('the run broke off', () => this.#fail());
+    await this.#attempt('it did not drain', () => this.#drain());
+    say('judging');
+    const status = await this.#attempt('it tells no status', () => this.#pipeline.status());
+    const lake = await this.#attempt('the lake can not be read', () => this.#examine());
+    await this.#attempt('sluice verify', () => this.#pipeline.sluice('verify', '--grace', '0s'));
+    await this.#attempt('a workflow is broken', () => this.#requireSoundWorkflows());
+    this.#problems.push(
+      ...(lake ? lakeProblems(lake) : []),
+      ...(await this.#whatWaits()),
+      ...this.#idleness(status),
+      ...this.#proxy.failures.map((failure) => `the fault proxy failed: ${String(failure)}`),
+    );
+    return {
+      seed,
+      minutes,
+      passed: this.#problems.length === 0,
+      problems: this.#problems,
+      seconds: Math.round((performance.now() - this.#begunAt) / 1_000),
+      ...numbersOf(lake),
+      actions: this.#nemesis.happened,
+      faults: { ...this.#proxy.counts },
+      recognised: recognised(status),
+      surprises: this.#workers.surprises,
+    };
+  }
+
+  /** What fails is a problem of the run, and what comes after it is done all the same. */
+  async #attempt<T>(what: string, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      this.#problems.push(`${what}: ${textOf(error)}`);
+      return undefined;
+    }
+  }
+
+  /** For whoever looks for the reason. */
+  async keepHistories(): Promise<void> {
+    for (const [name, workflowId] of Object.entries(this.#workflowIds)) {
+      const histories = await historiesOf(this.#temporal, workflowId);
+      for (const [index, history] of histories.entries()) {
+        await writeFile(join(this.#folder, `${name}-${index + 1}.json`), historyToJSON(history));
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#ends.abort();
+    await this.#workers.close();
+    await this.#proxy.close();
+    await this.#connection.close();
+    this.#sqs.destroy();
+    await this.#pipeline.close();
+  }
+
+  async #fail(): Promise<void> {
+    const { minutes, say } = this.#options;
+    await this.#pipeline.sluice('provision');
+    await this.#pipeline.sluice('start');
+    await this.#workers.start();
+    await this.#eventually('a first event', () => this.#pipeline.stream.ledger.published.length > 0);
+    say('faults begin');
+    await this.#nemesis.run(this.#schedule, minutes * 60_000 + LATE_MS);
+    await this.#pipeline.stream.published;
+    await this.#nemesis.heal();
+    say('faults have ended');
+  }
+
+  async #drain(): Promise<void> {
+    const { stream } = this.#pipeline;
+    // One that nothing disturbed: the pipeline is alive, and not only its past.
+    stream.publish(1);
+    await this.#untilNothingIsMissing();
+    await this.#pipeline.sluice('stop', '--wait');
+  }
+
+  /** What ingest has not read when it stops stays in the source: so it is not stopped before. */
+  async #untilNothingIsMissing(): Promise<void> {
+    let missing = Infinity;
+    let changedAt = performance.now();
+    while (missing > 0 && performance.now() - changedAt < PATIENCE_MS) {
+      await delay(LOOK_EVERY_MS, undefined, { signal: this.#signal });
+      const audit = await this.#pipeline.audit();
+      if (audit.missing.length < missing) changedAt = performance.now();
+      missing = audit.missing.length;
+    }
+  }
+
+  async #examine(): Promise<LakeFindings> {
+    const { s3, stream } = this.#pipeline;
+    return await examineLake({ s3, bucket: BUCKET, prefix: PREFIX, ledger: stream.ledger });
+  }
+
+  /** A replay that fails stops a workflow for good, or until its worker forgets it. */
+  async #requireSoundWorkflows(): Promise<void> {
+    for (const workflowId of Object.values(this.#workflowIds)) {
+      const events = (await historiesOf(this.#temporal, workflowId)).flatMap(({ events }) => events ?? []);
+      const failed = events.find(
+        ({ workflowTaskFailedEventAttributes: failure }) =>
+          failure && Number(failure.cause) !== UNHANDLED_COMMAND,
+      );
+      const why = failed?.workflowTaskFailedEventAttributes?.failure?.message;
+      if (failed) throw new Error(`${workflowId} at event ${String(failed.eventId)}: ${why}`);
+    }
+  }
+
+  async #whatWaits(): Promise<string[]> {
+    const { QueueUrl } = await this.#sqs.send(new GetQueueUrlCommand({ QueueName: QUEUE }));
+    const { Attributes = {} } = await this.#sqs.send(
+      new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['All'] }),
+    );
+    const waiting = Object.entries(Attributes).filter(
+      ([name, count]) => name.startsWith('ApproximateNumberOfMessages') && Number(count) > 0,
+    );
+    return waiting.map(([name, count]) => `the queue is not empty: ${name} ${count}`);
+  }
+
+  #idleness(status: PipelineStatus | undefined): string[] {
+    const faults = Object.keys(RATES);
+    return [
+      ...idleProblems(this.#nemesis.begun, this.#nemesis.happened),
+      ...idleProblems(['worker killed'], { 'worker killed': killsIn(this.#nemesis.happened) }),
+      ...idleProblems(faults, this.#proxy.counts),
+      ...idleProblems(['stale deletion'], {
+        'stale deletion': this.#proxy.counts.expiredReceipt + this.#proxy.counts.supersededReceipt,
+      }),
+      ...idleProblems(['repeats', 'redelivered', 'lostReceives'], recognised(status)),
+    ];
+  }
+
+  async #eventually(what: string, holds: () => boolean): Promise<void> {
+    const deadline = performance.now() + PATIENCE_MS;
+    while (!holds()) {
+      if (performance.now() > deadline) throw new Error(`Not within ${PATIENCE_MS} ms: ${what}`);
+      await delay(100, undefined, { signal: this.#signal });
+    }
+  }
+}
+
+function numbersOf(lake: LakeFindings | undefined): LakeNumbers {
+  return {
+    events: lake?.published ?? 0,
+    rows: lake?.rows ?? 0,
+    objects: lake?.objects ?? 0,
+    rejected: lake?.rejected ?? 0,
+    lost: lake?.missing.length ?? 0,
+    repeated: lake?.repeated.length ?? 0,
+    changed: lake?.changed.length ?? 0,
+    unknown: lake?.unknown.length ?? 0,
+  };
+}
+
+function recognised(status: PipelineStatus | undefined): RunReport['recognised'] {
+  const { repeats = 0, redelivered = 0, lostReceives = 0 } = status?.batch.counts ?? {};
+  return { repeats, redelivered, lostReceives };
+}
+
+function killsIn(happened: Readonly<Record<string, number>>): number {
+  return Object.entries(happened).reduce(
+    (sum, [name, count]) => (name.startsWith('kill') ? sum + count : sum),
+    0,
+  );
+}
+
+/** Of a command: what it wrote. */
+function textOf(error: unknown): string {
+  const { stdout = '', stderr = '', message = String(error) } = error as Partial<Output & Error>;
+  return (stdout + stderr).trim() || message;
+}

@@ -1,0 +1,73 @@
+import { appendFile, readFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { INTERRUPTED, runInForeground } from '../../src/local/foreground';
+import { StackError } from '../../src/local/stack-error';
+import { chaosRun, type RunReport } from './chaos-run';
+import { reportLines, table } from './report';
+
+interface Options {
+  seeds: number[];
+  minutes: number;
+  /** One report a line. */
+  json: string | undefined;
+}
+
+/** `npm run chaos -- --seed 7 --minutes 3`: exit code 0 when every seed passed. */
+void runInForeground(async ({ endings, interrupted }) => {
+  const options = readOptions();
+  const ended = new AbortController();
+  const work = runSeeds(options, ended.signal);
+  endings.push(() => work.catch(() => {}));
+  const outcome = await Promise.race([work, interrupted]);
+  ended.abort();
+  if (outcome === 'interrupted') return INTERRUPTED;
+  return outcome.every(({ passed }) => passed) ? 0 : 1;
+});
+
+async function runSeeds({ seeds, minutes, json }: Options, signal: AbortSignal): Promise<RunReport[]> {
+  const reports: RunReport[] = [];
+  const known = await reportsIn(json);
+  for (const seed of seeds) {
+    const report =
+      known.find((other) => other.seed === seed && other.minutes === minutes) ??
+      (await chaosRun({ seed, minutes, signal, say: console.log }));
+    for (const line of reportLines(report)) console.log(line);
+    if (json !== undefined && !known.includes(report)) await appendFile(json, `${JSON.stringify(report)}\n`);
+    reports.push(report);
+  }
+  if (reports.length > 1) for (const line of table(reports)) console.log(line);
+  return reports;
+}
+
+function readOptions(): Options {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string', default: '7' },
+      seeds: { type: 'string' },
+      minutes: { type: 'string', default: '3' },
+      json: { type: 'string' },
+    },
+  });
+  const minutes = Number(values.minutes);
+  if (!(minutes >= 0.5)) throw new StackError(`--minutes must be 0.5 or more; it is ${values.minutes}`);
+  return { seeds: seedsOf(values.seeds ?? values.seed), minutes, json: values.json };
+}
+
+/** `7`, or `1-20`. */
+function seedsOf(text: string): number[] {
+  const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? [];
+  const count = Number(last) - Number(first) + 1;
+  if (!(count >= 1))
+    throw new StackError(`A seed is a whole number, seeds are two with a dash; it is ${text}`);
+  return Array.from({ length: count }, (_, index) => Number(first) + index);
+}
+
+/** Of an earlier call with the same file: those seeds are not run again. */
+async function reportsIn(json: string | undefined): Promise<RunReport[]> {
+  if (json === undefined) return [];
+  const text = await readFile(json, 'utf8').catch(() => '');
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as RunReport);
+}

@@ -1,0 +1,340 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Client, Connection } from '@temporalio/client';
+import type { Pipeline } from '../end-to-end/pipeline';
+import type { FaultProxy } from './fault-proxy';
+import { reachHistoryPoint } from './history-points';
+import { type Action, type KillPoint, nameOf, type Planned, TRACKS } from './schedule';
+import type { Point } from './watchers';
+import type { Worker, Workers } from './workers';
+
+export interface Rig {
+  pipeline: Pipeline;
+  proxy: FaultProxy;
+  workers: Workers;
+  connection: Connection;
+  temporal: Client;
+  workflowIds: { ingest: string; batch: string };
+  say: (line: string) => void;
+  /** Ends all waiting. */
+  signal: AbortSignal;
+}
+
+/** For a point that is to be reached, or a command that is to work. */
+const PATIENCE_MS = 45_000;
+const LOOK_EVERY_MS = 100;
+/** Two attempts of one activity live side by side for so long after a worker is back. */
+const OVERLAP_MS = 3_000;
+
+/** Carries out a schedule from outside: by signals to processes, the proxy, the stream's server and the command line. */
+export class Nemesis {
+  /** How often each kind of action worked, by its name. */
+  readonly happened: Record<string, number> = {};
+  /** Names of the actions whose turn came. */
+  readonly begun = new Set<string>();
+  readonly #rig: Rig;
+  #begunAt = 0;
+
+  constructor(rig: Rig) {
+    this.#rig = rig;
+  }
+
+  /** @param endMs since the beginning, in milliseconds: what has not begun by then is left out */
+  async run(schedule: readonly Planned[], endMs: number): Promise<void> {
+    this.#begunAt = performance.now();
+    await Promise.all(
+      TRACKS.map((track) =>
+        this.#runTrack(
+          schedule.filter((planned) => planned.track === track),
+          endMs,
+        ),
+      ),
+    );
+  }
+
+  /** Ends every fault that lasts, and leaves a worker, Temporal, the stream and the services as they should be. */
+  async heal(): Promise<void> {
+    const { pipeline, proxy, workers } = this.#rig;
+    await proxy.heal();
+    pipeline.stream.unstall();
+    await workers.settled();
+    await workers.ensureOne();
+    await this.#insist('unpause', () => this.#unpause());
+    await this.#insist('resume', () => pipeline.sluice('resume'));
+    await this.#insist('start', () => pipeline.sluice('start'));
+  }
+
+  async #runTrack(track: readonly Planned[], endMs: number): Promise<void> {
+    const { say, signal } = this.#rig;
+    for (const { at, action } of track) {
+      await delay(Math.max(0, at - this.#elapsedMs()), undefined, { signal });
+      if (this.#elapsedMs() > endMs) return;
+      const name = nameOf(action);
+      this.begun.add(name);
+      try {
+        await this.#act(action);
+        this.happened[name] = (this.happened[name] ?? 0) + 1;
+        say(`${this.#time()} ${name}`);
+      } catch (error) {
+        signal.throwIfAborted();
+        say(`${this.#time()} ${name}: not done (${reasonOf(error)})`);
+      }
+    }
+  }
+
+  async #act(action: Action): Promise<unknown> {
+    const { pipeline, proxy } = this.#rig;
+    const { stream } = pipeline;
+    switch (action.kind) {
+      case 'kill':
+        return await this.#kill(action.downMs);
+      case 'kill at':
+        return await this.#killAt(action);
+      case 'terminate':
+        return this.#rig.workers.retire(await this.#rig.workers.setAside());
+      case 'crash temporal':
+        return await this.#crashTemporal(action);
+      case 'freeze':
+        return await this.#freeze(action.forMs);
+      case 'two workers':
+        return await this.#twoWorkers(action.forMs);
+      case 'cut off':
+        return await this.#cutOff(action);
+      case 'cut':
+        return await this.#during(action.forMs, proxy.cut(action.service));
+      case 'end stream':
+        return stream.sendError('Ended on purpose.');
+      case 'stall stream':
+        stream.stall();
+        return await this.#during(action.forMs, () => stream.unstall());
+      case 'refuse id':
+        stream.refuseNextLastEventId();
+        return await this.#refused(400);
+      case 'refuse requests':
+        stream.refuseNext(action);
+        return await this.#refused(action.status);
+      case 'switch datacenter':
+        return stream.switchDatacenter();
+      case 'pause':
+        return await this.#pause(action);
+      case 'stop':
+        return await this.#stop(action);
+      case 'update':
+        return await this.#insist('update', () => pipeline.sluiceWith(action.settings, 'update'));
+      case 'flush':
+        return await this.#insist('flush', () => pipeline.sluice('flush'));
+      case 'pause activity':
+        return await this.#pauseActivity(action.forMs);
+      default:
+        return await this.#onStint('reset', action.forgets ? ['--clear-heartbeat-details'] : []);
+    }
+  }
+
+  async #kill(downMs: number): Promise<void> {
+    const { workers } = this.#rig;
+    await workers.ensureOne();
+    await workers.kill(workers.ready.slice(0, 1));
+    await this.#delay(downMs);
+    await workers.ensureOne();
+  }
+
+  async #killAt({ point, afterMs, downMs }: Extract<Action, { kind: 'kill at' }>): Promise<void> {
+    const { workers } = this.#rig;
+    await workers.ensureOne();
+    let release = () => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    try {
+      await this.#reach(point, held);
+      if (afterMs > 0) release();
+      await this.#delay(afterMs);
+      await workers.kill(workers.ready);
+      await this.#delay(downMs);
+    } finally {
+      release();
+      await workers.ensureOne();
+    }
+  }
+
+  /** @param held while it is pending, the answer at a point of the proxy is held back */
+  async #reach(point: KillPoint, held: Promise<void>): Promise<void> {
+    const { connection, workflowIds, signal } = this.#rig;
+    const ends = new AbortController();
+    const end = () => ends.abort(new Error(`${point} was not reached`));
+    const timer = setTimeout(end, PATIENCE_MS);
+    signal.addEventListener('abort', end, { once: true });
+    try {
+      if (point === 'frozen' || point === 'continued') {
+        await reachHistoryPoint(connection, point, Object.values(workflowIds), ends.signal);
+      } else await this.#observe(point, held, ends.signal);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+    }
+  }
+
+  async #observe(point: Point, held: Promise<void>, signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const end = this.#rig.proxy.observe(point, () => {
+        end();
+        resolve();
+        return held;
+      });
+      signal.addEventListener('abort', () => {
+        end();
+        reject(signal.reason as Error);
+      });
+    });
+  }
+
+  async #crashTemporal({ awayMs, alsoKill }: Extract<Action, { kind: 'crash temporal' }>): Promise<void> {
+    const { pipeline, workers } = this.#rig;
+    await pipeline.killTemporal();
+    try {
+      await this.#delay(awayMs / 2);
+      if (alsoKill) {
+        await workers.kill(workers.ready.slice(0, 1));
+        await workers.ensureOne();
+      }
+      await this.#delay(awayMs / 2);
+    } finally {
+      await pipeline.restartTemporal();
+    }
+  }
+
+  async #freeze(forMs: number): Promise<void> {
+    const worker = await this.#rig.workers.setAside();
+    worker.process.signal('SIGSTOP');
+    await this.#during(forMs, () => worker.process.signal('SIGCONT'));
+    await this.#leave(worker);
+  }
+
+  async #twoWorkers(forMs: number): Promise<void> {
+    const { workers } = this.#rig;
+    await workers.start();
+    await this.#delay(forMs);
+    workers.retire(await workers.setAside());
+  }
+
+  async #cutOff({ forMs, how }: Extract<Action, { kind: 'cut off' }>): Promise<void> {
+    const worker = await this.#rig.workers.setAside();
+    worker.link.cut(how);
+    await this.#during(forMs, () => worker.link.mend());
+    await this.#leave(worker);
+  }
+
+  /** A worker that is back has some time to do harm. */
+  async #leave(worker: Worker): Promise<void> {
+    await this.#delay(OVERLAP_MS);
+    this.#rig.workers.retire(worker);
+  }
+
+  async #refused(status: number): Promise<void> {
+    const { stream } = this.#rig.pipeline;
+    const before = stream.requests.length;
+    stream.sendError('Ended on purpose.');
+    await this.#eventually(`${status} was not asked for`, () =>
+      stream.requests.slice(before).some((request) => request.status === status),
+    );
+  }
+
+  async #pause({ part, forMs, when }: Extract<Action, { kind: 'pause' }>): Promise<void> {
+    const { pipeline } = this.#rig;
+    if (when === 'stale deletion') await this.#staleDeletion();
+    await this.#insist('pause', () => pipeline.sluice('pause', part));
+    await this.#during(forMs, () => this.#insist('resume', () => pipeline.sluice('resume', part)));
+  }
+
+  async #staleDeletion(): Promise<void> {
+    const { counts } = this.#rig.proxy;
+    const stale = () => counts.expiredReceipt + counts.supersededReceipt;
+    const before = stale();
+    await this.#eventually('no deletion was stale', () => stale() > before);
+  }
+
+  async #stop({ wait, forMs }: Extract<Action, { kind: 'stop' }>): Promise<void> {
+    const { pipeline } = this.#rig;
+    try {
+      await this.#insist('stop', () => pipeline.sluice('stop'));
+      // Where it takes too long it is started again before it has drained.
+      if (wait) await pipeline.sluice('stop', '--wait').catch(() => {});
+      await this.#delay(forMs);
+    } finally {
+      await this.#insist('start', () => pipeline.sluice('start'));
+    }
+  }
+
+  async #pauseActivity(forMs: number): Promise<void> {
+    await this.#onStint('pause');
+    await this.#during(forMs, () => this.#insist('unpause', () => this.#unpause()));
+  }
+
+  /** `temporal activity …` on the consumer's activity. */
+  async #onStint(command: string, flags: readonly string[] = []): Promise<void> {
+    const { pipeline, workflowIds } = this.#rig;
+    await this.#insist(command, async () => {
+      const id = (await this.#pendingStint())?.activityId;
+      if (!id) throw new Error('no stint is running');
+      const stint = ['--workflow-id', workflowIds.ingest, '--activity-id', id];
+      await pipeline.temporal('activity', command, ...stint, ...flags, '--address', pipeline.temporalAddress);
+    });
+  }
+
+  async #unpause(): Promise<void> {
+    if ((await this.#pendingStint())?.paused) await this.#onStint('unpause');
+  }
+
+  async #pendingStint() {
+    const { temporal, workflowIds } = this.#rig;
+    const { raw } = await temporal.workflow.getHandle(workflowIds.ingest).describe();
+    return raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'consumeStream');
+  }
+
+  /** Tries again what fails while Temporal or the workers are away. */
+  async #insist(what: string, work: () => Promise<unknown>): Promise<void> {
+    const { signal } = this.#rig;
+    const deadline = performance.now() + 4 * PATIENCE_MS;
+    for (;;) {
+      try {
+        await work();
+        return;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (performance.now() > deadline)
+          throw new Error(`${what} does not work: ${reasonOf(error)}`, { cause: error });
+      }
+      await this.#delay(1_000);
+    }
+  }
+
+  async #eventually(what: string, holds: () => boolean): Promise<void> {
+    const deadline = performance.now() + PATIENCE_MS;
+    while (!holds()) {
+      if (performance.now() > deadline) throw new Error(what);
+      await this.#delay(LOOK_EVERY_MS);
+    }
+  }
+
+  /** @param end what ends it, also when the waiting is cut short */
+  async #during(forMs: number, end: () => unknown): Promise<void> {
+    try {
+      await this.#delay(forMs);
+    } finally {
+      await end();
+    }
+  }
+
+  async #delay(milliseconds: number): Promise<void> {
+    await delay(milliseconds, undefined, { signal: this.#rig.signal });
+  }
+
+  #elapsedMs(): number {
+    return performance.now() - this.#begunAt;
+  }
+
+  #time(): string {
+    return `${(this.#elapsedMs() / 1_000).toFixed(1).padStart(6)} s `;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error);
+}
