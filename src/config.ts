@@ -103,7 +103,8 @@ const seconds = (least: number, most: number) => (value: string) => {
       `must be a number with its unit (ms, s, m or h), such as 90s or 2m, from ${least}s to ${most}s`,
     );
   }
-  return duration;
+  // Nothing here is finer than a millisecond.
+  return Math.round(duration * 1_000) / 1_000;
 };
 
 /** SQS takes visibility timeouts in whole seconds. */
@@ -377,7 +378,7 @@ function pairProblems({ batch, windowKeys, queue }: PipelineDefinition): string[
   return problems;
 }
 
-/** A URL's user name and password, where one has them, must not reach a log. */
+/** A URL's user name and password, where one has them in whatever way, must not reach a log. */
 function withoutPassword(value: string): string {
-  return value.replace(/\/\/[^/]*@/, '//***@');
+  return value.replace(/^([a-z][\w+.-]*:[\\/]*).*@/is, '$1***@');
 }

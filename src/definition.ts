@@ -6,7 +6,7 @@ export function settingsOf(definition: PipelineDefinition): Record<string, strin
   return {
     [SETTINGS.pipeline.name]: name,
     [SETTINGS.sourceUrl.name]: source.url,
-    [SETTINGS.sourceSince.name]: source.since === undefined ? '' : String(source.since),
+    [SETTINGS.sourceSince.name]: source.since === undefined ? '' : new Date(source.since).toISOString(),
     [SETTINGS.contact.name]: source.contact,
     [SETTINGS.queue.name]: queue.name,
     [SETTINGS.bucket.name]: lake.bucket,

@@ -167,6 +167,19 @@ describe('The settings', () => {
     }
   });
 
+  it('show no password of a URL, in whatever way it is written', () => {
+    const urls = [
+      'https://user:pa/secret@host/',
+      'https:user:secret@host/',
+      'https:\\\\user:secret@host/x',
+      'user:secret@host',
+    ];
+    for (const url of urls) {
+      const [problem = ''] = problems({ SLUICE_SOURCE_URL: url });
+      assert(problem.startsWith('SLUICE_SOURCE_URL must') && !problem.includes('secret'), problem);
+    }
+  });
+
   it('take a time as epoch milliseconds, as a day or with an offset', () => {
     const sinceOf = (value: string) => loadPipeline({ SLUICE_SOURCE_SINCE: value }).source.since;
     assert.equal(sinceOf('1769860800000'), 1_769_860_800_000);

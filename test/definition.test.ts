@@ -9,7 +9,13 @@ describe('A definition', () => {
   it('says as settings what it was read from', () => {
     const environments = fc.record(
       {
-        SLUICE_SOURCE_SINCE: fc.constantFrom('2026-01-31T12:00:00Z', '1769860800000'),
+        SLUICE_SOURCE_SINCE: fc.constantFrom(
+          '2026-01-31T12:00:00Z',
+          '1769860800000',
+          '1970-01-01',
+          '2300-01-01T00:00:00Z',
+          '012345678901',
+        ),
         SLUICE_PREFIX: fc.constantFrom('', 'a', 'raw/source=wiki'),
         SLUICE_COLUMNS: fc.constantFrom('id=meta.id,title', 'title', 'a=b.c.d,e'),
         SLUICE_OBJECT_ACL: fc.constantFrom('private', 'public-read'),
@@ -17,7 +23,7 @@ describe('A definition', () => {
         SLUICE_BATCH_ROWS: fc.integer({ min: 1, max: 1_000 }).map(String),
         SLUICE_FLUSH_AFTER: fc.constantFrom('100ms', '2.5s', '1m', '1h'),
         SLUICE_VISIBILITY_TIMEOUT: fc.constantFrom('2m', '12h'),
-        SLUICE_DRAIN_QUIET: fc.constantFrom('0s', '250ms', '2m'),
+        SLUICE_DRAIN_QUIET: fc.constantFrom('0s', '250ms', '2m', '0.0000001s'),
       },
       { requiredKeys: [] },
     );

@@ -162,7 +162,7 @@ class Collector {
         throw awsFailure(errors[0], `receive from the queue ${this.#input.queue}`);
     }
     const isFull = messages.length === sizes.reduce((sum, size) => sum + size, 0);
-    const newest = Math.max(...messages.map(({ Attributes }) => Number(Attributes?.SentTimestamp ?? 0)));
+    const newest = Math.max(...messages.map((message) => sentTime(message) ?? 0));
     // A poll that was paused for is often full, too; only age tells a backlog.
     this.result.behind = isFull && Date.now() - newest > BACKLOG_AGE_MS;
     this.#polls = this.result.behind ? this.#polls * 2 : 1;
@@ -209,15 +209,15 @@ class Collector {
   async #sort(messages: Message[]): Promise<void> {
     const excess: Message[] = [];
     for (const message of messages) {
-      const { MessageId: messageId, ReceiptHandle: receipt, Body: body = '', Attributes } = message;
+      const { MessageId: messageId, ReceiptHandle: receipt, Body: body = '' } = message;
       if (messageId === undefined || receipt === undefined) continue;
       const read = this.#readRow(body);
       if (read.ok && this.#bytes + read.bytes > this.#input.bytes) {
         excess.push(message);
         continue;
       }
-      this.#sentAt(Number(Attributes?.SentTimestamp ?? 0));
-      const key = keyDigest(message.MessageAttributes?.[KEY_ATTRIBUTE]?.StringValue ?? read.key);
+      this.#sentAt(sentTime(message));
+      const key = keyDigest(message.MessageAttributes?.[KEY_ATTRIBUTE]?.StringValue || read.key);
       if (!read.ok) {
         await this.#reject({ messageId, receipt, key, reason: read.reason }, read.detail, body);
         continue;
@@ -236,14 +236,21 @@ class Collector {
     const { columns, escapeFormulas } = this.#input.lake;
     const read = readEvent(body);
     if (!read.ok) return read;
-    const row = projectRow(read.value, columns, { escapeFormulas });
+    let row: string[];
+    try {
+      row = projectRow(read.value, columns, { escapeFormulas });
+    } catch (error) {
+      // JSON.parse takes what JSON.stringify then overflows the stack with: some thousand levels.
+      return { ok: false, reason: 'nested-too-deep', detail: describeError(error), key: read.key };
+    }
     const bytes = Buffer.byteLength(JSON.stringify(row));
     if (bytes <= LARGEST_ROW_BYTES) return { ok: true, row, bytes, key: read.key };
     const detail = `${bytes} bytes, and a row may have ${LARGEST_ROW_BYTES}`;
     return { ok: false, reason: 'row-too-large', detail, key: read.key };
   }
 
-  #sentAt(time: number): void {
+  #sentAt(time: number | undefined): void {
+    if (time === undefined) return;
     this.#reach(time);
     this.result.oldestSentAt = Math.min(this.result.oldestSentAt ?? Infinity, time);
   }
@@ -286,4 +293,10 @@ class Collector {
         );
     }
   }
+}
+
+/** Epoch milliseconds; undefined where SQS does not say. */
+function sentTime({ Attributes }: Message): number | undefined {
+  const time = Number(Attributes?.SentTimestamp);
+  return time > 0 && Number.isSafeInteger(time) ? time : undefined;
 }

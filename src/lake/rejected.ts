@@ -12,6 +12,8 @@ export type RejectReason =
   | 'message-too-large'
   /** Larger than a row may be. */
   | 'row-too-large'
+  /** Nested deeper than JSON can be written. */
+  | 'nested-too-deep'
   | 'refused-by-sqs';
 
 /** An event or message that can't become a row, kept whole with the reason. */

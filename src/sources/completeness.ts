@@ -36,6 +36,9 @@ export interface Holes {
 /** Of one partition; beyond it the oldest are counted and no longer kept, so that a late event can't fill them. */
 const MOST_HOLES = 100;
 
+/** What is kept travels in heartbeats: of no more partitions a book is kept. A stream of Wikimedia's has one or two. */
+const MOST_PARTITIONS = 50;
+
 /** Offsets further apart than this are not of one count: half an hour of Wikimedia's recentchange. */
 const JUMP = 100_000;
 
@@ -50,6 +53,7 @@ export function passOffset(
   now: number,
 ): Completeness {
   const known = passed[partition];
+  if (!known && Object.keys(passed).length >= MOST_PARTITIONS) return passed;
   const moved = offset === undefined ? explained(known) : counted(known, offset, now);
   return moved === undefined || moved === known ? passed : { ...passed, [partition]: moved };
 }

@@ -219,6 +219,17 @@ describe('The activities of a lane, against moto', () => {
       assert.ok(kept.every(({ source, reason }) => source === queue && reason !== ''));
     });
 
+    it('keeps what is nested deeper than JSON can be written under rejected/, and brings its neighbours', async () => {
+      const levels = 5_000;
+      await send([`{"title":${'['.repeat(levels)}${']'.repeat(levels)}}`, event('id-1', 'good')]);
+      const received = await receive();
+      assert.deepEqual(received.rows, [['id-1', 'good']]);
+      assert.deepEqual(
+        received.rejected.map(({ reason }) => reason),
+        ['nested-too-deep'],
+      );
+    });
+
     it('leaves a message that it can not keep in the queue, and brings the others', async () => {
       await send(['not json', event('id-1', 'good')]);
       const received = await receive({

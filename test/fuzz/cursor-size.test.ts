@@ -7,7 +7,7 @@ import { anyJson, anyText } from './awkward';
 import { FUZZ_TIMEOUT_MS, runs } from './runs';
 
 const CURSORS = runs(400);
-const IDS = runs(20_000);
+const IDS = runs(10_000);
 
 /** With 131 KB of digests, 16 Ki characters of positions and an id of 16 KiB; Temporal takes 2 MiB. */
 const LARGEST_CURSOR_BYTES = 256 * 1024;

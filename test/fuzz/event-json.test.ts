@@ -10,7 +10,7 @@ import { FUZZ_TIMEOUT_MS, runs } from './runs';
 
 const COLUMNS = parseColumns(`${DEFAULT_COLUMNS},log_params,own=__proto__.meta,deep=meta.a.b.c`);
 
-const READ = runs(20_000);
+const READ = runs(10_000);
 const WRITTEN = runs(4_000);
 
 /** Characters that an SQS body may have (SendMessage in the API reference). */

@@ -17,7 +17,7 @@ import { FakeS3, s3Error } from '../support/fake-s3';
 import { anyText, eventTexts } from './awkward';
 import { FUZZ_TIMEOUT_MS, runs } from './runs';
 
-const RECEIVES = runs(1_000);
+const RECEIVES = runs(700);
 
 /** What the lane asks for. */
 const MOST_BYTES = 64 * 1024;

@@ -8,7 +8,7 @@ import { frame, LocalServer, openStream } from '../support/local-server';
 import { anyText } from './awkward';
 import { FUZZ_TIMEOUT_MS, runs } from './runs';
 
-const STREAMS = runs(400);
+const STREAMS = runs(300);
 const IDS = runs(300);
 const START: Cursor = { since: Date.UTC(2026, 0, 31), positions: {}, recent: {} };
 

@@ -64,6 +64,14 @@ describe('Completeness', () => {
     }
   });
 
+  it('keeps book of fifty partitions at most', () => {
+    const passed = Array.from({ length: 60 }, (_, index) => `topic-${index}/0`).reduce<Completeness>(
+      (before, partition) => passOffset(before, { partition, offset: 1 }, NOW),
+      {},
+    );
+    assert.equal(Object.keys(passed).length, 50);
+  });
+
   it('stays small, and forgets no hole that it counted', () => {
     const everySecond = Array.from({ length: 1_000 }, (_, index) => index * 2);
     const passed = passAll(everySecond);
