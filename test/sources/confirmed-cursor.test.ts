@@ -178,7 +178,7 @@ describe('The confirmed cursor', () => {
     }
     const bytes = JSON.stringify(cursor.cursor()).length;
     assert(bytes < 160_000, `${bytes} bytes`);
-    assert.deepEqual(Object.keys(cursor.completeness), Object.keys(cursor.positions));
+    assert.deepEqual(Object.keys(cursor.completeness), Object.keys(cursor.positions).slice(0, 50));
   });
 
   // An id with a time that is no Date once ended the workflow's task, and one of the year 2100 would have skipped 70 years.

@@ -68,7 +68,11 @@ describe('A Worker that is shut down', () => {
     handle = await startBatch(
       temporal,
       lane,
-      definitionOf({ batch: { rows: 10, flushAfterSeconds: 3_600 } }),
+      // Long enough that nothing comes back meanwhile, however slow this machine is.
+      definitionOf({
+        queue: { name: 'queue', visibilityTimeoutSeconds: 60 },
+        batch: { rows: 10, flushAfterSeconds: 3_600 },
+      }),
     );
     await eventually('an upload and a poll under way', () => gate.waiting === 1 && lane.polling === 1);
     const stopped = temporal.stopWorkers();
