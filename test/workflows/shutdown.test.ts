@@ -70,7 +70,7 @@ describe('A Worker that is shut down', () => {
       lane,
       // Long enough that nothing comes back meanwhile, however slow this machine is.
       definitionOf({
-        queue: { name: 'queue', visibilityTimeoutSeconds: 60 },
+        queue: { name: 'queue', visibilityTimeoutSeconds: 20 },
         batch: { rows: 10, flushAfterSeconds: 3_600 },
       }),
     );
