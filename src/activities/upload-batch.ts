@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { HeadObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { ApplicationFailure } from '@temporalio/common';
 import type { ObjectAcl } from '../config';
 import { writeCsv } from '../lake/csv';
-import { isAlreadyThere } from '../lake/rejected';
+import { putIfAbsent } from '../lake/put-if-absent';
 import { DIGEST_METADATA } from '../names';
 import { awsFailure } from './failures';
 import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
@@ -38,21 +38,17 @@ export async function uploadBatch(s3: Pick<S3Client, 'send'>, input: UploadInput
     .digest('hex');
   const body = writeCsv(columns, rows);
   return await withHeartbeat({ everyMs: BATCH_HEARTBEAT_MS }, async (signal) => {
-    try {
-      await s3.send(
-        new PutObjectCommand({
-          Bucket: bucket,
-          Key: key,
-          Body: body,
-          ContentType: 'text/csv; charset=utf-8',
-          Metadata: { [DIGEST_METADATA]: digest },
-          IfNoneMatch: '*',
-          ...(acl === undefined ? {} : { ACL: acl }),
-        }),
-        { abortSignal: signal },
-      );
-    } catch (error) {
-      if (!isAlreadyThere(error)) throw awsFailure(error, `write s3://${bucket}/${key}`);
+    const object = {
+      Key: key,
+      Body: body,
+      ContentType: 'text/csv; charset=utf-8',
+      Metadata: { [DIGEST_METADATA]: digest },
+    };
+    const lake = { bucket, ...(acl === undefined ? {} : { acl }) };
+    const isNew = await putIfAbsent(s3, lake, object, { abortSignal: signal }).catch((error: unknown) => {
+      throw awsFailure(error, `write s3://${bucket}/${key}`);
+    });
+    if (!isNew) {
       const found = await digestOf(s3, bucket, key);
       if (found !== digest) throw objectDiffers(bucket, key, found);
     }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { type S3Client, PutObjectCommand } from '@aws-sdk/client-s3';
+import type { S3Client } from '@aws-sdk/client-s3';
 import type { ObjectAcl } from '../config';
 import { CANARIES_FOLDER, REJECTED_FOLDER } from '../names';
 import { underPrefix } from './object-key';
+import { putIfAbsent } from './put-if-absent';
 
 /** Why an event can't become a row, in one word for counting. */
 export type RejectReason =
@@ -67,30 +68,16 @@ export async function keepCanary(
 
 async function keep(
   s3: Pick<S3Client, 'send'>,
-  { bucket, prefix, acl }: Lake,
+  lake: Lake,
   folder: string,
   { text, ...facts }: Record<string, string> & { text: string },
   options: { abortSignal?: AbortSignal },
 ): Promise<void> {
   const digest = createHash('sha256').update(text).digest('hex');
-  try {
-    await s3.send(
-      new PutObjectCommand({
-        Bucket: bucket,
-        Key: underPrefix(prefix, `${folder}/${digest}.json`),
-        Body: JSON.stringify({ ...facts, time: new Date().toISOString(), text }),
-        ContentType: 'application/json',
-        IfNoneMatch: '*',
-        ...(acl === undefined ? {} : { ACL: acl }),
-      }),
-      options,
-    );
-  } catch (error) {
-    if (!isAlreadyThere(error)) throw error;
-  }
-}
-
-/** S3's answer to `If-None-Match: *` when the key exists. */
-export function isAlreadyThere(error: unknown): boolean {
-  return error instanceof Error && error.name === 'PreconditionFailed';
+  const object = {
+    Key: underPrefix(lake.prefix, `${folder}/${digest}.json`),
+    Body: JSON.stringify({ ...facts, time: new Date().toISOString(), text }),
+    ContentType: 'application/json',
+  };
+  await putIfAbsent(s3, lake, object, options);
 }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { DeleteObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { REJECTED_FOLDER, RESENT_FOLDER } from '../names';
 import { underPrefix } from './object-key';
 import type { ObjectContent } from './reader';
-import { isAlreadyThere, type Lake } from './rejected';
+import { putIfAbsent } from './put-if-absent';
+import type { Lake } from './rejected';
 
 /** One rejection of an event: what is under `rejected/`, and what will be under `resent/`. */
 export interface Rejection {
@@ -44,7 +45,7 @@ export async function setAside(
   lake: Lake,
   { content, ...rejection }: Rejection,
 ): Promise<boolean> {
-  await putIfAbsent(s3, lake, resentObjectKey(lake.prefix, rejection), content.body);
+  await putJson(s3, lake, resentObjectKey(lake.prefix, rejection), content.body);
   return await deleteUnchanged(s3, lake, rejectedObjectKey(lake.prefix, rejection), content.etag);
 }
 
@@ -58,7 +59,7 @@ export async function putBack(
   lake: Lake,
   { content, ...rejection }: Rejection,
 ): Promise<void> {
-  await putIfAbsent(s3, lake, rejectedObjectKey(lake.prefix, rejection), content.body);
+  await putJson(s3, lake, rejectedObjectKey(lake.prefix, rejection), content.body);
   await s3.send(
     new DeleteObjectCommand({ Bucket: lake.bucket, Key: resentObjectKey(lake.prefix, rejection) }),
   );
@@ -68,26 +69,8 @@ function rejectedObjectKey(prefix: string, { digest }: Pick<Rejection, 'digest'>
   return underPrefix(prefix, `${REJECTED_FOLDER}/${digest}.json`);
 }
 
-async function putIfAbsent(
-  s3: Pick<S3Client, 'send'>,
-  { bucket, acl }: Lake,
-  key: string,
-  body: Uint8Array,
-): Promise<void> {
-  try {
-    await s3.send(
-      new PutObjectCommand({
-        Bucket: bucket,
-        Key: key,
-        Body: body,
-        ContentType: 'application/json',
-        IfNoneMatch: '*',
-        ...(acl === undefined ? {} : { ACL: acl }),
-      }),
-    );
-  } catch (error) {
-    if (!isAlreadyThere(error)) throw error;
-  }
+async function putJson(s3: Pick<S3Client, 'send'>, lake: Lake, Key: string, Body: Uint8Array): Promise<void> {
+  await putIfAbsent(s3, lake, { Key, Body, ContentType: 'application/json' });
 }
 
 /** @returns whether the object is gone; false when it is another one than was read */

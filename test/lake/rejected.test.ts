@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { isAlreadyThere, keepCanary, keepRejected, type Rejected } from '../../src/lake/rejected';
+import { isAlreadyThere } from '../../src/lake/put-if-absent';
+import { keepCanary, keepRejected, type Rejected } from '../../src/lake/rejected';
 import { FakeS3, s3Error } from '../support/fake-s3';
 import { sha256 } from '../support/sha256';
 
