@@ -369,7 +369,7 @@ describe('The activity consumeStream', () => {
           .map(({ Id = '' }) => ({ Id, Code: 'InvalidMessageContents', Message: 'bad', SenderFault: true })),
       });
       // Slower than SQS: the stint ends with these under way.
-      s3.before = () => new Promise((resolve) => setTimeout(resolve, 20));
+      s3.before = () => eventually('all others are sent', () => sqs.keys.length === 27);
       const { counts, ended, cursor } = await begin(inputFor(stream.url, { mostEvents: 30 })).result;
       assert.equal(ended, 'done');
       assert.equal(counts.sent, 27);

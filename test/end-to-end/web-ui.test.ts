@@ -8,7 +8,7 @@ import { Pipeline } from './pipeline';
 const ROWS = 200;
 const BROKEN = 3;
 
-describe("The batch workflow's page in Temporal's web UI, after a run", function () {
+describe("The batch workflow's page in Temporal's web UI, after a run (skipped where there is no Chromium)", function () {
   this.timeout(120_000);
   const endings: (() => Promise<unknown>)[] = [];
   let page: Page;
