@@ -176,6 +176,7 @@ describe('The report of a chaos run', () => {
   const report = {
     seed: 7,
     minutes: 3,
+    sqs: 'moto' as const,
     passed: true,
     problems: [],
     seconds: 240,
@@ -197,6 +198,6 @@ describe('The report of a chaos run', () => {
   });
 
   it('makes a row of a table of each run', () => {
-    assert.equal(table([report])[2], '| 7 | 3 | 10 | 0 | 0 | 0 | 3 | 1 | 6 | 3 | 4 | passed |');
+    assert.equal(table([report])[2], '| 7 | 3 | moto | 10 | 0 | 0 | 0 | 3 | 1 | 6 | 3 | 4 | passed |');
   });
 });

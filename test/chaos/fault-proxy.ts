@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { BasicPlaneBackend } from './basic-plane-backend';
 import { type Counts, Dice, type FaultKind, type Roll } from './faults';
 import { OUTAGES } from './refusals';
 import { S3Faults } from './s3-faults';
@@ -18,6 +19,8 @@ export type Service = 'sqs' | 's3';
 export interface FaultProxyOptions {
   /** URL of the server behind, one for both services or one for each. */
   target: string | Record<Service, string>;
+  /** The SQS behind refuses characters beyond the basic plane; no client is to notice. Default: it takes them. */
+  isBasicPlaneOnly?: boolean;
   /** The same seed decides the same about the nth request of each operation. */
   seed: number;
   /** How often a fault happens, 0 to 1. A fault without a rate does not. */
@@ -88,7 +91,8 @@ class ProxyServer implements FaultProxy {
     const watchers = this.#watchers;
     this.#slowestMs = slowestMs;
     this.#dice = dice;
-    this.#sqs = new SqsFaults(new SqsServer(dice, watchers, new SqsBackend(targets.sqs)), countsLagMs);
+    const Backend = options.isBasicPlaneOnly ? BasicPlaneBackend : SqsBackend;
+    this.#sqs = new SqsFaults(new SqsServer(dice, watchers, new Backend(targets.sqs)), countsLagMs);
     this.#s3 = new S3Faults({ target: targets.s3, dice, watchers, acls });
     this.#server = createServer((request, response) => void this.#serve(request, response));
     // A connection that the server closes while it idles would look like a fault.

@@ -2,12 +2,13 @@ import { appendFile, readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { INTERRUPTED, runInForeground } from '../../src/local/foreground';
 import { StackError } from '../../src/local/stack-error';
-import { chaosRun, type RunReport } from './chaos-run';
+import { chaosRun, type RunReport, SQS_SERVERS, type SqsServerName } from './chaos-run';
 import { reportLines, table } from './report';
 
 interface Options {
   seeds: number[];
   minutes: number;
+  sqs: SqsServerName;
   /** One report a line. */
   json: string | undefined;
 }
@@ -24,13 +25,13 @@ void runInForeground(async ({ endings, interrupted }) => {
   return outcome.every(({ passed }) => passed) ? 0 : 1;
 });
 
-async function runSeeds({ seeds, minutes, json }: Options, signal: AbortSignal): Promise<RunReport[]> {
+async function runSeeds({ seeds, minutes, sqs, json }: Options, signal: AbortSignal): Promise<RunReport[]> {
   const reports: RunReport[] = [];
   const known = await reportsIn(json);
   for (const seed of seeds) {
     const report =
-      known.find((other) => other.seed === seed && other.minutes === minutes) ??
-      (await chaosRun({ seed, minutes, signal, say: console.log }));
+      known.find((other) => other.seed === seed && other.minutes === minutes && other.sqs === sqs) ??
+      (await chaosRun({ seed, minutes, sqs, signal, say: console.log }));
     for (const line of reportLines(report)) console.log(line);
     if (json !== undefined && !known.includes(report)) await appendFile(json, `${JSON.stringify(report)}\n`);
     reports.push(report);
@@ -45,12 +46,15 @@ function readOptions(): Options {
       seed: { type: 'string', default: '7' },
       seeds: { type: 'string' },
       minutes: { type: 'string', default: '3' },
+      sqs: { type: 'string', default: 'moto' },
       json: { type: 'string' },
     },
   });
   const minutes = Number(values.minutes);
   if (!(minutes >= 0.5)) throw new StackError(`--minutes must be 0.5 or more; it is ${values.minutes}`);
-  return { seeds: seedsOf(values.seeds ?? values.seed), minutes, json: values.json };
+  const sqs = SQS_SERVERS.find((name) => name === values.sqs);
+  if (!sqs) throw new StackError(`--sqs must be one of ${SQS_SERVERS.join(', ')}; it is ${values.sqs}`);
+  return { seeds: seedsOf(values.seeds ?? values.seed), minutes, sqs, json: values.json };
 }
 
 /** `7`, or `1-20`. */

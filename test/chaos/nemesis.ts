@@ -29,8 +29,8 @@ const OVERLAP_MS = 3_000;
 export class Nemesis {
   /** How often each kind of action worked, by its name. */
   readonly happened: Record<string, number> = {};
-  /** Names of the actions whose turn came. */
-  readonly begun = new Set<string>();
+  /** Actions whose turn came, by name; the last of each. */
+  readonly #begun = new Map<string, Action>();
   readonly #rig: Rig;
   #begunAt = 0;
 
@@ -51,6 +51,18 @@ export class Nemesis {
     );
   }
 
+  /** Names of the actions whose turn came. */
+  get begun(): Iterable<string> {
+    return this.#begun.keys();
+  }
+
+  /** Does once more, one after the other, what had its turn and never worked: another action was in its way. */
+  async makeUp(): Promise<void> {
+    for (const [name, action] of this.#begun) {
+      if (this.happened[name] === undefined) await this.#tryTo(action);
+    }
+  }
+
   /** Ends every fault that lasts, and leaves a worker, Temporal, the stream and the services as they should be. */
   async heal(): Promise<void> {
     const { pipeline, proxy, workers } = this.#rig;
@@ -64,20 +76,25 @@ export class Nemesis {
   }
 
   async #runTrack(track: readonly Planned[], endMs: number): Promise<void> {
-    const { say, signal } = this.#rig;
+    const { signal } = this.#rig;
     for (const { at, action } of track) {
       await delay(Math.max(0, at - this.#elapsedMs()), undefined, { signal });
       if (this.#elapsedMs() > endMs) return;
-      const name = nameOf(action);
-      this.begun.add(name);
-      try {
-        await this.#act(action);
-        this.happened[name] = (this.happened[name] ?? 0) + 1;
-        say(`${this.#time()} ${name}`);
-      } catch (error) {
-        signal.throwIfAborted();
-        say(`${this.#time()} ${name}: not done (${reasonOf(error)})`);
-      }
+      this.#begun.set(nameOf(action), action);
+      await this.#tryTo(action);
+    }
+  }
+
+  async #tryTo(action: Action): Promise<void> {
+    const { say, signal } = this.#rig;
+    const name = nameOf(action);
+    try {
+      await this.#act(action);
+      this.happened[name] = (this.happened[name] ?? 0) + 1;
+      say(`${this.#time()} ${name}`);
+    } catch (error) {
+      signal.throwIfAborted();
+      say(`${this.#time()} ${name}: not done (${reasonOf(error)})`);
     }
   }
 

@@ -49,7 +49,11 @@ export class Workers {
     this.#started += 1;
     const name = `worker-${this.#started}`;
     const link = await startTemporalLink(temporalAddress);
-    const settings = { TEMPORAL_ADDRESS: link.address, AWS_ENDPOINT_URL: endpoint };
+    const settings = {
+      TEMPORAL_ADDRESS: link.address,
+      AWS_ENDPOINT_URL: endpoint,
+      AWS_ENDPOINT_URL_SQS: endpoint,
+    };
     const worker = { name, link, process: start({ settings, log: logOf(name) }) };
     this.#ready.add(worker);
     void worker.process.exited.then((code) => this.#ended(worker, code));
