@@ -9,12 +9,12 @@ import {
   type WorkflowHandle,
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
-import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { describeError } from '../aws-errors';
 import { loadPipeline, type PipelineDefinition } from '../config';
 import { batchWorkflowId, ingestWorkflowId } from '../names';
 import { queueUrl } from '../queue/queue-url';
 import { awsClients } from '../workers/clients';
+import { temporalConnectConfig } from '../workers/temporal-options';
 
 /** What every command works with. */
 export interface Context {
@@ -42,7 +42,7 @@ export async function withContext<T>(
   { needsTemporal = true }: ContextOptions = {},
 ): Promise<T> {
   const pipeline = loadPipeline(process.env);
-  const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
+  const { connectionOptions, namespace = 'default' } = temporalConnectConfig(process.env);
   const connection = Connection.lazy(connectionOptions);
   const { sqs, s3 } = awsClients();
   try {

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { type Logger, NativeConnection, type NativeConnectionOptions, type Worker } from '@temporalio/worker';
 import { config } from 'dotenv';
 import { describeError } from '../aws-errors';
 import { loadWorkerSettings, SettingsError } from '../config';
 import { awsClients } from './clients';
 import { installRuntime } from './telemetry';
+import { temporalConnectConfig } from './temporal-options';
 import { createWorker, type Role } from './workers';
 
 const SHUTDOWN_SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM'];
@@ -21,7 +21,7 @@ async function main(names: string[]): Promise<void> {
   config({ quiet: true });
   const roles = rolesOf(names);
   const settings = loadWorkerSettings(process.env);
-  const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
+  const { connectionOptions, namespace = 'default' } = temporalConnectConfig(process.env);
   const { address = DEFAULT_ADDRESS } = connectionOptions;
   // The Workers shut down by themselves at the first signal, each in its own time.
   const logger = await installRuntime(settings, SHUTDOWN_SIGNALS);

@@ -211,4 +211,17 @@ describe('A connection to Temporal (skipped without openssl 3)', function () {
     assert.deepEqual(temporal.authorizations, []);
     assertNoSecret(started);
   });
+
+  it('does not come about with a file that can not be read, and every process says which setting names it', async () => {
+    const missing = join(folder, 'missing.pem');
+    for (const start of [sluiceStatus, worker]) {
+      const started = start({ TEMPORAL_TLS_CLIENT_KEY_PATH: missing });
+      await started.exited();
+      assert.equal(
+        started.output,
+        `TEMPORAL_TLS_CLIENT_KEY_PATH must name a file that can be read (ENOENT: no such file or directory); it is "${missing}"\n`,
+      );
+    }
+    assert.deepEqual(temporal.authorizations, []);
+  });
 });
