@@ -50,11 +50,11 @@ export function keyDigest(key: string): string {
   return sha256(key).slice(0, 16);
 }
 
-/** `meta.id` where there is one, else the SHA-256 of the payload. */
+/** `meta.id` where there is one, its SHA-256 where SQS would not take it, else the SHA-256 of the payload. */
 function keyOf(meta: Record<string, unknown>, text: string): string {
   if (typeof meta.id !== 'string' || meta.id === '') return sha256(text);
   // A key travels as a message attribute, whose characters and length SQS limits.
-  return /^[\x21-\x7e]{1,128}$/.test(meta.id) ? meta.id : sha256(meta.id);
+  return /^[\x21-\x7e]{1,128}$/.test(meta.id) ? meta.id : sha256(meta.id, 'utf16le');
 }
 
 function partitionOf({ topic, partition }: Record<string, unknown>): string {
@@ -66,6 +66,7 @@ function metaOf(event: object): Record<string, unknown> {
   return typeof meta === 'object' && meta !== null ? (meta as Record<string, unknown>) : {};
 }
 
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+/** @param encoding UTF-8 makes one character of all halves of surrogate pairs, which JSON can state; UTF-16 keeps them apart */
+function sha256(text: string, encoding: 'utf8' | 'utf16le' = 'utf8'): string {
+  return createHash('sha256').update(text, encoding).digest('hex');
 }

@@ -75,8 +75,10 @@ describe('Any text in the place of an event', function () {
 
   it(`has a key of its own, whatever its meta.id (${READ.numRuns} pairs)`, () => {
     const textOf = (id: string) => JSON.stringify({ meta: { id } });
+    // JSON can state halves of surrogate pairs, and UTF-8 would make them all the same.
+    const anyId = fc.oneof(anyText, fc.string({ unit: fc.constantFrom('\uD800', '\uDFFF', '\uFFFD', 'x') }));
     fc.assert(
-      fc.property(anyText.map(wellFormed), anyText.map(wellFormed), (one, other) => {
+      fc.property(anyId, anyId, (one, other) => {
         assert.equal(readEvent(textOf(one)).key === readEvent(textOf(other)).key, one === other);
       }),
       READ,
