@@ -48,12 +48,15 @@ export function projectRow(
 }
 
 /**
- * What begins with one of these a spreadsheet may run (OWASP, "CSV Injection"). A text that is a number, such as `-5`, is
- * none: marking those too is what makes such guards corrupt data.
+ * What begins with one of these a spreadsheet may run: the signs, in full width too, and what some take away before they look.
+ * (OWASP, "CSV Injection", its Web Security Testing Guide under the same title, and ASVS 5.0 1.2.10, which adds NUL.)
  */
+const FORMULA_START = /^[=+\-@\uFF1D\uFF0B\uFF0D\uFF20\t\r\n\0]/;
+
+/** A text that is a number, such as `-5`, is no formula: marking those too is what makes such guards corrupt data. */
 function withoutFormula(text: string): string {
   const isNumber = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text);
-  return /^[=+\-@\t\r\n]/.test(text) && !isNumber ? `'${text}` : text;
+  return FORMULA_START.test(text) && !isNumber ? `'${text}` : text;
 }
 
 function valueAt(event: object, path: string): unknown {

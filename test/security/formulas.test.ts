@@ -30,13 +30,36 @@ describe('A text that a spreadsheet would run', () => {
     '-0x1f',
     '=5',
     '-1e',
+    '＝1+1',
+    '＋1+1',
+    '－1+1',
+    '＠SUM(A1)',
+    '－5',
+    '\0=1',
   ]) {
     it(`is marked as text where that is asked for: ${JSON.stringify(formula)}`, () => {
       assert.equal(escaped(formula), `'${formula}`);
     });
   }
 
-  for (const plain of ['-5', '+5', '-5.25', '+1e3', '-.5', '-1E-7', '5', '', "it's", 'a=b', ' -x', "'=1"]) {
+  for (const plain of [
+    '-5',
+    '+5',
+    '-5.25',
+    '+1e3',
+    '-.5',
+    '-1E-7',
+    '5',
+    '',
+    "it's",
+    'a=b',
+    ' -x',
+    "'=1",
+    '１',
+    'a＝b',
+    '，',
+    'é',
+  ]) {
     it(`is not what is a number or begins otherwise: ${JSON.stringify(plain)}`, () => {
       assert.equal(escaped(plain), plain);
     });
@@ -58,12 +81,15 @@ describe('A text that a spreadsheet would run', () => {
       fc.property(
         fc.oneof(
           anyText,
-          anyText.map((text) => `=${text}`),
+          fc
+            .tuple(fc.constantFrom('=', '+', '-', '@', '＝', '＋', '－', '＠', '\0'), anyText)
+            .map((parts) => parts.join('')),
         ),
         (text) => {
           const shown = escaped(text) ?? '';
           assert(shown === text || shown === `'${text}`);
-          const runs = /^[=@\t\r\n]/.test(shown) || (/^[+-]/.test(shown) && Number.isNaN(Number(shown)));
+          const runs =
+            /^[=@＝＋－＠\t\r\n\0]/.test(shown) || (/^[+-]/.test(shown) && Number.isNaN(Number(shown)));
           assert(!runs, shown);
         },
       ),
