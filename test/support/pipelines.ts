@@ -6,7 +6,7 @@ import { QUERIES, SEARCH_ATTRIBUTES, WORKFLOWS } from '../../src/names';
 import type { batch } from '../../src/workflows/batch';
 import type { ingest } from '../../src/workflows/ingest';
 import type { BatchStatus, IngestStatus } from '../../src/workflows/status';
-import type { FakeLane } from './fake-lane';
+import { FakeLane } from './fake-lane';
 import type { FakeStints } from './fake-stints';
 import type { TestTemporal } from './temporal';
 
@@ -36,6 +36,51 @@ export async function startBatch(
     taskQueue,
     args: [definition],
   });
+}
+
+/** Ends what still runs. */
+export async function terminate(handle: WorkflowHandle): Promise<void> {
+  if ((await handle.describe()).status.name === 'RUNNING') await handle.terminate();
+}
+
+/** For the tests of one `describe`. */
+export interface LanePerTest {
+  /** Starts the test's lane, and a Worker for it alone. */
+  startLane: (definition: PipelineDefinition, options?: StartOptions) => Promise<WorkflowHandle>;
+  /** Ends other workflows after the test, as the lane's. */
+  endAfterTest: (...handles: WorkflowHandle[]) => void;
+}
+
+/**
+ * A lane for each test of the `describe` that calls this. After the test its workflows and Workers are ended.
+ *
+ * @param use is given the lane before the test
+ */
+export function lanePerTest(temporal: TestTemporal, use: (lane: FakeLane) => void): LanePerTest {
+  const handles: WorkflowHandle[] = [];
+  let lane: FakeLane;
+
+  beforeEach(() => {
+    lane = new FakeLane();
+    use(lane);
+  });
+
+  afterEach(async () => {
+    lane.close();
+    await Promise.all(handles.splice(0).map(terminate));
+    await temporal.stopWorkers();
+  });
+
+  return {
+    startLane: async (definition, options) => {
+      const handle = await startBatch(temporal, lane, definition, options);
+      handles.push(handle);
+      return handle;
+    },
+    endAfterTest: (...others) => {
+      handles.push(...others);
+    },
+  };
 }
 
 export function batchStatus(handle: WorkflowHandle): Promise<BatchStatus> {

@@ -4,28 +4,19 @@ import type { PipelineDefinition } from '../../src/config';
 import { keyDigest } from '../../src/sources/event';
 import { eventually } from '../local/eventually';
 import { definitionOf } from '../support/definition';
-import { FakeLane, hopeless, keysOf } from '../support/fake-lane';
+import { type FakeLane, hopeless, keysOf } from '../support/fake-lane';
 import { Gate } from '../support/gate';
-import { batchStatus, startBatch } from '../support/pipelines';
+import { batchStatus, lanePerTest } from '../support/pipelines';
 import { testTemporal } from '../support/temporal';
 
 describe('The workflow batch', () => {
   const temporal = testTemporal();
   let lane: FakeLane;
   let handle: WorkflowHandle;
-
-  beforeEach(() => {
-    lane = new FakeLane();
-  });
-
-  afterEach(async () => {
-    lane.close();
-    await handle.terminate();
-    await temporal.stopWorkers();
-  });
+  const { startLane } = lanePerTest(temporal, (fresh) => (lane = fresh));
 
   async function start(overrides: Partial<PipelineDefinition> = {}): Promise<void> {
-    handle = await startBatch(temporal, lane, definitionOf(overrides));
+    handle = await startLane(definitionOf(overrides));
   }
 
   const status = () => batchStatus(handle);

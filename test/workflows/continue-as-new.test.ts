@@ -3,32 +3,18 @@ import type { WorkflowHandle } from '@temporalio/client';
 import type { PipelineDefinition } from '../../src/config';
 import { eventually } from '../local/eventually';
 import { definitionOf } from '../support/definition';
-import { FakeLane, hopeless, keysOf } from '../support/fake-lane';
+import { type FakeLane, hopeless, keysOf } from '../support/fake-lane';
 import { cursorAt, done, FakeStints } from '../support/fake-stints';
 import { historiesOf } from '../support/history';
-import { batchStatus, ingestStatus, startBatch, startIngest } from '../support/pipelines';
+import { batchStatus, ingestStatus, lanePerTest, startIngest } from '../support/pipelines';
 import { testTemporal } from '../support/temporal';
 
 describe('Continue-as-new', () => {
   const temporal = testTemporal({ dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 100 } });
-  let handles: WorkflowHandle[] = [];
   let lane: FakeLane;
+  const { startLane, endAfterTest } = lanePerTest(temporal, (fresh) => (lane = fresh));
 
-  beforeEach(() => {
-    lane = new FakeLane();
-  });
-
-  afterEach(async () => {
-    lane.close();
-    await Promise.all(handles.splice(0).map((handle) => handle.terminate()));
-    await temporal.stopWorkers();
-  });
-
-  async function start(overrides: Partial<PipelineDefinition> = {}): Promise<WorkflowHandle> {
-    const handle = await startBatch(temporal, lane, definitionOf(overrides));
-    handles.push(handle);
-    return handle;
-  }
+  const start = (overrides?: Partial<PipelineDefinition>) => startLane(definitionOf(overrides));
 
   const runs = async ({ workflowId }: WorkflowHandle) =>
     (await historiesOf(temporal.client, workflowId)).length;
@@ -144,7 +130,7 @@ describe('Continue-as-new', () => {
   it('keeps the cursor and the counts of ingest', async () => {
     const stints = new FakeStints(...Array.from({ length: 60 }, (_, index) => done(cursorAt(index + 1), 10)));
     const { handle, lane: told } = await startIngest(temporal, stints, definitionOf());
-    handles.push(handle, told);
+    endAfterTest(handle, told);
     await eventually('61 stints', () => stints.seen.length === 61, 30_000);
     assert((await runs(handle)) >= 3);
     assert.deepEqual(
@@ -159,7 +145,7 @@ describe('Continue-as-new', () => {
   it('leaves a stopped pipeline stopped, and it starts from the kept cursor', async () => {
     const stints = new FakeStints(...Array.from({ length: 14 }, (_, index) => done(cursorAt(index + 1))));
     const { handle, lane: told } = await startIngest(temporal, stints, definitionOf());
-    handles.push(handle, told);
+    endAfterTest(handle, told);
     // Fourteen stints bring the first run close to its end.
     await eventually('14 stints', () => stints.seen.length === 15);
     for (let round = 1; round <= 3; round += 1) {

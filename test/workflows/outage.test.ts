@@ -1,40 +1,22 @@
 import assert from 'node:assert/strict';
-import type { WorkflowHandle } from '@temporalio/client';
-import type { PipelineDefinition } from '../../src/config';
 import { startSimulatedStream } from '../../src/local/simulated-stream';
 import { KEY_ATTRIBUTE, WORKFLOWS } from '../../src/names';
 import type { ingest } from '../../src/workflows/ingest';
 import { eventually } from '../local/eventually';
 import { definitionOf } from '../support/definition';
-import { FakeLane, keysOf } from '../support/fake-lane';
+import { type FakeLane, keysOf } from '../support/fake-lane';
 import { FakeS3 } from '../support/fake-s3';
 import { FakeSqs, takeAll } from '../support/fake-sqs';
-import { batchStatus, startBatch } from '../support/pipelines';
+import { batchStatus, lanePerTest } from '../support/pipelines';
 import { testTemporal } from '../support/temporal';
 
 describe('When Temporal is away', () => {
   const temporal = testTemporal({ onDisk: true });
-  const handles: WorkflowHandle[] = [];
   let lane: FakeLane;
-
-  beforeEach(() => {
-    lane = new FakeLane();
-  });
-
-  afterEach(async () => {
-    lane.close();
-    await Promise.all(handles.splice(0).map((handle) => handle.terminate()));
-    await temporal.stopWorkers();
-  });
-
-  async function startLane(overrides: Partial<PipelineDefinition>): Promise<WorkflowHandle> {
-    const handle = await startBatch(temporal, lane, definitionOf(overrides));
-    handles.push(handle);
-    return handle;
-  }
+  const { startLane, endAfterTest } = lanePerTest(temporal, (fresh) => (lane = fresh));
 
   it('a lane goes on where it was after Temporal was killed, without loss or repeats', async () => {
-    const handle = await startLane({ batch: { rows: 10, flushAfterSeconds: 1 } });
+    const handle = await startLane(definitionOf({ batch: { rows: 10, flushAfterSeconds: 1 } }));
     lane.send(keysOf(200));
     await eventually('some objects', () => lane.objects.size >= 5);
     await temporal.crash();
@@ -72,7 +54,7 @@ describe('When Temporal is away', () => {
         taskQueue,
         args: [{ definition, lane: batch.workflowId }],
       });
-      handles.push(handle);
+      endAfterTest(handle);
       await eventually('some rows', () => lane.rowKeys.length >= 40);
 
       await temporal.crash();

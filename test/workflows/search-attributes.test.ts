@@ -4,25 +4,16 @@ import { addSearchAttributes, hasSearchAttributes } from '../../src/cli/search-a
 import { SEARCH_ATTRIBUTES } from '../../src/names';
 import { eventually } from '../local/eventually';
 import { definitionOf } from '../support/definition';
-import { FakeLane, hopeless, keysOf } from '../support/fake-lane';
+import { type FakeLane, hopeless, keysOf } from '../support/fake-lane';
 import { historiesOf } from '../support/history';
-import { batchStatus, searchAttributes, startBatch } from '../support/pipelines';
+import { batchStatus, lanePerTest, searchAttributes } from '../support/pipelines';
 import { testTemporal } from '../support/temporal';
 
 describe('Search attributes', () => {
   const temporal = testTemporal();
   let lane: FakeLane;
   let handle: WorkflowHandle;
-
-  beforeEach(() => {
-    lane = new FakeLane();
-  });
-
-  afterEach(async () => {
-    lane.close();
-    await handle.terminate();
-    await temporal.stopWorkers();
-  });
+  const { startLane } = lanePerTest(temporal, (fresh) => (lane = fresh));
 
   const attributes = async () => (await handle.describe()).typedSearchAttributes;
 
@@ -35,7 +26,7 @@ describe('Search attributes', () => {
 
   it('are left alone by a workflow that was started without', async () => {
     assert.equal(await hasSearchAttributes(temporal.client), false);
-    handle = await startBatch(temporal, lane, definitionOf());
+    handle = await startLane(definitionOf());
     await handle.signal('pause');
     await eventually('paused', async () => (await batchStatus(handle)).activity === 'paused');
     assert.equal(await upserts(), 0);
@@ -49,7 +40,7 @@ describe('Search attributes', () => {
       if (isBroken) throw hopeless('There is no bucket');
     };
     const definition = definitionOf({ batch: { rows: 10, flushAfterSeconds: 100 } });
-    handle = await startBatch(temporal, lane, definition, { typedSearchAttributes: searchAttributes });
+    handle = await startLane(definition, { typedSearchAttributes: searchAttributes });
     lane.send(keysOf(30));
     await eventually('thirty rows', () => lane.rowKeys.length === 30);
     assert.equal(await upserts(), 0, 'it runs, as it was started');

@@ -4,10 +4,10 @@ import type { PipelineDefinition } from '../../src/config';
 import { SIGNALS, UPDATES } from '../../src/names';
 import { eventually } from '../local/eventually';
 import { definitionOf } from '../support/definition';
-import { FakeLane, hopeless, keysOf } from '../support/fake-lane';
+import { type FakeLane, hopeless, keysOf } from '../support/fake-lane';
 import { cursorAt, done, FakeStints, untilCancelled } from '../support/fake-stints';
 import { Gate } from '../support/gate';
-import { batchStatus, ingestStatus, startBatch, startIngest } from '../support/pipelines';
+import { batchStatus, ingestStatus, lanePerTest, startIngest, terminate } from '../support/pipelines';
 import { testTemporal } from '../support/temporal';
 
 /** Longer than any test. */
@@ -25,25 +25,11 @@ async function isRefused(outcome: Promise<unknown>, why: RegExp): Promise<void> 
   });
 }
 
-/** Ends what still runs. */
-async function terminate(handle: WorkflowHandle): Promise<void> {
-  if ((await handle.describe()).status.name === 'RUNNING') await handle.terminate();
-}
-
 describe('An update of the workflow batch', () => {
   const temporal = testTemporal();
   let lane: FakeLane;
   let handle: WorkflowHandle;
-
-  beforeEach(() => {
-    lane = new FakeLane();
-  });
-
-  afterEach(async () => {
-    lane.close();
-    await terminate(handle);
-    await temporal.stopWorkers();
-  });
+  const { startLane } = lanePerTest(temporal, (fresh) => (lane = fresh));
 
   const { lake } = definitionOf();
   const before = definitionOf({ batch: { rows: 10, flushAfterSeconds: NEVER } });
@@ -53,7 +39,7 @@ describe('An update of the workflow batch', () => {
   });
 
   async function start(definition: PipelineDefinition): Promise<void> {
-    handle = await startBatch(temporal, lane, definition);
+    handle = await startLane(definition);
   }
 
   const waiting = (rows: number) =>
@@ -136,30 +122,21 @@ describe('An update of the workflow batch', () => {
 
 describe('A flush', () => {
   const temporal = testTemporal();
+  let lane: FakeLane;
+  const { startLane } = lanePerTest(temporal, (fresh) => (lane = fresh));
 
   it('also writes what a receive under way has in hand', async () => {
-    const lane = new FakeLane();
     const gate = new Gate();
     lane.afterReceive = () => gate.pass();
     lane.send(keysOf(5));
-    const handle = await startBatch(
-      temporal,
-      lane,
-      definitionOf({ batch: { rows: 100, flushAfterSeconds: NEVER } }),
-    );
-    try {
-      await eventually('a receive under way', () => gate.waiting === 1);
-      await handle.signal(SIGNALS.flush);
-      gate.open();
-      await eventually('an object', () => lane.objects.size === 1);
-      lane.send(keysOf(5, 6));
-      await eventually('rows waiting', async () => (await batchStatus(handle)).rowsWaiting === 5);
-      assert.equal(lane.objects.size, 1, 'what came later waits');
-    } finally {
-      lane.close();
-      await handle.terminate();
-      await temporal.stopWorkers();
-    }
+    const handle = await startLane(definitionOf({ batch: { rows: 100, flushAfterSeconds: NEVER } }));
+    await eventually('a receive under way', () => gate.waiting === 1);
+    await handle.signal(SIGNALS.flush);
+    gate.open();
+    await eventually('an object', () => lane.objects.size === 1);
+    lane.send(keysOf(5, 6));
+    await eventually('rows waiting', async () => (await batchStatus(handle)).rowsWaiting === 5);
+    assert.equal(lane.objects.size, 1, 'what came later waits');
   });
 });
 
@@ -232,22 +209,17 @@ describe('An update of the workflow ingest', () => {
 
 describe('A removal of a lane', () => {
   const temporal = testTemporal();
+  let lane: FakeLane;
+  const { startLane } = lanePerTest(temporal, (fresh) => (lane = fresh));
 
   it('is refused while it runs, and ends it for good once it has stopped', async () => {
-    const lane = new FakeLane();
     lane.send(keysOf(3));
-    const handle = await startBatch(temporal, lane, definitionOf());
-    try {
-      await eventually('rows', () => lane.objects.size === 1);
-      await isRefused(handle.executeUpdate(UPDATES.remove), /^Refused: it is running; stop it first/);
-      await handle.signal(SIGNALS.stop);
-      await eventually('stopped', async () => (await batchStatus(handle)).activity === 'stopped');
-      await handle.executeUpdate(UPDATES.remove);
-      await eventually('completed', async () => (await handle.describe()).status.name === 'COMPLETED');
-    } finally {
-      lane.close();
-      await terminate(handle);
-      await temporal.stopWorkers();
-    }
+    const handle = await startLane(definitionOf());
+    await eventually('rows', () => lane.objects.size === 1);
+    await isRefused(handle.executeUpdate(UPDATES.remove), /^Refused: it is running; stop it first/);
+    await handle.signal(SIGNALS.stop);
+    await eventually('stopped', async () => (await batchStatus(handle)).activity === 'stopped');
+    await handle.executeUpdate(UPDATES.remove);
+    await eventually('completed', async () => (await handle.describe()).status.name === 'COMPLETED');
   });
 });
