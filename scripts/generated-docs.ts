@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SETTINGS, WORKER_SETTINGS } from '../src/config';
-import { METRICS, type Metric } from '../src/metrics';
+import { METRICS, type Metric, PROCESS_METRICS } from '../src/metrics';
 
 type Settings = Record<string, { name: string; fallback: string; meaning: string }>;
 
@@ -11,7 +11,7 @@ const TABLES = {
     settings: settingsTable(SETTINGS),
     'worker settings': settingsTable(WORKER_SETTINGS),
   },
-  'docs/metrics.md': { metrics: metricsTable(Object.values(METRICS)) },
+  'docs/metrics.md': { metrics: metricsTable(Object.values({ ...METRICS, ...PROCESS_METRICS })) },
 };
 
 type Page = keyof typeof TABLES;

@@ -1,5 +1,5 @@
 /**
- * Every metric of the pipeline's own, beside the SDK's. Named as Prometheus wants it: a unit at the end, counters by what
+ * Every metric of the project's own, beside the SDK's. Named as Prometheus wants it: a unit at the end, counters by what
  * they count (the endpoint adds `_total`). docs/metrics.md is this list, and a test holds them together.
  */
 
@@ -7,7 +7,7 @@ export interface Metric<Label extends string = string> {
   readonly name: string;
   readonly kind: 'counter' | 'gauge';
   readonly meaning: string;
-  /** Beside `pipeline`, which all have, and those that the SDK adds. */
+  /** Beside `pipeline`, which those of a pipeline have, and those that the SDK adds. */
   readonly labels: readonly Label[];
 }
 
@@ -27,6 +27,7 @@ function gauge<Label extends string = never>(
   return { name, kind: 'gauge', meaning, labels };
 }
 
+/** Of a pipeline, each with the label `pipeline`. */
 export const METRICS = {
   eventsReceived: counter(
     'sluice_events_received',
@@ -58,6 +59,11 @@ export const METRICS = {
     'sluice_queue_oldest_message_age_seconds',
     'age of the oldest message of the last receive; 0 when the queue was empty',
   ),
+  reached: gauge(
+    'sluice_queue_reached_timestamp_seconds',
+    'when the newest message was sent up to which the lane has seen the queue, or has seen it empty; Unix time',
+  ),
+  retention: gauge('sluice_queue_retention_seconds', 'after so long SQS forgets a message'),
   messagesReceived: counter(
     'sluice_messages_received',
     'messages received from the queue, redeliveries and repeats included',
@@ -76,6 +82,10 @@ export const METRICS = {
   rowsWritten: counter('sluice_rows_written', 'rows in confirmed objects'),
   batchesWritten: counter('sluice_batches_written', 'confirmed objects'),
   bytesWritten: counter('sluice_written_bytes', 'bytes of confirmed objects'),
+  rowWait: gauge(
+    'sluice_row_wait_seconds',
+    'how long the oldest row of the newest object waited, from its receive to the confirmed object',
+  ),
   rowsWaiting: gauge('sluice_rows_waiting', 'rows received that no confirmed object holds'),
   windowKeys: gauge('sluice_window_keys', 'keys that are recognised as repeats'),
   unsettledMessages: gauge(
@@ -83,6 +93,17 @@ export const METRICS = {
     'messages whose deletion is not known to have worked',
   ),
   parked: gauge('sluice_parked', '1 while a workflow is parked and waits for a person', 'workflow'),
+} as const;
+
+/** Of a worker process, whatever pipeline it serves. */
+export const PROCESS_METRICS = {
+  awsRequests: counter(
+    'sluice_aws_requests',
+    'requests to SQS and S3, each try by itself',
+    'service',
+    'operation',
+    'outcome',
+  ),
 } as const;
 
 type MetricId = keyof typeof METRICS;
@@ -147,12 +168,13 @@ export function metersOf(meter: Meter, pipeline: string): Meters {
   return { ...Object.fromEntries(meters), close } as Meters;
 }
 
-/** What SQS says of a queue's depth, from whoever asked it. */
-export function meterDepth(
-  { queueMessages }: Meters,
-  depth: { visible: number; notVisible: number; delayed: number },
+/** What SQS says of a queue, from whoever asked it. */
+export function meterQueue(
+  { queueMessages, retention }: Meters,
+  depth: { visible: number; notVisible: number; delayed: number; retentionSeconds: number },
 ): void {
   queueMessages(depth.visible, { state: 'visible' });
   queueMessages(depth.notVisible, { state: 'not-visible' });
   queueMessages(depth.delayed, { state: 'delayed' });
+  retention(depth.retentionSeconds);
 }

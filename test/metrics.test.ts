@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { generated, scrapedName } from '../scripts/generated-docs';
-import { type Metric, METRICS, metersOf } from '../src/metrics';
+import { type Metric, METRICS, metersOf, PROCESS_METRICS } from '../src/metrics';
 
-const metrics: Metric[] = Object.values(METRICS);
+const metrics: Metric[] = Object.values({ ...METRICS, ...PROCESS_METRICS });
 
 interface Recorded {
   name: string;

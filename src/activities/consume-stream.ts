@@ -12,7 +12,7 @@ import {
 import { describeError, isTransient } from '../aws-errors';
 import type { PipelineDefinition } from '../config';
 import { keepCanary, keepRejected, type Lake, type RejectReason } from '../lake/rejected';
-import { meterDepth, metersOf, type Meters } from '../metrics';
+import { meterQueue, metersOf, type Meters } from '../metrics';
 import { encodeMessage, messageBytes } from '../queue/message';
 import { queueUrl } from '../queue/queue-url';
 import { BatchSender } from '../queue/sender';
@@ -185,7 +185,7 @@ class Stint {
   /** A depth that can't be had is no reason to end a stint. */
   async #measureQueue(): Promise<void> {
     try {
-      meterDepth(this.#meters, await measureQueue(this.#clients.sqs, this.#input.queue));
+      meterQueue(this.#meters, await measureQueue(this.#clients.sqs, this.#input.queue));
     } catch (error) {
       log.debug('The queue was not measured', { error: describeError(error) });
     }

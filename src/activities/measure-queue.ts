@@ -7,6 +7,8 @@ export interface QueueDepth {
   visible: number;
   notVisible: number;
   delayed: number;
+  /** After which SQS forgets a message. */
+  retentionSeconds: number;
   /** Epoch milliseconds, by this worker's clock. */
   at: number;
 }
@@ -20,6 +22,7 @@ export async function measureQueue(sqs: Pick<SQSClient, 'send'>, queue: string):
           'ApproximateNumberOfMessages',
           'ApproximateNumberOfMessagesNotVisible',
           'ApproximateNumberOfMessagesDelayed',
+          'MessageRetentionPeriod',
         ],
       }),
     );
@@ -27,6 +30,7 @@ export async function measureQueue(sqs: Pick<SQSClient, 'send'>, queue: string):
       visible: Number(Attributes?.ApproximateNumberOfMessages),
       notVisible: Number(Attributes?.ApproximateNumberOfMessagesNotVisible),
       delayed: Number(Attributes?.ApproximateNumberOfMessagesDelayed),
+      retentionSeconds: Number(Attributes?.MessageRetentionPeriod),
       at: Date.now(),
     };
   } catch (error) {

@@ -21,6 +21,8 @@ export interface UploadInput {
 export interface UploadedObject {
   /** Bytes of the CSV. */
   bytes: number;
+  /** Epoch milliseconds, by this worker's clock: when the object was confirmed. */
+  at: number;
 }
 
 /**
@@ -52,7 +54,7 @@ export async function uploadBatch(s3: Pick<S3Client, 'send'>, input: UploadInput
       const found = await digestOf(s3, bucket, key);
       if (found !== digest) throw objectDiffers(bucket, key, found);
     }
-    return { bytes: body.byteLength };
+    return { bytes: body.byteLength, at: Date.now() };
   });
 }
 

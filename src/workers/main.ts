@@ -1,8 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Logger, NativeConnection, type NativeConnectionOptions, type Worker } from '@temporalio/worker';
+import {
+  type Logger,
+  NativeConnection,
+  type NativeConnectionOptions,
+  Runtime,
+  type Worker,
+} from '@temporalio/worker';
 import { config } from 'dotenv';
 import { describeError } from '../aws-errors';
 import { loadWorkerSettings, SettingsError } from '../config';
+import { countRequests } from './aws-requests';
 import { awsClients } from './clients';
 import { installRuntime } from './telemetry';
 import { temporalConnectConfig } from './temporal-options';
@@ -43,6 +50,7 @@ async function main(names: string[]): Promise<void> {
 async function runWorkers(roles: Role[], connection: NativeConnection, namespace: string): Promise<void> {
   try {
     const clients = awsClients();
+    countRequests(clients, Runtime.instance().metricMeter);
     const workers = await Promise.all(
       roles.map((role) => createWorker(role, { connection, namespace, clients })),
     );

@@ -16,11 +16,12 @@ import {
 } from '@temporalio/workflow';
 import type { BatchActivities } from '../activities';
 import type { ReceivedMessages } from '../activities/receive-messages';
+import type { UploadedObject } from '../activities/upload-batch';
 import type { ObjectAcl, PipelineDefinition } from '../config';
 import { differences } from '../definition';
 import { batchObjectKey } from '../lake/object-key';
 import type { RejectReason } from '../lake/rejected';
-import { meterDepth, metersOf, type Meters } from '../metrics';
+import { meterQueue, metersOf, type Meters } from '../metrics';
 import { QUERIES, SIGNALS, UPDATES } from '../names';
 import { Assembler, type AssemblerLimits, type WaitingRow } from './assembler';
 import { laneDetails } from './details';
@@ -53,6 +54,8 @@ interface FrozenBatch {
   /** Digests of the rows' keys. */
   keys: string[];
   bytes: number;
+  /** When its oldest row was received, in workflow time. */
+  admittedAt: number;
 }
 
 /** What continue-as-new carries, the settled keys aside. JSON. */
@@ -480,6 +483,7 @@ class Lane {
     this.#counts.received += count;
     this.#meters.messagesReceived(count);
     this.#meters.oldestMessageAge(Math.max(0, until - (received.oldestSentAt ?? until)) / 1_000);
+    if (reached !== undefined) this.#meters.reached(reached / 1_000);
     this.#backlog = received.behind;
     this.#empty = count === 0;
     this.#receiveFailures = 0;
@@ -553,6 +557,7 @@ class Lane {
       rows: rows.map(({ cells }) => cells),
       keys: rows.map(({ key }) => key),
       bytes: rows.reduce((sum, { bytes }) => sum + bytes, 0),
+      admittedAt: first.admittedAt,
     });
     return true;
   }
@@ -567,7 +572,7 @@ class Lane {
   async #upload(frozen: FrozenBatch): Promise<void> {
     const { bucket, objectKey, acl, columns, rows, sequence } = frozen;
     try {
-      const { bytes } = await uploadBatch.executeWithOptions(
+      const uploaded = await uploadBatch.executeWithOptions(
         {
           ...shortActivity,
           retry: patient,
@@ -575,7 +580,7 @@ class Lane {
         },
         [{ bucket, key: objectKey, ...(acl === undefined ? {} : { acl }), columns, rows }],
       );
-      this.#uploaded(frozen, bytes);
+      this.#uploaded(frozen, uploaded);
     } catch (error) {
       log.warn('A batch could not be written', { sequence, object: objectKey, error: problemOf(error) });
       this.#park('upload', error);
@@ -585,7 +590,10 @@ class Lane {
     this.#stir();
   }
 
-  #uploaded({ sequence, objectKey, rows, keys }: FrozenBatch, bytes: number): void {
+  #uploaded(
+    { sequence, objectKey, rows, keys, admittedAt }: FrozenBatch,
+    { bytes, at }: UploadedObject,
+  ): void {
     for (const key of keys) this.window.uploaded(key);
     this.#counts.rows += rows.length;
     this.#counts.batches += 1;
@@ -593,6 +601,7 @@ class Lane {
     this.#meters.rowsWritten(rows.length);
     this.#meters.batchesWritten(1);
     this.#meters.bytesWritten(bytes);
+    this.#meters.rowWait(Math.max(0, at - admittedAt) / 1_000);
     this.#lastObject = objectKey;
     this.#worked('upload');
     log.info('Batch written', { sequence, object: objectKey, rows: rows.length, bytes });
@@ -657,7 +666,7 @@ class Lane {
     try {
       const depth = await measureQueue(this.#definition.queue.name);
       const { visible, notVisible, delayed, at } = depth;
-      meterDepth(this.#meters, depth);
+      meterQueue(this.#meters, depth);
       this.#tick(at);
       if (visible + notVisible + delayed > 0) this.#quietSince = undefined;
       else this.#quietSince ??= at;

@@ -124,6 +124,11 @@ describe('The metrics', function () {
     const running = await Scrape.of(address);
     assert.equal(running.max('sluice_source_holes'), WITHHELD);
     assert.ok((running.max('sluice_source_lag_seconds') ?? Infinity) < 60);
+    assert.equal(running.max('sluice_queue_retention_seconds'), 14 * 24 * 60 * 60);
+    const reached = running.max('sluice_queue_reached_timestamp_seconds') ?? 0;
+    assert.ok(Math.abs(Date.now() / 1_000 - reached) < 60, `${reached}, in seconds`);
+    const wait = running.max('sluice_row_wait_seconds') ?? Infinity;
+    assert.ok(wait > 0 && wait < 30, `${wait} seconds`);
 
     await pipeline.sluice('stop', '--wait');
     const scrape = await Scrape.of(address);
@@ -157,6 +162,12 @@ describe('The metrics', function () {
     assert.equal(scrape.sum('sluice_rows_written_total'), audit.rows);
     assert.equal(scrape.sum('sluice_batches_written_total'), audit.objects);
     assert.equal(scrape.sum('sluice_written_bytes_total'), await bytesOfObjects());
+    const puts = { service: 's3', operation: 'PutObject', outcome: 'ok' };
+    const { broken, canaries } = ledger;
+    assert.equal(
+      scrape.sum('sluice_aws_requests_total', puts),
+      audit.objects + broken.length + canaries + [BROKEN_MESSAGE].length,
+    );
     assert.equal(scrape.max('sluice_window_keys'), audit.rows + 1, 'rows, and the message that is none');
 
     for (const state of ['visible', 'not-visible', 'delayed']) {

@@ -172,7 +172,7 @@ export class FakeLane {
     if (found && !isDeepStrictEqual(found, input)) throw hopeless(`${input.key} holds another batch`);
     this.objects.set(input.key, input);
     await this.afterUpload(count);
-    return { bytes: Buffer.byteLength(JSON.stringify(input.rows)) };
+    return { bytes: Buffer.byteLength(JSON.stringify(input.rows)), at: Date.now() };
   }
 
   async #delete({ receipts }: DeleteInput): Promise<DeletedMessages> {
@@ -192,7 +192,8 @@ export class FakeLane {
   }
 
   async #measure(): Promise<QueueDepth> {
-    return { visible: this.size - this.hidden, notVisible: this.hidden, delayed: 0, at: Date.now() };
+    const visible = this.size - this.hidden;
+    return { visible, notVisible: this.hidden, delayed: 0, retentionSeconds: 345_600, at: Date.now() };
   }
 }
 
