@@ -93,6 +93,11 @@ export const METRICS = {
     'messages whose deletion is not known to have worked',
   ),
   parked: gauge('sluice_parked', '1 while a workflow is parked and waits for a person', 'workflow'),
+  workflowSeen: gauge(
+    'sluice_workflow_seen_timestamp_seconds',
+    'when this process last ran the workflow, Unix time: of several, the one with the newest knows its gauges',
+    'workflow',
+  ),
 } as const;
 
 /** Of a worker process, whatever pipeline it serves. */

@@ -755,6 +755,8 @@ class Lane {
     this.#meters.windowKeys(status.windowKeys);
     this.#meters.unsettledMessages(status.unsettled);
     this.#meters.parked(status.activity === 'parked' ? 1 : 0, { workflow: 'batch' });
+    // The clock of this machine, which decides nothing.
+    this.#meters.workflowSeen(workflowInfo().unsafe.now() / 1_000, { workflow: 'batch' });
   }
 }
 

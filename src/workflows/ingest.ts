@@ -379,5 +379,7 @@ class Supervisor {
     setCurrentDetails(ingestDetails(status));
     this.#showcase.show(status);
     this.#meters.parked(status.activity === 'parked' ? 1 : 0, { workflow: 'ingest' });
+    // The clock of this machine, which decides nothing.
+    this.#meters.workflowSeen(workflowInfo().unsafe.now() / 1_000, { workflow: 'ingest' });
   }
 }
