@@ -49,7 +49,16 @@ export const METRICS = {
     'sluice_source_lag_seconds',
     'age of the newest event that ingest is done with: queued, rejected or a canary',
   ),
-  holes: gauge('sluice_source_holes', 'offsets that the source passed over and nothing explains'),
+  holes: gauge(
+    'sluice_source_holes',
+    'offsets of a topic partition that the source passed over and nothing explains',
+    'partition',
+  ),
+  holeAge: gauge(
+    'sluice_source_hole_age_seconds',
+    'for how long the oldest of these offsets is missed; 0 where none is',
+    'partition',
+  ),
   queueMessages: gauge(
     'sluice_queue_messages',
     'messages in the queue by what SQS says, which lags by a minute',

@@ -176,7 +176,10 @@ class Stint {
   measure(): void {
     const times = timestampsOf(this.#cursor.positions);
     if (times.length > 0) this.#meters.lag(Math.max(0, Date.now() - Math.max(...times)) / 1_000);
-    this.#meters.holes(findHoles(this.#cursor.completeness).offsets);
+    for (const { partition, offsets, since } of findHoles(this.#cursor.completeness).partitions) {
+      this.#meters.holes(offsets, { partition });
+      this.#meters.holeAge(since === undefined ? 0 : (Date.now() - Date.parse(since)) / 1_000, { partition });
+    }
     if (performance.now() - this.#measuredAt < MEASURE_MS) return;
     this.#measuredAt = performance.now();
     void this.#measureQueue();

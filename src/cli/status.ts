@@ -8,6 +8,7 @@ import { cursorTime } from '../sources/cursor';
 import { addCounts } from '../sources/stint-counts';
 import type { BatchStatus, IngestStatus } from '../workflows/status';
 import { type Context, describeRunning, neverStarted, pipelineHandles, query } from './context';
+import { printable } from './printable';
 
 export interface PipelineStatus {
   pipeline: string;
@@ -66,7 +67,7 @@ function lines({ pipeline, ingest, lagSeconds, batch }: PipelineStatus): string[
     `ingest      ${activity(ingest)}`,
     `cursor      ${ingest.cursorTime}, ${Math.round(lagSeconds)} s ago`,
     `events      ${ingest.counts.sent} sent, ${ingest.counts.repeats} repeats, ${ingest.counts.canaries} canaries`,
-    `source      ${describeHoles(ingest.holes)}; reconnects: ${byName(ingest.counts.reconnects)}`,
+    `source      ${describeHoles(ingest.holes, printable)}; reconnects: ${byName(ingest.counts.reconnects)}`,
     `lane        ${activity(batch)}`,
     `lake        ${counts.rows} rows in ${counts.batches} objects, ${counts.bytes} bytes`,
     `last object ${batch.lastObject ?? 'none yet'}`,

@@ -24,8 +24,10 @@ export interface PassedOffsets {
 /** By partition. */
 export type Completeness = Readonly<Record<string, PassedOffsets>>;
 
-/** What is missing, over all partitions. */
-export interface Holes {
+/** What is missing of one topic partition. */
+export interface PartitionHoles {
+  /** Topic and partition, as in `eqiad.mediawiki.recentchange/0`. */
+  partition: string;
   /** Offsets that nothing explains. */
   offsets: number;
   /** ISO 8601: since when the oldest of them that is still kept is missed. */
@@ -33,11 +35,23 @@ export interface Holes {
   jumps: number;
 }
 
+/** What is missing, over all partitions. */
+export interface Holes extends Omit<PartitionHoles, 'partition'> {
+  /** Every partition of which book is kept, those without a hole too. */
+  partitions: PartitionHoles[];
+}
+
 /** Of one partition; beyond it the oldest are counted and no longer kept, so that a late event can't fill them. */
 const MOST_HOLES = 100;
 
 /** What is kept travels in heartbeats: of no more partitions a book is kept. A stream of Wikimedia's has one or two. */
 const MOST_PARTITIONS = 50;
+
+/** Partitions that are named for people. */
+const MOST_SHOWN = 5;
+
+/** Of a topic in Kafka, with its partition. */
+const LONGEST_NAME = 260;
 
 /** Offsets further apart than this are not of one count: half an hour of Wikimedia's recentchange. */
 const JUMP = 100_000;
@@ -59,25 +73,45 @@ export function passOffset(
 }
 
 export function findHoles(passed: Completeness): Holes {
-  const found = Object.values(passed).map(({ holes, lost, unreadable, jumps }) => {
+  const partitions = Object.entries(passed).map(([partition, { holes, lost, unreadable, jumps }]) => {
     const missing = holes.reduce((sum, [from, end]) => sum + end - from, lost);
     const offsets = Math.max(0, missing - unreadable);
-    return { offsets, jumps, since: offsets === 0 ? [] : holes.map(([, , since]) => since) };
+    const [oldest] = offsets === 0 ? [] : holes.map(([, , since]) => since).sort((a, b) => a - b);
+    return { partition, offsets, ...(oldest === undefined ? {} : { since: isoTime(oldest) }), jumps };
   });
-  const oldest = Math.min(...found.flatMap(({ since }) => since));
+  // ISO 8601 in UTC sorts as time does.
+  const [oldest] = partitions.flatMap(({ since }) => since ?? []).sort();
   return {
-    offsets: found.reduce((sum, { offsets }) => sum + offsets, 0),
-    ...(Number.isFinite(oldest) ? { since: new Date(oldest).toISOString() } : {}),
-    jumps: found.reduce((sum, { jumps }) => sum + jumps, 0),
+    offsets: partitions.reduce((sum, { offsets }) => sum + offsets, 0),
+    ...(oldest === undefined ? {} : { since: oldest }),
+    jumps: partitions.reduce((sum, { jumps }) => sum + jumps, 0),
+    partitions,
   };
 }
 
-/** For people: `3 offsets missing, since 2026-11-22T14:00:00.000Z`. */
-export function describeHoles({ offsets, since, jumps }: Holes): string {
+/**
+ * For people: `3 offsets missing, since 2026-11-22T14:00:00.000Z`, then each partition that has some.
+ *
+ * @param shown how a partition's name is made harmless where it is shown: a source may choose any
+ */
+export function describeHoles(holes: Holes, shown: (partition: string) => string): string {
+  const some = holes.partitions.filter(({ offsets, jumps }) => offsets + jumps > 0);
+  const named = some
+    .slice(0, MOST_SHOWN)
+    .map((of) => `${shown(of.partition.slice(0, LONGEST_NAME))}: ${describeMissing(of)}`);
+  if (some.length > MOST_SHOWN) named.push(`${some.length - MOST_SHOWN} partitions more`);
+  return [describeMissing(holes), ...named].join('; ');
+}
+
+function describeMissing({ offsets, since, jumps }: Omit<PartitionHoles, 'partition'>): string {
   const parts = [`${offsets} offsets missing`];
   if (since !== undefined) parts.push(`since ${since}`);
   if (jumps > 0) parts.push(`${jumps} jumps to another count`);
   return parts.join(', ');
+}
+
+function isoTime(time: number): string {
+  return new Date(time).toISOString();
 }
 
 /** Before the first offset of a partition is known, there is nothing to explain. */

@@ -22,7 +22,7 @@ export function ingestDetails(status: IngestStatus): string {
     `${counts.repeats} repeats recognised, ${counts.canaries} canaries`,
     `${sum(counts.rejected)} rejected${byReason(counts.rejected)}`,
     `${sum(counts.reconnects)} reconnects${byReason(counts.reconnects)}`,
-    describeHoles(holes),
+    describeHoles(holes, code),
   ]);
 }
 

@@ -7,6 +7,7 @@ import { freePort, HOST } from '../../src/local/ports';
 import { encodeMessage, keyAttribute, type OutgoingMessage } from '../../src/queue/message';
 import { eventually } from '../local/eventually';
 import { Pipeline, type WorkerProcess } from './pipeline';
+import { Scrape } from './scrape';
 
 const EVENTS = 240;
 /** Of each of the three kinds. */
@@ -15,42 +16,6 @@ const WITHHELD = 2;
 /** Counters of what goes wrong are not there before it does. */
 const ONLY_AFTER_FAILURES = /_fail(ed|ure)_total$/;
 const BROKEN_MESSAGE = 'another program sent this';
-
-/** What a Prometheus endpoint served once. */
-class Scrape {
-  readonly text: string;
-
-  private constructor(text: string) {
-    this.text = text;
-  }
-
-  static async of(address: string): Promise<Scrape> {
-    const response = await fetch(`http://${address}/metrics`);
-    assert.equal(response.status, 200);
-    return new Scrape(await response.text());
-  }
-
-  /** The values of the series that have these labels among theirs. */
-  values(name: string, labels: Record<string, string> = {}): number[] {
-    const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
-    return this.text.split('\n').flatMap((line) => {
-      const [, found, has = '', value] = /^(\w+)\{(.*)\} (\S+)$/.exec(line) ?? [];
-      return found === name && wanted.every((label) => has.split(',').includes(label)) ? [Number(value)] : [];
-    });
-  }
-
-  /** As `sum` of PromQL; 0 where there is no series. */
-  sum(name: string, labels?: Record<string, string>): number {
-    return this.values(name, labels).reduce((sum, value) => sum + value, 0);
-  }
-
-  /** As `max` of PromQL, which passes over NaN; undefined where there is none. */
-  max(name: string, labels?: Record<string, string>): number | undefined {
-    return this.values(name, labels)
-      .filter((value) => !Number.isNaN(value))
-      .sort((a, b) => b - a)[0];
-  }
-}
 
 describe('The metrics', function () {
   this.timeout(120_000);

@@ -313,6 +313,38 @@ describe('The simulated stream', () => {
       );
     });
 
+    it('sends withheld events that turn up late to whoever begins before them, as they were or as something else', async () => {
+      const stream = await start();
+      stream.withhold(3);
+      stream.publish(4);
+      const [first, second, third] = stream.ledger.withheld;
+      assert(first && second && third);
+      stream.release(1);
+      stream.release(1, 'canary');
+      assert.deepEqual(stream.ledger.withheld, [third]);
+      assert.equal(stream.ledger.published.at(-1)?.sha256, first.sha256);
+
+      const client = await Client.connect(`${stream.url}?since=2026-01-01`);
+      await client.received(3);
+      const [late, canary] = client.texts;
+      assert.equal(late, first.text);
+      const { meta } = JSON.parse(canary ?? '');
+      assert.deepEqual([meta.domain, meta.offset], ['canary', second.offset]);
+    });
+
+    it("has another cluster's offsets after a switch, and resumes as before", async () => {
+      const stream = await start();
+      const [before] = stream.publish(1);
+      stream.switchCluster();
+      const [after] = stream.publish(1);
+      assert(before && after);
+      assert.equal(after.topic, before.topic);
+      assert.equal(after.offset, before.offset + 1 + 1_000_000_000);
+      const client = await Client.connect(`${stream.url}?since=2026-01-01`);
+      await client.received(2);
+      assert.deepEqual(client.texts, [before.text, after.text]);
+    });
+
     it('goes on in the other topic, with other offsets, after a switch of datacenter', async () => {
       const stream = await start();
       const client = await Client.connect(stream.url);

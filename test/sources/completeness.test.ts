@@ -47,20 +47,45 @@ describe('Completeness', () => {
 
   it('tells since when the oldest missing offset is missed, until it comes', () => {
     const passed = passAll([1, 3, 5]);
-    assert.deepEqual(findHoles(passed), { offsets: 2, since: new Date(NOW + 1).toISOString(), jumps: 0 });
-    assert.equal(describeHoles(findHoles(passed)), '2 offsets missing, since 2026-11-22T00:00:00.001Z');
+    const missing = { offsets: 2, since: new Date(NOW + 1).toISOString(), jumps: 0 };
+    assert.deepEqual(findHoles(passed), { ...missing, partitions: [{ partition: PARTITION, ...missing }] });
     assert.deepEqual(findHoles(passAll([2], passed)).since, new Date(NOW + 2).toISOString());
-    assert.deepEqual(findHoles(passAll([2, 4], passed)), { offsets: 0, jumps: 0 });
+    const none = { offsets: 0, jumps: 0 };
+    assert.deepEqual(findHoles(passAll([2, 4], passed)), {
+      ...none,
+      partitions: [{ partition: PARTITION, ...none }],
+    });
+  });
+
+  it('says to people what is missing, and of which topic partition', () => {
+    const quote = (partition: string) => `<${partition}>`;
+    const one = passOffset(passAll([1, 3, 5]), { partition: 'b/1', offset: 7 }, NOW);
+    assert.equal(
+      describeHoles(findHoles(one), quote),
+      `2 offsets missing, since 2026-11-22T00:00:00.001Z; <${PARTITION}>: 2 offsets missing, since 2026-11-22T00:00:00.001Z`,
+    );
+    assert.equal(describeHoles(findHoles(passAll([1, 2])), quote), '0 offsets missing');
+  });
+
+  it('names five partitions at most, none at great length', () => {
+    const partitions = Array.from({ length: 7 }, (_, index) => `${index}${'x'.repeat(1_000)}/0`);
+    const passed = partitions.reduce<Completeness>(
+      (before, partition) =>
+        [1, 3].reduce((then, offset) => passOffset(then, { partition, offset }, NOW), before),
+      {},
+    );
+    const said = describeHoles(findHoles(passed), (partition) => partition);
+    assert.match(
+      said,
+      /^7 offsets missing, since .+; 4x+: 1 offsets missing, since [^;]+; 2 partitions more$/,
+    );
+    assert(said.length < 2_000);
   });
 
   it("begins anew where another cluster's count begins, forwards or backwards, and keeps what was missing", () => {
     for (const elsewhere of [5_000_000_000, 17]) {
       const passed = passAll([2_000_000, 2_000_002, elsewhere, elsewhere + 1, elsewhere + 3]);
-      assert.deepEqual(
-        [findHoles(passed).offsets, findHoles(passed).jumps],
-        [2, 1],
-        describeHoles(findHoles(passed)),
-      );
+      assert.deepEqual([findHoles(passed).offsets, findHoles(passed).jumps], [2, 1], JSON.stringify(passed));
     }
   });
 

@@ -25,7 +25,7 @@ export interface Ledger {
   /** Well-formed events, in the order of their publication, without canaries. */
   readonly published: readonly PublishedEvent[];
   readonly broken: readonly BrokenEvent[];
-  /** Well-formed events that have an offset and are never sent. */
+  /** Well-formed events that have an offset and are not sent. */
   readonly withheld: readonly PublishedEvent[];
   /** How many canary events there were. */
   readonly canaries: number;

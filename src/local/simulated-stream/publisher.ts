@@ -24,8 +24,11 @@ export class Publisher {
     withheld: new Array<PublishedEvent>(),
     canaries: 0,
   };
+  readonly #withheld: { log: TopicLog; at: number; place: Place; event: EventText }[] = [];
   #active = 0;
   #toWithhold = 0;
+  /** Added to the offsets in events: what another Kafka cluster would count. */
+  #shift = 0;
   #lastTimestamp = 0;
   #youngestTimestamp = 0;
 
@@ -57,6 +60,21 @@ export class Publisher {
     this.#toWithhold += count;
   }
 
+  /** The oldest events that are withheld are in the log after all, at their places; nobody who has passed them hears of it. */
+  release(count: number, kind: EventKind): void {
+    for (const { log, at, place, event } of this.#withheld.splice(0, count)) {
+      const released = kind === 'well-formed' ? event : this.#nextText(kind, place);
+      log.fill(at, released.text);
+      this.#ledger.withheld.shift();
+      this.#record(kind, place, released, false);
+    }
+  }
+
+  /** From now on another Kafka cluster counts, far from here: the logs and their times stay. */
+  switchCluster(): void {
+    this.#shift += 1_000_000_000;
+  }
+
   /** From now on the other datacenter's topic gets the events. */
   switchDatacenter(): void {
     this.#active = (this.#active + 1) % this.logs.length;
@@ -66,10 +84,14 @@ export class Publisher {
     const log = this.logs[this.#active];
     if (!log) throw new RangeError(`There is no datacenter ${this.#active}.`);
     const timestamp = this.#nextTimestamp();
-    const place = { topic: log.topic, partition: log.partition, offset: log.end, timestamp };
+    const at = log.end;
+    const place = { topic: log.topic, partition: log.partition, offset: at + this.#shift, timestamp };
     const event = this.#nextText(kind, place);
     const isWithheld = kind === 'well-formed' && this.#toWithhold > 0;
-    if (isWithheld) this.#toWithhold -= 1;
+    if (isWithheld) {
+      this.#toWithhold -= 1;
+      this.#withheld.push({ log, at, place, event });
+    }
     log.append(timestamp, isWithheld ? undefined : event.text);
     this.#record(kind, place, event, isWithheld);
   }

@@ -153,9 +153,22 @@ export class SimulatedStream {
     return this.ledger.published.slice(before);
   }
 
-  /** The next well-formed events use up offsets, are never sent, and are listed in `ledger.withheld`. */
+  /** The next well-formed events use up offsets, are not sent, and are listed in `ledger.withheld`. */
   withhold(count: number): void {
     this.#publisher.withhold(count);
+  }
+
+  /**
+   * So many of the withheld events, the oldest first, turn up late: a request that begins before them gets them. They are as they
+   * were, or something else at the same offset.
+   */
+  release(count: number, kind: EventKind = 'well-formed'): void {
+    this.#publisher.release(count, kind);
+  }
+
+  /** From now on events have the offsets of another Kafka cluster, a thousand million ahead. */
+  switchCluster(): void {
+    this.#publisher.switchCluster();
   }
 
   /** From now on the other datacenter's topic gets the events, with its own offsets. */

@@ -3,7 +3,7 @@ export interface LogEntry {
   offset: number;
   /** Milliseconds since 1970; not monotonic, as in Kafka with the producer's timestamps. */
   timestamp: number;
-  /** What is sent. Undefined for a withheld event, which uses up its offset and is never sent. */
+  /** What is sent. Undefined for a withheld event, which uses up its offset and is not sent. */
   text: string | undefined;
 }
 
@@ -34,6 +34,18 @@ export class TopicLog {
     // Forgetting one at a time would move the whole array for each event.
     if (this.#entries.length < 2 * this.retained) return;
     this.#firstOffset += this.#entries.splice(0, this.#entries.length - this.retained).length;
+  }
+
+  /**
+   * Gives an entry its text. Of the readers, only those that begin before it get it.
+   *
+   * @throws RangeError when the entry is forgotten
+   */
+  fill(offset: number, text: string): void {
+    const entry = this.at(offset);
+    if (entry?.offset !== offset)
+      throw new RangeError(`The log of ${this.topic} does not hold offset ${offset}.`);
+    entry.text = text;
   }
 
   /** The entry at this offset, or the oldest that is kept when that one is forgotten. */
