@@ -139,7 +139,8 @@ const hostAndPort = (value: string) => {
 const instant = (value: string) => {
   if (value === '') return undefined;
   const time = /^\d{12,13}$/.test(value) ? Number(value) : ISO_TIME.test(value) ? Date.parse(value) : NaN;
-  if (Number.isNaN(time))
+  // An offset can lead out of the years that have four digits, and such a time would not come back from its own text.
+  if (Number.isNaN(time) || !ISO_TIME.test(new Date(time).toISOString()))
     throw new Error(
       'must be an ISO 8601 time with its offset or epoch milliseconds, such as 2026-01-31T12:00:00Z',
     );

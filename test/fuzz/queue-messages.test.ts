@@ -44,7 +44,7 @@ const anyAttribute: fc.Arbitrary<MessageAttributeValue | undefined> = fc.oneof(
 );
 
 const anyBody = fc.oneof(
-  { weight: 6, arbitrary: eventTexts({ levels: 1_000 }) },
+  { weight: 6, arbitrary: eventTexts({ levels: 12_000 }) },
   {
     weight: 1,
     arbitrary: fc.integer({ min: 1, max: 1_000_000 }).map((size) => `{"title":"${'x'.repeat(size)}`),
@@ -55,6 +55,24 @@ const anyBody = fc.oneof(
       .integer({ min: 1, max: 100_000 })
       .map((size) => JSON.stringify({ title: '"é'.repeat(size / 4) })),
   },
+);
+
+/** SQS gives epoch milliseconds; what only resembles it need not. */
+const absurdTime = fc.oneof(
+  anyText,
+  fc.double().map(String),
+  fc.bigInt().map(String),
+  fc.constantFrom(
+    '',
+    '0',
+    '-1',
+    '1.5',
+    'NaN',
+    'Infinity',
+    '1e999',
+    '9007199254740993',
+    '2026-01-31T12:00:00Z',
+  ),
 );
 
 /** A message that another program sent: SQS alone gives it id, receipt and time. */
@@ -73,7 +91,8 @@ const foreignMessage: fc.Arbitrary<Partial<Message>> = fc.record({
     { weight: 1, arbitrary: fc.constant(undefined) },
   ),
   Attributes: fc.oneof(
-    { weight: 9, arbitrary: fc.nat().map((time) => ({ SentTimestamp: String(time) })) },
+    { weight: 6, arbitrary: fc.nat().map((time) => ({ SentTimestamp: String(time) })) },
+    { weight: 2, arbitrary: absurdTime.map((time) => ({ SentTimestamp: time })) },
     { weight: 1, arbitrary: fc.constantFrom(undefined, {}) },
   ),
 });
@@ -139,7 +158,11 @@ describe('Messages that another program put on the queue', function () {
         const bytes = Buffer.byteLength(JSON.stringify(received));
         assert(bytes <= MOST_BYTES + MOST_MESSAGES * BYTES_BESIDE_ROW, `${bytes} bytes`);
         const { reached = 0, oldestSentAt = 0, from, until } = received;
-        assert([reached, oldestSentAt, from, until, ...received.bytes].every(Number.isFinite));
+        const numbers = [reached, oldestSentAt, from, until, ...received.bytes];
+        assert(
+          numbers.every((number) => Number.isSafeInteger(number) && number >= 0),
+          String(numbers),
+        );
         assert(received.keys.every((key) => /^[0-9a-f]{16}$/.test(key)));
       }),
       RECEIVES,

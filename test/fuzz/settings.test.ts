@@ -64,15 +64,51 @@ function load<T>(read: () => T): T | undefined {
   }
 }
 
+/** Times of the years that ISO 8601 writes in four digits, in all the ways in which they may be written. */
+const anyTime = fc
+  .tuple(
+    fc.oneof(
+      fc.date({
+        min: new Date('0000-01-01'),
+        max: new Date('9999-12-31T23:59:59.999Z'),
+        noInvalidDate: true,
+      }),
+      fc
+        .constantFrom('0000-01-01', '1970-01-01', '2286-11-20T17:46:40Z', '9999-12-31T23:59Z')
+        .map((text) => new Date(text)),
+    ),
+    fc.constantFrom('Z', '+00:00', '+05:30', '-12:00', '+23:59', '-23:59'),
+    fc.constantFrom('milliseconds', 'seconds', 'minutes', 'days', 'epoch'),
+  )
+  .map(([date, offset, precision]) => {
+    if (precision === 'epoch') return String(date.getTime());
+    const text = date.toISOString();
+    if (precision === 'days') return text.slice(0, 10);
+    return text.slice(0, { milliseconds: 23, seconds: 19, minutes: 16 }[precision]) + offset;
+  });
+
+/** Durations in all units, tiny and finer than a millisecond too. @param least milliseconds, as is `most` */
+function anyDuration({ least, most }: { least: number; most: number }): fc.Arbitrary<string> {
+  const plain = (number: number) => number.toFixed(12).replace(/\.?0+$/, '');
+  return fc
+    .tuple(
+      fc.oneof(
+        fc.integer({ min: least, max: most }),
+        fc.double({ min: least, max: most, noNaN: true }),
+        fc.double({ min: least, max: least + 2, noNaN: true }),
+        fc.constantFrom(least, most),
+      ),
+      fc.constantFrom(['ms', 1], ['s', 1_000], ['m', 60_000], ['h', 3_600_000]),
+    )
+    .map(([ms, [unit, size]]) => `${plain(ms / Number(size))}${unit}`);
+}
+
 /** Texts that the settings take, so that most definitions come about. */
 const usable = fc.record(
   {
     [SETTINGS.pipeline.name]: fc.stringMatching(/^[\w.-]{1,100}$/),
     [SETTINGS.sourceUrl.name]: fc.webUrl({ withQueryParameters: true, withFragments: true }),
-    // Earlier and later ones don't come back as they were.
-    [SETTINGS.sourceSince.name]: fc
-      .date({ min: new Date('1974-01-01'), max: new Date('2286-01-01'), noInvalidDate: true })
-      .map((date) => date.toISOString()),
+    [SETTINGS.sourceSince.name]: anyTime,
     [SETTINGS.contact.name]: fc.stringMatching(/^[\x21-\x7e][\x20-\x7e]{0,199}$/),
     [SETTINGS.queue.name]: fc.stringMatching(/^[\w-]{1,80}$/),
     [SETTINGS.prefix.name]: fc.stringMatching(/^[\w.=-]{1,20}(\/[\w.=-]{1,20}){0,3}$/),
@@ -82,10 +118,10 @@ const usable = fc.record(
     [SETTINGS.objectAcl.name]: fc.constantFrom('', 'private', 'bucket-owner-full-control'),
     [SETTINGS.escapeFormulas.name]: fc.constantFrom('true', 'false'),
     [SETTINGS.batchRows.name]: fc.integer({ min: 1, max: 1_000 }).map(String),
-    [SETTINGS.flushAfter.name]: fc.integer({ min: 100, max: 86_400_000 }).map((time) => `${time}ms`),
+    [SETTINGS.flushAfter.name]: anyDuration({ least: 100, most: 86_400_000 }),
     [SETTINGS.visibilityTimeout.name]: fc.integer({ min: 1, max: 720 }).map((time) => `${time}m`),
     [SETTINGS.window.name]: fc.integer({ min: 100, max: 60_000 }).map(String),
-    [SETTINGS.drainQuiet.name]: fc.integer({ min: 0, max: 3_600_000 }).map((time) => `${time}ms`),
+    [SETTINGS.drainQuiet.name]: anyDuration({ least: 0, most: 3_600_000 }),
   },
   { requiredKeys: [] },
 );
