@@ -71,6 +71,8 @@ export class Connection {
 
   /** Ends the stream with an error, as the service does once a response has begun. */
   sendError(message: string): void {
+    // One that was cut may not be closed yet.
+    if (!this.#isOpen) return;
     this.#isOpen = false;
     this.response.end(this.#frame('error', JSON.stringify({ name: 'KafkaError', origin: 'kafka', message })));
   }
