@@ -100,7 +100,7 @@ function anyDuration({ least, most }: { least: number; most: number }): fc.Arbit
       ),
       fc.constantFrom(['ms', 1], ['s', 1_000], ['m', 60_000], ['h', 3_600_000]),
     )
-    .map(([ms, [unit, size]]) => `${plain(ms / Number(size))}${unit}`);
+    .map(([ms, [unit, size]]) => `${plain(ms / size)}${unit}`);
 }
 
 /** Texts that the settings take, so that most definitions come about. */
