@@ -11,8 +11,8 @@ export interface DeleteInput {
 }
 
 export interface DeletedMessages {
-  /** For each receipt whether SQS answered success, which is no proof where the receipt was stale. */
-  deleted: boolean[];
+  /** Places in `receipts` of those that got no success from SQS. Success is no proof where a receipt was stale. */
+  left: number[];
   /** Epoch milliseconds, by this worker's clock, by which every answer had come. */
   at: number;
 }
@@ -47,7 +47,7 @@ export async function deleteMessages(
       }
     };
     await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, next));
-    return { deleted, at: Date.now() };
+    return { left: [...deleted.keys()].filter((index) => !deleted[index]), at: Date.now() };
   });
 }
 

@@ -8,7 +8,7 @@ import {
 import type { S3Client } from '@aws-sdk/client-s3';
 import { log } from '@temporalio/activity';
 import { describeError } from '../aws-errors';
-import { type Column, projectRow } from '../lake/columns';
+import { projectRow } from '../lake/columns';
 import { keepRejected, type Lake, type RejectReason } from '../lake/rejected';
 import { KEY_ATTRIBUTE } from '../names';
 import { queueUrl } from '../queue/queue-url';
@@ -24,7 +24,11 @@ interface Clients {
 
 export interface ReceiveInput {
   queue: string;
-  lake: Lake & { columns: readonly Column[]; escapeFormulas: boolean };
+  /** Where rejected messages are kept. */
+  lake: Lake;
+  /** Where the cells of a row stand in an event, such as `meta.id`. Their names are not needed, and would stand in every history. */
+  paths: readonly string[];
+  escapeFormulas: boolean;
   /** Messages wanted at most. */
   rows: number;
   /** Bytes of rows (as JSON) wanted at most; messages beyond it are released at once. */
@@ -42,9 +46,9 @@ export interface ReceivedMessages {
   receipts: string[];
   /** Digests of keys, 16 hexadecimal digits. */
   keys: string[];
-  rows: string[][];
   /** Bytes of each row as JSON. */
   bytes: number[];
+  rows: string[][];
   /** Messages that can't become a row. They are kept under `rejected/` and only need to be deleted. */
   rejected: { messageId: string; receipt: string; key: string; reason: RejectReason }[];
   /** Ids of messages that were received and stay in the queue: released, or rejected and not to be kept. */
@@ -107,8 +111,8 @@ class Collector {
     messageIds: [],
     receipts: [],
     keys: [],
-    rows: [],
     bytes: [],
+    rows: [],
     rejected: [],
     leftInQueue: [],
     from: 0,
@@ -119,6 +123,7 @@ class Collector {
   readonly #clients: Clients;
   readonly #input: ReceiveInput;
   readonly #url: string;
+  readonly #columns: { path: string }[];
   readonly #begun = Date.now();
   #polled = false;
   #bytes = 0;
@@ -128,6 +133,7 @@ class Collector {
   constructor(clients: Clients, input: ReceiveInput, url: string) {
     this.#clients = clients;
     this.#input = input;
+    this.#columns = input.paths.map((path) => ({ path }));
     this.#url = url;
   }
 
@@ -233,12 +239,12 @@ class Collector {
   }
 
   #readRow(body: string): ReadRow {
-    const { columns, escapeFormulas } = this.#input.lake;
+    const { escapeFormulas } = this.#input;
     const read = readEvent(body);
     if (!read.ok) return read;
     let row: string[];
     try {
-      row = projectRow(read.value, columns, { escapeFormulas });
+      row = projectRow(read.value, this.#columns, { escapeFormulas });
     } catch (error) {
       // JSON.parse takes what JSON.stringify then overflows the stack with: some thousand levels.
       return { ok: false, reason: 'nested-too-deep', detail: describeError(error), key: read.key };

@@ -12,6 +12,7 @@ import {
 import { describeError } from '../aws-errors';
 import { loadPipeline, type PipelineDefinition } from '../config';
 import { batchWorkflowId, ingestWorkflowId } from '../names';
+import { dataConverter } from '../payload-codec';
 import { queueUrl } from '../queue/queue-url';
 import { awsClients } from '../workers/clients';
 import { temporalConnectConfig } from '../workers/temporal-options';
@@ -47,7 +48,7 @@ export async function withContext<T>(
   const { sqs, s3 } = awsClients();
   try {
     if (needsTemporal) await ensureConnected(connection, connectionOptions.address ?? 'localhost:7233');
-    const temporal = new Client({ connection, namespace });
+    const temporal = new Client({ connection, namespace, dataConverter });
     return await work({ pipeline, temporal, sqs, s3, say: (line) => console.log(line) });
   } finally {
     sqs.destroy();

@@ -37,7 +37,7 @@ export function parseColumns(text: string): Column[] {
  */
 export function projectRow(
   event: object,
-  columns: readonly Column[],
+  columns: readonly Pick<Column, 'path'>[],
   { escapeFormulas = false }: { escapeFormulas?: boolean } = {},
 ): string[] {
   return columns.map(({ path }) => {

@@ -6,6 +6,7 @@ import { provision } from '../cli/provision';
 import { start } from '../cli/start';
 import type { PipelineStatus } from '../cli/status';
 import type { PipelineDefinition, WorkerSettings } from '../config';
+import { dataConverter } from '../payload-codec';
 import { awsClients } from '../workers/clients';
 import { installRuntime } from '../workers/telemetry';
 import { createWorker } from '../workers/workers';
@@ -47,7 +48,7 @@ export async function startEmbeddedPipeline(options: EmbeddedPipelineOptions): P
   endings.push(() => connection.close());
   const context: Context = {
     pipeline,
-    temporal: new Client({ connection }),
+    temporal: new Client({ connection, dataConverter }),
     ...awsClients(),
     say: (line) => console.log(line),
   };

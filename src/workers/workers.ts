@@ -1,6 +1,7 @@
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { type ActivityClients, createBatchActivities, createIngestActivities } from '../activities';
 import { TASK_QUEUES } from '../names';
+import { dataConverter } from '../payload-codec';
 import { workflowCode } from './bundle';
 
 /** What a Worker is for: each has a task queue of its own. */
@@ -45,6 +46,7 @@ export async function createWorker(role: Role, environment: WorkerEnvironment): 
     connection,
     namespace,
     taskQueue: TASK_QUEUES[role],
+    dataConverter,
     ...workflowCode(),
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
     ...ofRole[role],

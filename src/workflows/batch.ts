@@ -442,6 +442,7 @@ class Lane {
 
   async #receiveFromQueue(rows: number): Promise<ReceivedMessages> {
     const { queue, lake, drainQuietSeconds } = this.#definition;
+    const { bucket, prefix, acl, columns, escapeFormulas } = lake;
     const visibilityMs = queue.visibilityTimeoutSeconds * 1_000;
     const patience = pollSeconds(visibilityMs);
     return await receiveMessages.executeWithOptions(
@@ -449,7 +450,9 @@ class Lane {
       [
         {
           queue: queue.name,
-          lake,
+          lake: { bucket, prefix, ...(acl === undefined ? {} : { acl }) },
+          paths: columns.map(({ path }) => path),
+          escapeFormulas,
           rows,
           bytes: RECEIVE_BYTES,
           waitSeconds: this.#stopping
@@ -632,7 +635,8 @@ class Lane {
   }
 
   async #delete(deletions: Deletion[]): Promise<void> {
-    let deleted: boolean[] = [];
+    /** Places of those that are not known to be gone; undefined: all. */
+    let left: Set<number> | undefined;
     try {
       const { name: queue } = this.#definition.queue;
       const receipts = deletions.map(({ receipt }) => receipt);
@@ -640,7 +644,7 @@ class Lane {
         { ...deleting, summary: `${receipts.length} messages of ${queue}` },
         [{ queue, receipts }],
       );
-      deleted = answer.deleted;
+      left = new Set(answer.left);
       this.#tick(answer.at);
       this.#worked('delete');
     } catch (error) {
@@ -648,7 +652,8 @@ class Lane {
       if (isNotRetryable(error)) this.#park('delete', error);
     }
     for (const [index, deletion] of deletions.entries()) {
-      this.window.deletionAnswered(deletion, deleted[index] === true, this.#now);
+      const isDeleted = left !== undefined && !left.has(index);
+      this.window.deletionAnswered(deletion, isDeleted, this.#now);
     }
     this.#deleting -= 1;
     this.#stir();

@@ -8,6 +8,7 @@ import { Client, Connection } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import type { PipelineStatus } from '../../src/cli/status';
 import { ingestWorkflowId } from '../../src/names';
+import { dataConverter } from '../../src/payload-codec';
 import { type Output, Pipeline } from '../end-to-end/pipeline';
 import { historiesOf } from '../support/history';
 import { type FaultProxy, startFaultProxy } from './fault-proxy';
@@ -188,7 +189,7 @@ class Run {
       logOf: (name) => join(folder, `${name}.log`),
     });
     this.#connection = Connection.lazy({ address: pipeline.temporalAddress });
-    this.#temporal = new Client({ connection: this.#connection });
+    this.#temporal = new Client({ connection: this.#connection, dataConverter });
     this.#sqs = new SQSClient({
       endpoint: strict?.url ?? pipeline.motoUrl,
       region: 'us-east-1',

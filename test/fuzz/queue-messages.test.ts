@@ -118,7 +118,9 @@ describe('Messages that another program put on the queue', function () {
   async function receive(messages: readonly Message[], s3 = new FakeS3()): Promise<ReceivedMessages> {
     const input = {
       queue: 'queue',
-      lake: { bucket: 'lake', prefix: '', columns: parseColumns(DEFAULT_COLUMNS), escapeFormulas: false },
+      lake: { bucket: 'lake', prefix: '' },
+      paths: parseColumns(DEFAULT_COLUMNS).map(({ path }) => path),
+      escapeFormulas: false,
       rows: MOST_MESSAGES,
       bytes: MOST_BYTES,
       waitSeconds: 0,

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { DEFAULT_COLUMNS, parseColumns, projectRow } from '../../src/lake/columns';
 
 function cellOf(event: object, path: string): string | undefined {
-  return projectRow(event, [{ name: 'any', path }])[0];
+  return projectRow(event, [{ path }])[0];
 }
 
 describe('The columns', () => {

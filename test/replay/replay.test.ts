@@ -2,12 +2,32 @@ import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type History, historyFromJSON } from '@temporalio/common/lib/proto-utils';
+import type { Payload } from '@temporalio/common';
+import { temporal } from '@temporalio/proto';
 import { Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
+import { dataConverter, payloadCodec } from '../../src/payload-codec';
 import { installRuntime, workflowBundle } from '../support/temporal';
 
 const FOLDER = path.join(__dirname, 'histories');
 const MOST_BYTES = 300_000;
+
+/** The encoding of a compressed payload, as JSON has bytes. */
+const COMPRESSED = Buffer.from('binary/zlib').toString('base64');
+
+/** The payloads of a history, decoded. */
+async function readable(text: string): Promise<Payload[]> {
+  const payloads: Payload[] = [];
+  JSON.parse(text, (name, value: unknown) => {
+    if (name === 'payloads' && Array.isArray(value)) payloads.push(...value.map(payloadOfJson));
+    return value;
+  });
+  return await payloadCodec.decode(payloads);
+}
+
+function payloadOfJson(json: Record<string, unknown>): Payload {
+  return temporal.api.common.v1.Payload.fromObject(json);
+}
 
 /** Recorded by `npm run record`: what ran under an older version of the workflows must go on under this one. */
 describe('Recorded histories', () => {
@@ -25,7 +45,7 @@ describe('Recorded histories', () => {
   async function replay(history: History): Promise<void> {
     const bundle = await workflowBundle();
     installRuntime();
-    await Worker.runReplayHistory({ workflowBundle: bundle }, history, 'recorded');
+    await Worker.runReplayHistory({ workflowBundle: bundle, dataConverter }, history, 'recorded');
   }
 
   const eventsOf = (history: History) => history.events ?? [];
@@ -72,14 +92,20 @@ describe('Recorded histories', () => {
     }
   });
 
-  it('are small, and name no machine', () => {
+  it('were written with the payload codec and before there was one', () => {
+    const hasCompressed = (file: string) => texts.get(file)?.includes(COMPRESSED) === true;
+    const files = [...texts.keys()];
+    assert(files.some((file) => file.startsWith('batch-') && hasCompressed(file)));
+    assert(files.some((file) => file.startsWith('uncompressed-batch-') && !hasCompressed(file)));
+  });
+
+  it('are small, and name no machine', async () => {
     assert(texts.size > 0);
     for (const [file, text] of texts) {
       assert(text.length <= MOST_BYTES, `${file} has ${text.length} bytes`);
       const identities = new Set(text.match(/"identity":\s*"[^"]*"/g)?.map((match) => match.split('"')[3]));
       for (const identity of identities) assert.match(identity ?? '', /^(sluice-test|history-service|)$/);
-      const payloads = text.match(/"data":\s*"[^"]+"/g) ?? [];
-      const decoded = payloads.map((match) => Buffer.from(match.split('"')[3] ?? '', 'base64').toString());
+      const decoded = (await readable(text)).map(({ data }) => Buffer.from(data ?? []).toString());
       assert.doesNotMatch(
         [text, ...decoded].join('\n'),
         /\/work\/|\/home\/|\/tmp\/|node_modules|file:/,

@@ -1,5 +1,6 @@
-import { isDeepStrictEqual } from 'node:util';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { ApplicationFailure } from '@temporalio/common';
 import type { BatchActivities } from '../../src/activities';
 import type { ClaimInput } from '../../src/activities/claim-queue';
@@ -7,16 +8,18 @@ import type { DeletedMessages, DeleteInput } from '../../src/activities/delete-m
 import type { QueueDepth } from '../../src/activities/measure-queue';
 import type { ReceivedMessages, ReceiveInput } from '../../src/activities/receive-messages';
 import type { UploadedObject, UploadInput } from '../../src/activities/upload-batch';
-import { keyDigest } from '../../src/sources/event';
+import { projectRow } from '../../src/lake/columns';
+import { keyDigest, readEvent } from '../../src/sources/event';
 
 interface StoredMessage {
   messageId: string;
   key: string;
-  text: string;
+  /** What its row is made of. */
+  value: object;
+  bytes: number;
   sentAt: number;
   visibleAt: number;
   receipt: string;
-  receives: number;
 }
 
 /** Called at a point of an activity with how often it came there; throws what the activity fails with. */
@@ -29,7 +32,7 @@ export function hopeless(message: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(message, 'Hopeless');
 }
 
-/** One queue and one bucket in memory, and the batch activities on them. A message's row is its key and its text. */
+/** One queue and one bucket in memory, and the batch activities on them. */
 export class FakeLane {
   /** Objects by key, in the order in which they were written. */
   readonly objects = new Map<string, UploadInput>();
@@ -39,6 +42,8 @@ export class FakeLane {
   /** Keys that were deleted while neither an object held their row nor another message brought them. */
   readonly deletedTooEarly: string[] = [];
   readonly receives: ReceiveInput[] = [];
+  /** Characters of a receipt. Those of SQS are some 400. */
+  receiptLength = 16;
   /** Receives that wait for messages. */
   polling = 0;
   /** Deletions that will be answered with success and delete nothing. */
@@ -52,7 +57,8 @@ export class FakeLane {
   afterUpload: Hook = () => {};
   beforeClaim: Hook = () => {};
   readonly #messages = new Map<string, StoredMessage>();
-  #sent = 0;
+  /** Message ids, by their receipts. */
+  readonly #receipts = new Map<string, string>();
   #isClosed = false;
 
   /** Messages in the queue, hidden ones too. */
@@ -79,13 +85,17 @@ export class FakeLane {
     return this.batches.flatMap(({ keys }) => keys).sort();
   }
 
-  /** Sends one message for each key, in this order. */
+  /** Sends one message for each key, in this order: an event with the members `key` and `text`. */
   send(keys: readonly string[], text = ''): void {
-    for (const key of keys) {
-      this.#sent += 1;
-      const messageId = `message-${this.#sent}`;
-      const sentAt = Date.now();
-      this.#messages.set(messageId, { messageId, key, text, sentAt, visibleAt: 0, receipt: '', receives: 0 });
+    for (const key of keys) this.#send(key, { key, text });
+  }
+
+  /** Sends events as the source published them. */
+  sendEvents(texts: readonly string[]): void {
+    for (const text of texts) {
+      const event = readEvent(text);
+      if (!event.ok) throw new TypeError(`The fake takes events only: ${event.detail}`);
+      this.#send(event.key, event.value);
     }
   }
 
@@ -110,6 +120,21 @@ export class FakeLane {
     measureQueue: () => this.#measure(),
   };
 
+  #send(key: string, value: object): void {
+    const messageId = randomUUID();
+    const bytes = Buffer.byteLength(JSON.stringify(value));
+    const message = {
+      messageId,
+      key,
+      value,
+      bytes,
+      sentAt: Date.now(),
+      visibleAt: 0,
+      receipt: '',
+    };
+    this.#messages.set(messageId, message);
+  }
+
   async #receive(input: ReceiveInput): Promise<ReceivedMessages> {
     this.receives.push(input);
     const count = this.receives.length;
@@ -117,15 +142,14 @@ export class FakeLane {
     const begun = Date.now();
     const messages = await this.#poll(input);
     await this.afterReceive(count);
-    const rows = messages.map(({ key, text }) =>
-      input.lake.columns.map(({ path }) => (path === 'key' ? key : text)),
-    );
+    const columns = input.paths.map((path) => ({ path }));
+    const rows = messages.map(({ value }) => projectRow(value, columns));
     return {
       messageIds: messages.map(({ messageId }) => messageId),
       receipts: messages.map(({ receipt }) => receipt),
       keys: messages.map(({ key }) => keyDigest(key)),
-      rows,
       bytes: rows.map((row) => Buffer.byteLength(JSON.stringify(row))),
+      rows,
       rejected: [],
       leftInQueue: [],
       reached: messages.length === 0 ? begun : Math.max(...messages.map(({ sentAt }) => sentAt)),
@@ -154,10 +178,10 @@ export class FakeLane {
     let room = bytes;
     for (const message of this.#messages.values()) {
       if (message.visibleAt > now) continue;
-      room -= Buffer.byteLength(JSON.stringify([message.key, message.text]));
+      room -= message.bytes;
       if (taken.length === rows || room < 0) break;
-      message.receives += 1;
-      message.receipt = `${message.messageId}/${message.receives}`;
+      message.receipt = randomBytes(this.receiptLength).toString('base64').slice(0, this.receiptLength);
+      this.#receipts.set(message.receipt, message.messageId);
       message.visibleAt = now + visibilityTimeoutSeconds * 1_000;
       taken.push({ ...message });
     }
@@ -177,8 +201,8 @@ export class FakeLane {
 
   async #delete({ receipts }: DeleteInput): Promise<DeletedMessages> {
     const inLake = new Set(this.rowKeys);
-    const deleted = receipts.map((receipt) => {
-      const [messageId = ''] = receipt.split('/');
+    for (const receipt of receipts) {
+      const messageId = this.#receipts.get(receipt) ?? '';
       const message = this.#messages.get(messageId);
       if (this.staleDeletions > 0) this.staleDeletions -= 1;
       else if (message?.receipt === receipt) {
@@ -186,9 +210,8 @@ export class FakeLane {
         const isQueued = [...this.#messages.values()].some(({ key }) => key === message.key);
         if (!isQueued && !inLake.has(message.key)) this.deletedTooEarly.push(message.key);
       }
-      return true;
-    });
-    return { deleted, at: Date.now() };
+    }
+    return { left: [], at: Date.now() };
   }
 
   async #measure(): Promise<QueueDepth> {

@@ -13,6 +13,7 @@ import {
 } from '@temporalio/worker';
 import type { ActivityClients, BatchActivities, IngestActivities } from '../../src/activities';
 import { startTemporalServer, type TemporalServer } from '../../src/local/temporal-server';
+import { dataConverter } from '../../src/payload-codec';
 import { createWorker, type Role } from '../../src/workers/workers';
 import { FakeS3 } from './fake-s3';
 import { FakeSqs } from './fake-sqs';
@@ -96,8 +97,13 @@ export class TestTemporal {
     this.#options = options;
   }
 
+  /** Host and port. */
+  get address(): string {
+    return started(this.#server).address;
+  }
+
   get client(): Client {
-    return new Client({ connection: started(this.#clientConnection), identity });
+    return new Client({ connection: started(this.#clientConnection), identity, dataConverter });
   }
 
   async start(): Promise<void> {
