@@ -1,6 +1,7 @@
-import { Argument, type Command, CommanderError, program } from 'commander';
+import { Argument, type Command, CommanderError, InvalidArgumentError, program } from 'commander';
 import { config } from 'dotenv';
 import { SettingsError } from '../config';
+import { codecServer, type CodecServerOptions } from './codec-server';
 import { CommandError, type Context, type ContextOptions, withContext } from './context';
 import { flush, PARTS, type Part, pause, resume } from './pause';
 import { provision } from './provision';
@@ -31,6 +32,11 @@ program
     `\nSettings are environment variables or lines of .env; the README lists them.${EXIT_HELP}`,
   )
   .exitOverride();
+
+const DEFAULT_CODEC_PORT = 8234;
+
+/** Of the dev server's web UI. */
+const WEB_UI_ORIGINS = ['http://localhost:8233', 'http://127.0.0.1:8233'];
 
 const AWS_ALONE: ContextOptions = { needsTemporal: false };
 
@@ -88,6 +94,20 @@ subcommand(rejected, 'again', 'bring them to the queue once more')
 command('remove', 'end a stopped pipeline for good; the lake stays')
   .option('--yes', 'without asking')
   .action(run(remove));
+
+command('codec-server', "lets Temporal's web UI and CLI read compressed payloads, until Ctrl-C")
+  .option('--port <port>', 'at which it listens', port, DEFAULT_CODEC_PORT)
+  .option('--address <address>', 'at which it listens; it asks for no password', '127.0.0.1')
+  .option('--cors-origin <origins...>', 'whose pages may ask it: where the web UI is', WEB_UI_ORIGINS)
+  .action((options: CodecServerOptions) => codecServer(options));
+
+function port(value: string): number {
+  const number = Number(value);
+  if (!/^\d+$/.test(value) || number > 65_535) {
+    throw new InvalidArgumentError('It must be a whole number from 0 (a free one) to 65535.');
+  }
+  return number;
+}
 
 function command(name: string, description: string): Command {
   return subcommand(program, name, description);
