@@ -32,6 +32,11 @@ interface Mark {
   received: number;
   /** The visibility timeout that hides the message at most, in milliseconds. */
   visibilityMs: number;
+  /**
+   * When the first receive was answered that began after that timeout. By then the message is back, at the queue's very
+   * end at worst: some servers bring it back only when they are asked.
+   */
+  backBy?: number;
 }
 
 const STATES = ['held', 'due', 'deleting', 'unsettled'] as const;
@@ -65,7 +70,7 @@ type PackedMessage = [
   visibilityMs: number,
   ambiguous: 0 | 1,
   state: number,
-  ...unsettledSince: [] | [at: number, received: number],
+  ...unsettledSince: [] | [at: number, received: number, ...backBy: [] | [number]],
 ];
 
 /** What continue-as-new carries; JSON. The settled keys travel apart, see {@link Window.packKeys}. */
@@ -100,7 +105,10 @@ function quarantineMs(visibilityMs: number): number {
   return Math.max(1.5 * visibilityMs, visibilityMs + (pollSeconds(visibilityMs) + 1) * 1_000);
 }
 
-/** Beyond these the lane receives a trickle, which is what lets keys and messages leave: it never forgets. */
+/**
+ * Beyond these the lane receives a trickle, and what is waited for is waited for by time alone, no more until a backlog is
+ * read through: that may be longer than any window.
+ */
 export const MOST_KEYS = 75_000;
 export const MOST_UNSETTLED = 4_000;
 
@@ -292,6 +300,10 @@ export class Window {
     this.#received += Math.max(0, until - (isNext ? this.#receivedUntil : from));
     this.#receivedUntil = Math.max(this.#receivedUntil, until);
     this.#reached = Math.max(this.#reached, reached);
+    for (const mark of this.#marks()) {
+      const isBack = from >= mark.at + mark.visibilityMs * (1 + MARGIN);
+      if (isBack) mark.backBy ??= until;
+    }
     for (const messageId of this.#unsettled) {
       const message = this.#messages.get(messageId);
       if (message?.unsettledSince && !this.#isOver(message.unsettledSince)) break;
@@ -386,13 +398,22 @@ export class Window {
     }
   }
 
+  *#marks(): Iterable<Mark> {
+    if (this.#hold) yield this.#hold;
+    for (const messageId of this.#unsettled) {
+      const mark = this.#messages.get(messageId)?.unsettledSince;
+      if (mark) yield mark;
+    }
+  }
+
   #mark(at: number, visibilityMs: number): Mark {
     return { at, received: this.#received, visibilityMs };
   }
 
-  /** The lane received for long enough, and got to messages sent after the last one could have come back. */
-  #isOver({ at, received, visibilityMs }: Mark): boolean {
-    return this.#received - received >= quarantineMs(visibilityMs) && this.#reached >= at + visibilityMs;
+  /** The lane received for long enough, and got to messages that were sent after this one was back. */
+  #isOver({ received, visibilityMs, backBy = Infinity }: Mark): boolean {
+    if (this.#received - received < quarantineMs(visibilityMs)) return false;
+    return this.#reached >= backBy || this.isFull;
   }
 }
 
@@ -409,12 +430,18 @@ function packMessage([messageId, message]: [string, Message]): PackedMessage {
     visibilityMs,
     ambiguous ? 1 : 0,
     STATES.indexOf(state),
-    ...(unsettledSince ? ([unsettledSince.at, unsettledSince.received] as const) : ([] as const)),
+    ...packMark(unsettledSince),
   ];
 }
 
+function packMark(mark: Mark | undefined): [] | [number, number, ...([] | [number])] {
+  if (!mark) return [];
+  const { at, received, backBy } = mark;
+  return [at, received, ...(backBy === undefined ? ([] as const) : ([backBy] as const))];
+}
+
 function unpackMessage(packed: PackedMessage): [string, Message] {
-  const [messageId, key, receipt, from, until, visibilityMs, ambiguous, state, at, received] = packed;
+  const [messageId, key, receipt, from, until, visibilityMs, ambiguous, state, at, received, backBy] = packed;
   const message: Message = {
     key,
     receipt,
@@ -423,7 +450,9 @@ function unpackMessage(packed: PackedMessage): [string, Message] {
     ambiguous: ambiguous === 1,
     state: STATES[state] ?? 'unsettled',
   };
-  if (at !== undefined && received !== undefined) message.unsettledSince = { at, received, visibilityMs };
+  if (at !== undefined && received !== undefined) {
+    message.unsettledSince = { at, received, visibilityMs, ...(backBy === undefined ? {} : { backBy }) };
+  }
   return [messageId, message];
 }
 

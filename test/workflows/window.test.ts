@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { type Deletion, MOST_UNSETTLED, Window } from '../../src/workflows/window';
+import { type Deletion, MOST_KEYS, MOST_UNSETTLED, Window } from '../../src/workflows/window';
 
 const VISIBILITY = 1_000;
 /** With a poll of one second, what may be in the queue is waited for during three seconds of receiving. */
@@ -37,6 +37,14 @@ function deleteDue(window: Window, at: number, deleted = true): Deletion[] {
 
 function settle(window: Window, n: number, at: number): void {
   receive(window, at, [[`m${n}`, key(n), `r${n}`]]);
+  window.uploaded(key(n));
+  deleteDue(window, at);
+}
+
+/** As {@link settle}, of a queue whose end is far away. */
+function settleBehind(window: Window, n: number, at: number): void {
+  window.admit(`m${n}`, key(n), `r${n}`, { from: at, until: at });
+  window.receiveAnswered({ from: at, until: at });
   window.uploaded(key(n));
   deleteDue(window, at);
 }
@@ -113,6 +121,8 @@ describe('Window', () => {
       poll(window, at + 1, at + 2_900);
       assert.equal(window.unsettled, 1, 'not enough time of receiving');
       poll(window, at + 2_900, at + 3_100);
+      assert.equal(window.unsettled, 1, 'it may be behind what was sent during that poll');
+      poll(window, at + 3_100, at + 3_101);
       assert.equal(window.unsettled, 0);
     });
   }
@@ -135,7 +145,42 @@ describe('Window', () => {
     window.receiveAnswered({ from: 10, until: 60_000 }, 500);
     assert.equal(window.unsettled, 1, 'only messages sent before the visibility ended were reached');
     window.receiveAnswered({ from: 60_000, until: 60_001 }, 59_000);
+    assert.equal(window.unsettled, 1, 'it may be behind those sent since');
+    window.receiveAnswered({ from: 60_001, until: 60_002 }, 60_001);
     assert.equal(window.unsettled, 0);
+  });
+
+  it('waits for a message that the queue brings back only when it is asked, behind its backlog', () => {
+    const window = new Window(LIMITS);
+    for (let n = 1; n <= 4; n += 1) settle(window, n, n);
+    // What this one hid may be a newer receipt of any of them.
+    window.receiveLost();
+    window.receiveAnswered({ from: 10, until: 20 }, 10);
+    // Nothing is received for a minute, in which the source goes on: the hidden message is now behind all of that.
+    for (let at = 60_000; at < 65_000; at += 50) {
+      window.receiveAnswered({ from: at, until: at + 50 }, at - 10_000);
+    }
+    for (let n = 5; n <= 20; n += 1) settleBehind(window, n, 65_000);
+    assert.deepEqual(receive(window, 65_000, [['m1', key(1), 'again']]), ['repeat']);
+    // Receiving got to the messages that were sent when it was back.
+    for (let n = 21; n <= 40; n += 1) settle(window, n, 65_100);
+    assert.equal(window.size, LIMITS.keys);
+  });
+
+  it('waits by time alone where it remembers as much as it can', () => {
+    const window = new Window(LIMITS);
+    window.receiveLost();
+    window.receiveAnswered({ from: 10, until: 20 }, 10);
+    for (let n = 1; n < MOST_KEYS; n += 1) settleBehind(window, n, 30);
+    // A backlog of an hour, of which the first minute is read.
+    window.receiveAnswered({ from: 20, until: 60_000 }, 60_000 - 3_600_000);
+    window.receiveAnswered({ from: 60_000, until: 61_000 }, 61_000 - 3_600_000);
+    assert.equal(window.isFull, false);
+    assert.equal(window.size, MOST_KEYS - 1);
+    settleBehind(window, MOST_KEYS, 61_000);
+    assert.equal(window.isFull, true);
+    window.receiveAnswered({ from: 61_000, until: 61_000 });
+    assert.equal(window.size, LIMITS.keys);
   });
 
   it('trusts no deletion of a message that two receives under way at once were given', () => {
@@ -156,6 +201,8 @@ describe('Window', () => {
     deleteDue(window, 30);
     poll(window, 30, 1_100);
     poll(window, 1_100, 3_500);
+    poll(window, 3_500, 3_501);
+    poll(window, 3_501, 3_502);
     assert.equal(window.size, LIMITS.keys);
   });
 
@@ -169,6 +216,7 @@ describe('Window', () => {
     poll(window, 20, 2_900);
     assert.equal(window.unsettled, 1);
     poll(window, 2_900, 3_100);
+    poll(window, 3_100, 3_101);
     assert.equal(window.unsettled, 0);
   });
 
@@ -235,6 +283,7 @@ describe('Window', () => {
     poll(window, 2_000, 4_000);
     assert.equal(window.unsettled, 1);
     poll(window, 4_000, 5_100);
+    poll(window, 5_100, 5_101);
     assert.equal(window.unsettled, 0);
   });
 
