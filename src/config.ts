@@ -47,6 +47,8 @@ export type ObjectAcl = (typeof OBJECT_ACLS)[number];
 export interface WorkerSettings {
   /** Host and port of the Prometheus endpoint; undefined: none. */
   metricsAddress: string | undefined;
+  /** What Temporal knows this process's code by; undefined: no worker versioning. */
+  deployment: { name: string; buildId: string } | undefined;
   logFormat: (typeof LOG_FORMATS)[number];
   logLevel: (typeof LOG_LEVELS)[number];
 }
@@ -255,6 +257,18 @@ export const SETTINGS = {
   ),
 } as const;
 
+/** One setting for both, since neither is of use without the other. */
+const deploymentVersion = (value: string) => {
+  if (value === '') return undefined;
+  const [, name, buildId] = /^([\w-]{1,100}):([\w.+-]{1,100})$/.exec(value) ?? [];
+  if (name === undefined || buildId === undefined) {
+    throw new Error(
+      'must be name:build, such as sluice:1f3c9a2, of letters, digits, - and _ (the build also . and +)',
+    );
+  }
+  return { name, buildId };
+};
+
 /** Every setting of a worker process, the SDKs' own aside. */
 export const WORKER_SETTINGS = {
   metricsAddress: setting(
@@ -262,6 +276,12 @@ export const WORKER_SETTINGS = {
     '',
     'address of the Prometheus endpoint, such as `127.0.0.1:9464`; empty: none',
     hostAndPort,
+  ),
+  deployment: setting(
+    'SLUICE_WORKER_DEPLOYMENT',
+    '',
+    "worker versioning: this process's deployment and build, such as `sluice:1f3c9a2`; empty: off",
+    deploymentVersion,
   ),
   logFormat: setting(
     'SLUICE_LOG_FORMAT',
@@ -332,6 +352,7 @@ export function loadWorkerSettings(environment: Environment): WorkerSettings {
   const { read, problems } = reader(environment);
   const settings = {
     metricsAddress: read(WORKER_SETTINGS.metricsAddress),
+    deployment: read(WORKER_SETTINGS.deployment),
     logFormat: read(WORKER_SETTINGS.logFormat),
     logLevel: read(WORKER_SETTINGS.logLevel),
   };

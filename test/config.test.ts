@@ -202,9 +202,10 @@ describe('The settings', () => {
   });
 
   describe('of a worker process', () => {
-    it('have defaults: no metrics, and logs for whoever reads them', () => {
+    it('have defaults: no metrics, no versioning, and logs for whoever reads them', () => {
       assert.deepEqual(loadWorkerSettings({}), {
         metricsAddress: undefined,
+        deployment: undefined,
         logFormat: 'auto',
         logLevel: 'INFO',
       });
@@ -214,10 +215,16 @@ describe('The settings', () => {
       assert.deepEqual(
         loadWorkerSettings({
           SLUICE_METRICS_ADDRESS: '[::1]:9464',
+          SLUICE_WORKER_DEPLOYMENT: 'sluice:1.2.3+4-a',
           SLUICE_LOG_FORMAT: 'json',
           SLUICE_LOG_LEVEL: 'DEBUG',
         }),
-        { metricsAddress: '[::1]:9464', logFormat: 'json', logLevel: 'DEBUG' },
+        {
+          metricsAddress: '[::1]:9464',
+          deployment: { name: 'sluice', buildId: '1.2.3+4-a' },
+          logFormat: 'json',
+          logLevel: 'DEBUG',
+        },
       );
       for (const metricsAddress of ['localhost:9464', '0.0.0.0:1', 'worker-1.internal:65535']) {
         assert.deepEqual(
@@ -230,11 +237,13 @@ describe('The settings', () => {
     it('that are wrong are told all at once, each with its name, its rule and its value', () => {
       const environment = {
         SLUICE_METRICS_ADDRESS: '9464',
+        SLUICE_WORKER_DEPLOYMENT: 'sluice',
         SLUICE_LOG_FORMAT: 'xml',
         SLUICE_LOG_LEVEL: 'info',
       };
       assert.deepEqual(problems(environment, loadWorkerSettings), [
         'SLUICE_METRICS_ADDRESS must be an address to listen at, as host:port, such as 127.0.0.1:9464; it is "9464"',
+        'SLUICE_WORKER_DEPLOYMENT must be name:build, such as sluice:1f3c9a2, of letters, digits, - and _ (the build also . and +); it is "sluice"',
         'SLUICE_LOG_FORMAT must be auto, text or json; it is "xml"',
         'SLUICE_LOG_LEVEL must be TRACE, DEBUG, INFO, WARN or ERROR; it is "info"',
       ]);

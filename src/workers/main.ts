@@ -13,7 +13,7 @@ import { countRequests } from './aws-requests';
 import { awsClients } from './clients';
 import { installRuntime } from './telemetry';
 import { temporalConnectConfig } from './temporal-options';
-import { createWorker, type Role } from './workers';
+import { createWorker, type Role, type WorkerEnvironment } from './workers';
 
 const SHUTDOWN_SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM'];
 
@@ -39,7 +39,8 @@ async function main(names: string[]): Promise<void> {
     metricsAddress: settings.metricsAddress,
   });
   try {
-    await runWorkers(roles, await connect({ ...connectionOptions, address }, logger), namespace);
+    const connection = await connect({ ...connectionOptions, address }, logger);
+    await runWorkers(roles, { connection, namespace, deployment: settings.deployment });
     logger.info('Worker process ends');
   } catch (error) {
     logger.error('Worker process failed', { error });
@@ -47,16 +48,14 @@ async function main(names: string[]): Promise<void> {
   }
 }
 
-async function runWorkers(roles: Role[], connection: NativeConnection, namespace: string): Promise<void> {
+async function runWorkers(roles: Role[], environment: Omit<WorkerEnvironment, 'clients'>): Promise<void> {
   try {
     const clients = awsClients();
     countRequests(clients, Runtime.instance().metricMeter);
-    const workers = await Promise.all(
-      roles.map((role) => createWorker(role, { connection, namespace, clients })),
-    );
+    const workers = await Promise.all(roles.map((role) => createWorker(role, { ...environment, clients })));
     await runTogether(workers);
   } finally {
-    await connection.close();
+    await environment.connection.close();
   }
 }
 

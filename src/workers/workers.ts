@@ -1,5 +1,6 @@
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { type ActivityClients, createBatchActivities, createIngestActivities } from '../activities';
+import type { WorkerSettings } from '../config';
 import { TASK_QUEUES } from '../names';
 import { dataConverter } from '../payload-codec';
 import { workflowCode } from './bundle';
@@ -11,6 +12,8 @@ export interface WorkerEnvironment {
   connection: NativeConnection;
   namespace: string;
   clients: ActivityClients;
+  /** With it Temporal hands this Worker nothing before its build is made the current one. */
+  deployment?: WorkerSettings['deployment'];
   /** Overrides for tests. */
   options?: Partial<WorkerOptions>;
 }
@@ -23,7 +26,7 @@ const STICKY_TIMEOUT = '3s';
  * poll under way must not be cut off, since it would hide messages until their visibility timeout ends.
  */
 export async function createWorker(role: Role, environment: WorkerEnvironment): Promise<Worker> {
-  const { connection, namespace, clients, options } = environment;
+  const { connection, namespace, clients, deployment, options } = environment;
   const ofRole: Record<Role, Partial<WorkerOptions>> = {
     ingest: {
       activities: createIngestActivities(clients),
@@ -49,7 +52,22 @@ export async function createWorker(role: Role, environment: WorkerEnvironment): 
     dataConverter,
     ...workflowCode(),
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
+    ...(deployment ? versioned(deployment) : {}),
     ...ofRole[role],
     ...options,
   });
+}
+
+function versioned({
+  name,
+  buildId,
+}: NonNullable<WorkerSettings['deployment']>): Pick<WorkerOptions, 'workerDeploymentOptions'> {
+  return {
+    workerDeploymentOptions: {
+      useWorkerVersioning: true,
+      version: { deploymentName: name, buildId },
+      // Workflows never end: pinned, they would stay with the build of their first day, and its workers could never go.
+      defaultVersioningBehavior: 'AUTO_UPGRADE',
+    },
+  };
 }
