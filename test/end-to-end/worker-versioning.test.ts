@@ -37,10 +37,8 @@ describe('Workers with SLUICE_WORKER_DEPLOYMENT', function () {
   }
 
   async function buildOf(workflowId: string): Promise<string | undefined> {
-    const { stdout } = await pipeline.temporal(
-      ...['workflow', 'describe', '--workflow-id', workflowId, '--output', 'json'],
-      ...['--address', pipeline.temporalAddress],
-    );
+    const wanted = ['--workflow-id', workflowId, '--output', 'json', '--address', pipeline.temporalAddress];
+    const { stdout } = await pipeline.temporal('workflow', 'describe', ...wanted);
     const { workflowExecutionInfo } = JSON.parse(stdout) as {
       workflowExecutionInfo: {
         versioningInfo?: { behavior?: string; deploymentVersion?: { buildId?: string } };
