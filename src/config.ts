@@ -49,6 +49,8 @@ export interface WorkerSettings {
   metricsAddress: string | undefined;
   /** What Temporal knows this process's code by; undefined: no worker versioning. */
   deployment: { name: string; buildId: string } | undefined;
+  /** Host and port of the health endpoint; undefined: none. */
+  healthAddress: string | undefined;
   logFormat: (typeof LOG_FORMATS)[number];
   logLevel: (typeof LOG_LEVELS)[number];
 }
@@ -283,6 +285,12 @@ export const WORKER_SETTINGS = {
     "worker versioning: this process's deployment and build, such as `sluice:1f3c9a2`; empty: off",
     deploymentVersion,
   ),
+  healthAddress: setting(
+    'SLUICE_HEALTH_ADDRESS',
+    '',
+    'address at which `/health` tells whether the Workers poll, such as `127.0.0.1:9465`; empty: none',
+    hostAndPort,
+  ),
   logFormat: setting(
     'SLUICE_LOG_FORMAT',
     'auto',
@@ -353,6 +361,7 @@ export function loadWorkerSettings(environment: Environment): WorkerSettings {
   const settings = {
     metricsAddress: read(WORKER_SETTINGS.metricsAddress),
     deployment: read(WORKER_SETTINGS.deployment),
+    healthAddress: read(WORKER_SETTINGS.healthAddress),
     logFormat: read(WORKER_SETTINGS.logFormat),
     logLevel: read(WORKER_SETTINGS.logLevel),
   };

@@ -206,6 +206,7 @@ describe('The settings', () => {
       assert.deepEqual(loadWorkerSettings({}), {
         metricsAddress: undefined,
         deployment: undefined,
+        healthAddress: undefined,
         logFormat: 'auto',
         logLevel: 'INFO',
       });
@@ -222,6 +223,7 @@ describe('The settings', () => {
         {
           metricsAddress: '[::1]:9464',
           deployment: { name: 'sluice', buildId: '1.2.3+4-a' },
+          healthAddress: undefined,
           logFormat: 'json',
           logLevel: 'DEBUG',
         },

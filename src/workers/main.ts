@@ -11,6 +11,7 @@ import { describeError } from '../aws-errors';
 import { loadWorkerSettings, SettingsError } from '../config';
 import { countRequests } from './aws-requests';
 import { awsClients } from './clients';
+import { type Look, lookAtWorkers, serveHealth } from './health';
 import { installRuntime } from './telemetry';
 import { temporalConnectConfig } from './temporal-options';
 import { createWorker, type Role, type WorkerEnvironment } from './workers';
@@ -37,22 +38,38 @@ async function main(names: string[]): Promise<void> {
     temporalAddress: address,
     temporalNamespace: namespace,
     metricsAddress: settings.metricsAddress,
+    healthAddress: settings.healthAddress,
   });
+  let look: Look = () => Promise.resolve([`there is no connection to Temporal at ${address} yet`]);
+  const health =
+    settings.healthAddress === undefined
+      ? undefined
+      : await serveHealth(settings.healthAddress, () => look());
   try {
     const connection = await connect({ ...connectionOptions, address }, logger);
-    await runWorkers(roles, { connection, namespace, deployment: settings.deployment });
+    await runWorkers(roles, { connection, namespace, deployment: settings.deployment }, (workers) => {
+      look = () => lookAtWorkers(workers, connection);
+    });
     logger.info('Worker process ends');
   } catch (error) {
     logger.error('Worker process failed', { error });
     process.exitCode = 1;
+  } finally {
+    health?.close();
+    health?.closeAllConnections();
   }
 }
 
-async function runWorkers(roles: Role[], environment: Omit<WorkerEnvironment, 'clients'>): Promise<void> {
+async function runWorkers(
+  roles: Role[],
+  environment: Omit<WorkerEnvironment, 'clients'>,
+  created: (workers: Worker[]) => void,
+): Promise<void> {
   try {
     const clients = awsClients();
     countRequests(clients, Runtime.instance().metricMeter);
     const workers = await Promise.all(roles.map((role) => createWorker(role, { ...environment, clients })));
+    created(workers);
     await runTogether(workers);
   } finally {
     await environment.connection.close();

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { DefaultLogger, type Logger, Runtime, type TelemetryOptions } from '@temporalio/worker';
-import { SettingsError, WORKER_SETTINGS, type WorkerSettings } from '../config';
+import { WORKER_SETTINGS, type WorkerSettings } from '../config';
+import { listenAt } from './listen';
 import { logLine } from './log-line';
 
 /**
@@ -48,24 +49,9 @@ async function prometheus(address: string): Promise<NonNullable<TelemetryOptions
  * @returns the address, its host as an IP address
  */
 async function freeAddress(hostAndPort: string): Promise<string> {
-  const colon = hostAndPort.lastIndexOf(':');
-  const host = hostAndPort.slice(0, colon).replaceAll(/[[\]]/g, '');
-  const server = createServer().listen({ host, port: Number(hostAndPort.slice(colon + 1)) });
-  await once(server, 'listening').catch((error: unknown) => {
-    throw new SettingsError(
-      `${WORKER_SETTINGS.metricsAddress.name} ${refusal(error)}; it is ${JSON.stringify(hostAndPort)}`,
-    );
-  });
-  const bound = server.address();
+  const server = createServer();
+  const { address, family, port } = await listenAt(server, hostAndPort, WORKER_SETTINGS.metricsAddress.name);
   server.close();
   await once(server, 'close');
-  if (bound === null || typeof bound === 'string') throw new TypeError('not a TCP server');
-  return bound.family === 'IPv6' ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`;
-}
-
-function refusal(error: unknown): string {
-  const isInUse = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
-  return isInUse
-    ? 'must be an address that no program listens at: end the one that does (another worker?), or name another address'
-    : `must be an address that this process can listen at (${error instanceof Error ? error.message : String(error)})`;
+  return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
 }
