@@ -1,11 +1,13 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
+import { startEndlessStream } from './endless-stream';
 import { type Foreground, runInForeground } from './foreground';
+import { wholeNumber } from './option';
 import { packageRoot } from './python';
 import { requireFreePort } from './ports';
-import { type SimulatedStream, startSimulatedStream } from './simulated-stream';
+import type { SimulatedStream } from './simulated-stream';
 import { requireAlive, type Stack, startStack } from './stack';
 import { withStackFolder } from './stack-folder';
 
@@ -45,23 +47,15 @@ function readOptions(folder: string): StackCommandOptions {
       'Runs Temporal with its web UI, and moto in place of SQS and S3, until Ctrl-C. Temporal keeps its state in ' +
         `${shown(folder)}, moto keeps queue and bucket in memory.`,
     )
-    .option('--temporal-port <port>', 'of Temporal', port, 7233)
-    .option('--ui-port <port>', "of Temporal's web UI", port, 8233)
-    .option('--moto-port <port>', 'of moto', port, 5000)
+    .option('--temporal-port <port>', 'of Temporal', wholeNumber(1, 65_535), 7233)
+    .option('--ui-port <port>', "of Temporal's web UI", wholeNumber(1, 65_535), 8233)
+    .option('--moto-port <port>', 'of moto', wholeNumber(1, 65_535), 5000)
     .option('--simulated', 'also a simulated EventStreams of 20 events/s, for a machine without internet')
-    .option('--stream-port <port>', 'of the simulated EventStreams', port, 8088)
+    .option('--stream-port <port>', 'of the simulated EventStreams', wholeNumber(1, 65_535), 8088)
     .option('--reset', 'delete what Temporal kept, and begin anew')
     .exitOverride()
     .parse()
     .opts();
-}
-
-function port(value: string): number {
-  const number = Number(value);
-  if (!/^\d+$/.test(value) || number < 1 || number > 65_535) {
-    throw new InvalidArgumentError('It must be a whole number from 1 to 65535.');
-  }
-  return number;
 }
 
 async function runStack(
@@ -75,26 +69,16 @@ async function runStack(
   const stack = await startStack({ ...ports, databaseFile, log: console.log });
   let stream: SimulatedStream | undefined;
   try {
-    if (simulated) stream = await startEndlessStream(streamPort);
+    if (simulated) {
+      await requireFreePort(streamPort, 'The simulated EventStreams');
+      stream = await startEndlessStream({ port: streamPort });
+    }
     console.log(description(stack, databaseFile, stream));
     await Promise.race([interrupted, watch(stack)]);
   } finally {
     await stream?.close();
     await stack.stop();
   }
-}
-
-/** Enough for half a day; new events at each start, since those of the last one are known to the pipelines. */
-async function startEndlessStream(port: number): Promise<SimulatedStream> {
-  await requireFreePort(port, 'The simulated EventStreams');
-  return await startSimulatedStream({
-    port,
-    seed: Date.now() % 2 ** 31,
-    events: 1_000_000,
-    broken: 1_000,
-    ratePerSecond: 20,
-    keepPayloads: false,
-  });
 }
 
 /** Rejects when a server ends by itself. */

@@ -37,8 +37,10 @@ export interface SimulatedStreamOptions {
    * A reader that falls further behind loses events. Default true.
    */
   keepPayloads?: boolean;
-  /** On 127.0.0.1; default 0, a free one. */
+  /** Default 0, a free one. */
   port?: number;
+  /** The address to listen at; default 127.0.0.1. */
+  host?: string;
   /** Open connections from one address before the next gets 429; default 3. */
   maxConnections?: number;
   /** A connection ends after so many events, at least and at most; default 150 to 300. False for never. */
@@ -75,6 +77,7 @@ const defaults = {
   brokenKinds: ['not-json', 'not-an-object', 'too-large'],
   keepPayloads: true,
   port: 0,
+  host: '127.0.0.1',
   maxConnections: 3,
   cutAfterEvents: [150, 300],
   splitOneIn: 10,
@@ -116,8 +119,8 @@ export class SimulatedStream {
   /** @throws RangeError when more events are to be broken than published */
   static async start(options: SimulatedStreamOptions): Promise<SimulatedStream> {
     const stream = new SimulatedStream(options);
-    const { port, startsWhen } = stream.#settings;
-    await once(stream.#server.listen(port, '127.0.0.1'), 'listening');
+    const { port, host, startsWhen } = stream.#settings;
+    await once(stream.#server.listen(port, host), 'listening');
     if (startsWhen === 'at-once') stream.#startRunOnce();
     return stream;
   }
@@ -300,7 +303,7 @@ export class SimulatedStream {
   }
 }
 
-/** Starts a simulated Wikimedia EventStreams on 127.0.0.1. Close it when done. */
+/** Starts a simulated Wikimedia EventStreams. Close it when done. */
 export function startSimulatedStream(options: SimulatedStreamOptions = {}): Promise<SimulatedStream> {
   return SimulatedStream.start(options);
 }
