@@ -1,6 +1,6 @@
 import { HeadBucketCommand } from '@aws-sdk/client-s3';
 import { ListQueueTagsCommand } from '@aws-sdk/client-sqs';
-import type { WorkflowExecutionDescription } from '@temporalio/client';
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import { differences } from '../definition';
 import {
@@ -158,9 +158,24 @@ async function requireBucket({ pipeline, s3 }: Context): Promise<void> {
 
 /** @returns undefined when no worker answers */
 async function differencesTo(
-  { pipeline }: Context,
+  { pipeline, temporal }: Context,
   { ingest }: PipelineHandles,
 ): Promise<ReturnType<typeof differences> | undefined> {
+  if (!(await hasWorker(temporal))) return undefined;
   const status = await query<IngestStatus>(ingest, QUERIES.status).catch(() => undefined);
   return status && differences(pipeline, status.definition);
+}
+
+/**
+ * A query without a worker waits for a minute and more. What was started with its worker yet to come, as under compose, need not:
+ * Temporal knows who polled in the last five minutes.
+ */
+async function hasWorker({ workflowService, options }: Client): Promise<boolean> {
+  const { pollers } = await workflowService.describeTaskQueue({
+    namespace: options.namespace,
+    taskQueue: { name: TASK_QUEUES.ingest },
+    // TASK_QUEUE_TYPE_WORKFLOW of Temporal's API.
+    taskQueueType: 1,
+  });
+  return pollers.length > 0;
 }

@@ -79,7 +79,7 @@ async function problemOf(worker: WatchedWorker, temporal: PollerDirectory): Prom
   );
   if (lastPoll instanceof Error) return `Temporal does not say who polls ${taskQueue}: ${lastPoll.message}`;
   if (Date.now() - lastPoll <= OLDEST_POLL_MS) return undefined;
-  return `Temporal has seen no poll of ${taskQueue} by ${identity} for ${OLDEST_POLL_MS / 60_000} minutes`;
+  return `Temporal has seen no poll of ${taskQueue} by ${identity} in the last ${OLDEST_POLL_MS / 60_000} minutes`;
 }
 
 /** @returns epoch milliseconds by Temporal's clock; -Infinity: not in the last minutes */

@@ -47,7 +47,7 @@ describe('The health of Workers', () => {
   it('is not when Temporal saw others only, or nobody', async () => {
     for (const pollers of [{ other: 1 }, {}, { me: 200 }]) {
       assert.deepEqual(await lookAtWorkers([worker('sluice-batch')], temporal(pollers)), [
-        'Temporal has seen no poll of sluice-batch by me for 3 minutes',
+        'Temporal has seen no poll of sluice-batch by me in the last 3 minutes',
       ]);
     }
   });
