@@ -8,8 +8,8 @@ versions=/etc/temporal/schema/postgresql/v12
 # bring DATABASE FOLDER
 bring() {
   temporal-sql-tool --db "$1" create
-  # Refused where it was done before.
-  temporal-sql-tool --db "$1" setup-schema --version 0.0 || echo "$1 has a schema"
+  # Leaves a later version as it is.
+  temporal-sql-tool --db "$1" setup-schema --version 0.0
   temporal-sql-tool --db "$1" update-schema --schema-dir "$versions/$2/versioned"
 }
 
