@@ -14,10 +14,10 @@ const BROKEN = 2;
 /** Published in one go, so that whatever is killed is in the middle of them. */
 const BURST = 400;
 
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 240_000;
 
 describe('The simulated variant under docker compose (skipped where no Docker engine is reachable)', function () {
-  this.timeout('15m');
+  this.timeout('20m');
   // Each test goes on where the one before it ended.
   this.bail(true);
 
@@ -79,7 +79,7 @@ describe('The simulated variant under docker compose (skipped where no Docker en
   });
 
   async function up(...args: string[]): Promise<void> {
-    await project.compose('up', '--detach', '--wait', '--wait-timeout', '180', ...args);
+    await project.compose('up', '--detach', '--wait', '--wait-timeout', '300', ...args);
   }
 
   async function ledger(): Promise<Ledger> {
