@@ -121,6 +121,15 @@ describe('The simulated stream', () => {
       for (const { text } of ledger.broken) assert.throws(() => JSON.parse(text), SyntaxError);
     });
 
+    it('can leave canaries out, and make events larger', async () => {
+      const options = { events: 300, broken: 0, ratePerSecond: Infinity, startsWhen: 'at-once' } as const;
+      const { published, ledger } = await start({ ...options, canaryOneIn: 0, paddingBytes: 20_000 });
+      await published;
+
+      assert.equal(ledger.canaries, 0);
+      assert(ledger.published.every(({ text }) => text.length > 20_000));
+    });
+
     it('makes the same content from the same seed, and other content from another', async () => {
       const streams = [await start({ seed: 1 }), await start({ seed: 1 }), await start({ seed: 2 })];
       const keys = streams.map((stream) => stream.publish(50).map(({ key, offset }) => [key, offset]));

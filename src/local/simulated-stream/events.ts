@@ -83,10 +83,15 @@ const logActions = [
  * Makes RecentChange events after `mediawiki/recentchange/1.0.0`: 1.1 to 1.3 KB on average, with the fields
  * that are missing in real life missing here, and no nulls.
  *
+ * @param paddingBytes more than that, in the field `padding`
  * @returns a function that makes the next event; the content depends on the random numbers and the place alone
  */
-export function createEventTexts(random: Random): (kind: EventKind, place: Place) => EventText {
+export function createEventTexts(
+  random: Random,
+  { paddingBytes }: { paddingBytes: number },
+): (kind: EventKind, place: Place) => EventText {
   let count = 0;
+  const padding = paddingBytes === 0 ? {} : { padding: 'x'.repeat(paddingBytes) };
 
   function awkwardText(): string | undefined {
     count += 1;
@@ -108,7 +113,7 @@ export function createEventTexts(random: Random): (kind: EventKind, place: Place
       case 'not-json':
         return { key, text: cutOff(JSON.stringify(change)) };
       default:
-        return { key, text: JSON.stringify(change) };
+        return { key, text: JSON.stringify({ ...change, ...padding }) };
     }
   };
 }

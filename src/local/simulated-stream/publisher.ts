@@ -11,11 +11,22 @@ export const topics = ['eqiad.mediawiki.recentchange', 'codfw.mediawiki.recentch
 /** In one capture of the real stream 37 of 1,685 events shared an id and 16 stepped back. */
 const twinProbability = 0.02;
 const backwardProbability = 0.01;
-const canaryProbability = 0.005;
+
+export interface PublisherOptions {
+  seed: number;
+  keepPayloads: boolean;
+  /** How many events each log keeps at least. */
+  retained: number;
+  /** One event in so many has a canary before it; 0 for none. */
+  canaryOneIn: number;
+  /** Of each well-formed event, beyond its usual size. */
+  paddingBytes: number;
+}
 
 /** Appends generated events to the logs of the two datacenters, and keeps the ledger. */
 export class Publisher {
   readonly logs: readonly TopicLog[];
+  readonly #options: PublisherOptions;
   readonly #random;
   readonly #nextText;
   readonly #ledger = {
@@ -32,14 +43,11 @@ export class Publisher {
   #lastTimestamp = 0;
   #youngestTimestamp = 0;
 
-  /** @param retained how many events each log keeps at least */
-  constructor(
-    seed: number,
-    private readonly keepPayloads: boolean,
-    retained: number,
-  ) {
+  constructor(options: PublisherOptions) {
+    const { seed, retained, paddingBytes } = options;
+    this.#options = options;
     this.#random = seededRandom(seed);
-    this.#nextText = createEventTexts(this.#random);
+    this.#nextText = createEventTexts(this.#random, { paddingBytes });
     this.logs = topics.map(
       (topic) => new TopicLog(topic, this.#random.integer(5_000_000_000, 6_000_000_000), retained),
     );
@@ -51,7 +59,8 @@ export class Publisher {
 
   /** Publishes one event to the active datacenter; now and then a canary goes before it. */
   publish(kind: EventKind): void {
-    if (this.#random.chance(canaryProbability)) this.#append('canary');
+    const { canaryOneIn } = this.#options;
+    if (this.#random.chance(canaryOneIn === 0 ? 0 : 1 / canaryOneIn)) this.#append('canary');
     this.#append(kind);
   }
 
@@ -111,7 +120,7 @@ export class Publisher {
       topic: place.topic,
       partition: place.partition,
       offset: place.offset,
-      text: this.keepPayloads ? text : '',
+      text: this.#options.keepPayloads ? text : '',
       sha256: createHash('sha256').update(text).digest('hex'),
       publishedAt: Date.now(),
     });

@@ -32,6 +32,10 @@ export interface SimulatedStreamOptions {
   broken?: number;
   /** In which ways they are broken, in turn; default each of the three. */
   brokenKinds?: readonly BrokenKind[];
+  /** One event in so many has a canary before it; default 200, 0 for none. */
+  canaryOneIn?: number;
+  /** Each well-formed event carries so many bytes more, in a field that no default column takes; default 0. */
+  paddingBytes?: number;
   /**
    * False for long runs: the ledger keeps keys and digests only, and the log the last 20,000 events or more.
    * A reader that falls further behind loses events. Default true.
@@ -75,6 +79,8 @@ const defaults = {
   ratePerSecond: 50,
   startsWhen: 'first-connection',
   brokenKinds: ['not-json', 'not-an-object', 'too-large'],
+  canaryOneIn: 200,
+  paddingBytes: 0,
   keepPayloads: true,
   port: 0,
   host: '127.0.0.1',
@@ -104,8 +110,9 @@ export class SimulatedStream {
 
   private constructor(options: SimulatedStreamOptions) {
     this.#settings = { ...defaults, ...options };
-    const { seed, keepPayloads } = this.#settings;
-    this.#publisher = new Publisher(seed, keepPayloads, keepPayloads ? Infinity : 20_000);
+    const { seed, keepPayloads, canaryOneIn, paddingBytes } = this.#settings;
+    const retained = keepPayloads ? Infinity : 20_000;
+    this.#publisher = new Publisher({ seed, keepPayloads, retained, canaryOneIn, paddingBytes });
     // A generator of its own: how clients behave must not change the events.
     this.#faults = seededRandom(seed + 1);
     this.#server = createServer((request, response) => this.#answer(request, response));
