@@ -35,7 +35,7 @@ export function scrapedName({ name, kind }: Metric): string {
   return kind === 'counter' ? `${name}_total` : name;
 }
 
-function withTable(text: string, name: string, table: string): string {
+export function withTable(text: string, name: string, table: string): string {
   const [start, end] = [`<!-- ${name} -->\n`, `\n<!-- /${name} -->`];
   const [before, after] = [text.indexOf(start), text.indexOf(end)];
   if (before < 0 || after < 0) throw new Error(`There is no ${start.trim()} with its end: write both again`);
@@ -61,7 +61,7 @@ function metricsTable(metrics: Metric[]): string {
   return markdownTable(['metric', 'type', 'labels', 'meaning'], rows);
 }
 
-function markdownTable(header: string[], rows: string[][]): string {
+export function markdownTable(header: string[], rows: string[][]): string {
   const lines = [header, header.map(() => '---'), ...rows];
   return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }

@@ -1,0 +1,139 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { Say } from './cache';
+import type { BenchContext } from './cases/context';
+import { measureHeap } from './cases/heap';
+import { measureLane } from './cases/lane';
+import { measurePacking } from './cases/packing';
+import { measurePipeline } from './cases/pipeline';
+import { measureIngest, measureProcess } from './cases/throughput';
+import { commitHere, thisMachine } from './machine';
+import { startBento } from './peers/bento';
+import { startScripts } from './peers/scripts';
+import { startSluice } from './peers/sluice';
+import { labelOf, type Measurement } from './plan';
+import { appendResult, type Figures, readResults, type Result } from './results';
+import { type Servers, type ServersName, startServers } from './servers/servers';
+
+const PEERS = { sluice: startSluice, scripts: startScripts, bento: startBento };
+
+export interface BenchOptions {
+  plan: readonly Measurement[];
+  rounds: number;
+  /** Results are added to it, and what it has is not measured again. Default: they are kept in memory. */
+  file?: string | undefined;
+  /** No further measurement begins. */
+  signal?: AbortSignal;
+  say: Say;
+}
+
+/**
+ * Measures each thing of a plan once in every round, so that peers meet the same machine. One that fails is told, and left out.
+ *
+ * @returns what was measured, with what the file had of this plan
+ */
+export async function bench({ plan, rounds, file, signal, say }: BenchOptions): Promise<Result[]> {
+  const known = file === undefined ? [] : await readResults(file);
+  const results: Result[] = [];
+  const stage = new Stage(say);
+  const about = { commit: await commitHere(), machine: thisMachine() };
+  try {
+    for (let round = 1; round <= rounds; round += 1) {
+      for (const measurement of plan) {
+        if (signal?.aborted) return results;
+        const label = labelOf(measurement);
+        const found = known.find((result) => result.label === label && result.round === round);
+        if (found) {
+          results.push(found);
+          continue;
+        }
+        const figures = await stage.measure(measurement, label, round);
+        if (!figures) continue;
+        const result = { label, measurement, round, at: new Date().toISOString(), ...about, figures };
+        if (file !== undefined) await appendResult(file, result);
+        results.push(result);
+      }
+    }
+    return results;
+  } finally {
+    await stage.clear();
+  }
+}
+
+/** Keeps one pair of servers up, as long as the next measurement wants the same. */
+class Stage {
+  readonly #say: Say;
+  #servers: Servers | undefined;
+  #folder: string | undefined;
+
+  constructor(say: Say) {
+    this.#say = say;
+  }
+
+  /** @returns undefined when it failed */
+  async measure(measurement: Measurement, label: string, round: number): Promise<Figures | undefined> {
+    const folder = await mkdtemp(path.join(tmpdir(), 'sluice-bench-'));
+    try {
+      const figures = await MEASURES[measurement.kind](
+        {
+          peers: PEERS,
+          servers: measurement.servers === 'none' ? NO_SERVERS : await this.#serversOf(measurement.servers),
+          folder,
+          name: `bench-${Date.now()}`,
+          say: this.#say,
+        },
+        measurement,
+      );
+      this.#say(`round ${round}: ${label}: ${shortly(figures)}`);
+      await rm(folder, { recursive: true, force: true });
+      return figures;
+    } catch (error) {
+      this.#say(`round ${round}: ${label}: failed, see ${folder}: ${String(error)}`);
+      // Whatever state it left is not the next one's.
+      await this.clear();
+      return undefined;
+    }
+  }
+
+  async clear(): Promise<void> {
+    await this.#servers?.stop();
+    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true });
+    this.#servers = undefined;
+    this.#folder = undefined;
+  }
+
+  async #serversOf(name: ServersName): Promise<Servers> {
+    if (this.#servers?.name === name) return this.#servers;
+    await this.clear();
+    this.#folder = await mkdtemp(path.join(tmpdir(), 'sluice-bench-servers-'));
+    this.#servers = await startServers(name, this.#folder, this.#say);
+    return this.#servers;
+  }
+}
+
+const NO_SERVERS: Servers = { name: 'fast', endpoints: { sqs: '', s3: '' }, pids: {}, stop: async () => {} };
+
+const MEASURES: Readonly<
+  Record<Measurement['kind'], (context: BenchContext, measurement: Measurement) => Promise<Figures>>
+> = {
+  ingest: measureIngest,
+  process: measureProcess,
+  pipeline: measurePipeline,
+  heap: measureHeap,
+  lane: measureLane,
+  packing: measurePacking,
+};
+
+/** What a person wants to see at once. */
+function shortly(figures: Figures): string {
+  const shown = ['perSecond', 'p50Ms', 'p99Ms', 'sqsRequestsPerEvent', 'lost', 'repeated'];
+  return shown
+    .filter((name) => figures[name] !== undefined)
+    .map((name) => `${name} ${round3(figures[name] ?? NaN)}`)
+    .join(', ');
+}
+
+function round3(value: number): number {
+  return Number(value.toPrecision(3));
+}

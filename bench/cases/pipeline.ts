@@ -1,0 +1,132 @@
+import { freePort, HOST } from '../../src/local/ports';
+import { type Counts, startCountingProxy } from '../counting-proxy';
+import { countObjects, createBucket, judge, type LakeRow, readRows } from '../lake';
+import type { Measurement } from '../plan';
+import { watchProgress } from '../progress';
+import { createQueue } from '../queue';
+import { type Figures, percentile } from '../results';
+import { clientsOf } from '../servers/servers';
+import { type BenchContext, withEndings } from './context';
+import { jobOf, ofProgress, peaksOf, pidsOf, startSource } from './throughput';
+
+/** Between looks at the lake. */
+const EVERY_MS = 250;
+
+/** What is published in the first seconds meets a pipeline that is still starting. */
+const WARM_UP_MS = 5_000;
+
+/**
+ * The whole way, from a stream to objects: rows/s where everything is published at once, the time from publication to object at a
+ * rate, and, through counting proxies, requests for every event.
+ */
+export async function measurePipeline(context: BenchContext, measurement: Measurement): Promise<Figures> {
+  const { servers, name, folder, say, peers } = context;
+  const { events, batchRows, rate, counted, limitSeconds } = measurement;
+  const { sqs, s3 } = clientsOf(servers.endpoints);
+  return await withEndings(async (ending) => {
+    ending(async () => (sqs.destroy(), s3.destroy()));
+    await createBucket(s3, name);
+    const proxies = counted ? await startProxies(servers.endpoints) : undefined;
+    if (proxies) ending(() => proxies.stop());
+    const endpoints = proxies?.endpoints ?? servers.endpoints;
+    const queueUrl = await createQueue(sqs, name);
+    const source = await startSource(measurement);
+    ending(() => source.stop());
+    const metrics = `${HOST}:${await freePort()}`;
+    const running = await peers[measurement.peer]({
+      ...jobOf(measurement),
+      part: 'both',
+      sourceUrl: rate === undefined ? `${source.url}?since=2020-01-01T00:00:00Z` : source.url,
+      queue: name,
+      queueUrl: queueUrl.replace(servers.endpoints.sqs, endpoints.sqs),
+      bucket: name,
+      endpoints,
+      folder,
+      ...(counted ? { workerEnvironment: { SLUICE_METRICS_ADDRESS: metrics } } : {}),
+      say,
+    });
+    ending(() => running.stop());
+    const marks: { sqs: Counts; s3: Counts }[] = [];
+    const progress = await watchProgress({
+      count: async () => (await countObjects(s3, name)) * batchRows,
+      target: events,
+      everyMs: EVERY_MS,
+      limitMs: limitSeconds * 1_000 + (rate === undefined ? 0 : (events * 1_000) / rate),
+      pids: { ...pidsOf(running), ...servers.pids, source: source.pid },
+      requireAlive: () => running.requireAlive(),
+      onMark: () => {
+        if (proxies) marks.push(proxies.counts());
+      },
+    });
+    const peaks = peaksOf(running);
+    const rows = await readRows(s3, name);
+    const [from, to] = marks;
+    return {
+      ...(counted ? {} : ofProgress(progress)),
+      complete: progress.complete ? 1 : 0,
+      ...peaks,
+      ...(from && to ? requestFigures(from, to, progress.count) : {}),
+      ...(rate !== undefined && proxies ? latencies(rows, proxies.puts, name) : {}),
+      ...(await running.record?.(rows.length)),
+      ...(counted && measurement.peer === 'sluice' ? await heartbeats(metrics, rows.length) : {}),
+      ...(progress.complete ? judge(rows, events) : {}),
+    };
+  });
+}
+
+async function startProxies({ sqs, s3 }: { sqs: string; s3: string }) {
+  const [queue, lake] = [await startCountingProxy(sqs), await startCountingProxy(s3)];
+  return {
+    endpoints: { sqs: queue.url, s3: lake.url },
+    puts: lake.puts,
+    counts: () => ({ sqs: queue.counts(), s3: lake.counts() }),
+    stop: () => Promise.all([queue.stop(), lake.stop()]),
+  };
+}
+
+/** Between two marks, so that looking for the queue and waiting for the first event don't count. */
+function requestFigures(
+  from: { sqs: Counts; s3: Counts },
+  to: { sqs: Counts; s3: Counts },
+  events: number,
+): Figures {
+  const perEvent = (later: number, earlier: number) => (later - earlier) / events;
+  const operations = Object.entries(to.sqs.byOperation).map(([name, count]) => [
+    `SQS per event: ${name}`,
+    perEvent(count, from.sqs.byOperation[name] ?? 0),
+  ]);
+  return {
+    sqsRequestsPerEvent: perEvent(to.sqs.requests, from.sqs.requests),
+    sqsBilledPerEvent: perEvent(to.sqs.billed, from.sqs.billed),
+    sqsBytesPerEvent: perEvent(to.sqs.bytes, from.sqs.bytes),
+    s3RequestsPerEvent: perEvent(to.s3.requests, from.s3.requests),
+    s3BytesPerEvent: perEvent(to.s3.bytes, from.s3.bytes),
+    ...(Object.fromEntries(operations) as Figures),
+  };
+}
+
+/** From the event's own time to S3's answer to the PUT of its object. */
+function latencies(rows: readonly LakeRow[], puts: ReadonlyMap<string, number>, bucket: string): Figures {
+  const first = Math.min(...rows.map(({ publishedAt }) => publishedAt));
+  const waits = rows
+    .filter(({ publishedAt }) => publishedAt >= first + WARM_UP_MS)
+    .map(({ object, publishedAt }) => {
+      const put = puts.get(`/${bucket}/${object.split('/').map(encodeURIComponent).join('/')}`);
+      if (put === undefined) throw new Error(`No PUT of ${object} went through the proxy`);
+      return put - publishedAt;
+    });
+  return { p50Ms: percentile(waits, 50), p99Ms: percentile(waits, 99), maxMs: Math.max(...waits) };
+}
+
+/** Heartbeats that reached the server: a history does not hold them, and a bill does. */
+async function heartbeats(address: string, rows: number): Promise<Figures> {
+  const text = await (await fetch(`http://${address}/metrics`)).text();
+  const of = (taskQueue: string) =>
+    text
+      .split('\n')
+      .filter((line) => /^temporal_request(_total)?\{/.test(line))
+      .filter((line) => line.includes('operation="RecordActivityTaskHeartbeat"'))
+      .filter((line) => !/task_queue="/.test(line) || line.includes(`task_queue="${taskQueue}"`))
+      .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  return { heartbeatsPer100Rows: (of('sluice-batch') * 100) / rows };
+}

@@ -1,0 +1,131 @@
+import path from 'node:path';
+import { DEFAULT_COLUMNS } from '../../src/lake/columns';
+import { createBucket, judge, readRows } from '../lake';
+import type { Running } from '../peers/peer';
+import type { Measurement } from '../plan';
+import { startProgram, usageOf } from '../processes';
+import { type Progress, watchProgress } from '../progress';
+import { createQueue, depthOf, eventTexts, fillQueue } from '../queue';
+import type { Figures } from '../results';
+import { clientsOf } from '../servers/servers';
+import { type BenchContext, withEndings } from './context';
+
+/** Between looks at a queue's depth. */
+const EVERY_MS = 100;
+
+const SOURCE = path.join(__dirname, '../source.ts');
+
+/** Starts the source of a measurement. @returns its URL, from its first event on, and its process */
+export async function startSource({ events, rate, paddingBytes }: Measurement) {
+  const source = await startProgram(SOURCE, [
+    `--events=${events}`,
+    `--padding=${paddingBytes}`,
+    ...(rate === undefined ? [] : [`--rate=${rate}`]),
+  ]);
+  return { ...source, url: source.line };
+}
+
+/** Events/s of a published stream into a queue. */
+export async function measureIngest(context: BenchContext, measurement: Measurement): Promise<Figures> {
+  const { servers, name, folder, say, peers } = context;
+  const { sqs, s3 } = clientsOf(servers.endpoints);
+  return await withEndings(async (ending) => {
+    ending(async () => (sqs.destroy(), s3.destroy()));
+    const queueUrl = await createQueue(sqs, name);
+    await createBucket(s3, name);
+    const source = await startSource(measurement);
+    ending(() => source.stop());
+    const running = await peers[measurement.peer]({
+      ...jobOf(measurement),
+      part: 'ingest',
+      // The scripts and Bento ask for the beginning in the URL; Sluice replaces what stands there by its own cursor.
+      sourceUrl: `${source.url}?since=2020-01-01T00:00:00Z`,
+      queue: name,
+      queueUrl,
+      bucket: name,
+      endpoints: servers.endpoints,
+      folder,
+      say,
+    });
+    ending(() => running.stop());
+    const progress = await watchProgress({
+      count: () => depthOf(sqs, queueUrl),
+      target: measurement.events,
+      everyMs: EVERY_MS,
+      limitMs: measurement.limitSeconds * 1_000,
+      pids: { ...pidsOf(running), ...servers.pids, source: source.pid },
+      requireAlive: () => running.requireAlive(),
+    });
+    return { ...ofProgress(progress), ...peaksOf(running) };
+  });
+}
+
+/** Rows/s of a queue that is full when it begins. */
+export async function measureProcess(context: BenchContext, measurement: Measurement): Promise<Figures> {
+  const { servers, name, folder, say, peers } = context;
+  const { events, paddingBytes } = measurement;
+  const { sqs, s3 } = clientsOf(servers.endpoints);
+  return await withEndings(async (ending) => {
+    ending(async () => (sqs.destroy(), s3.destroy()));
+    const queueUrl = await createQueue(sqs, name);
+    await createBucket(s3, name);
+    await fillQueue(sqs, queueUrl, eventTexts(events, paddingBytes));
+    const silent = await startSource({ ...measurement, events: 0 });
+    ending(() => silent.stop());
+    const running = await peers[measurement.peer]({
+      ...jobOf(measurement),
+      part: 'process',
+      sourceUrl: silent.url,
+      queue: name,
+      queueUrl,
+      bucket: name,
+      endpoints: servers.endpoints,
+      folder,
+      say,
+    });
+    ending(() => running.stop());
+    const progress = await watchProgress({
+      // A message is deleted when its row is in the lake.
+      count: async () => events - (await depthOf(sqs, queueUrl)),
+      target: events,
+      everyMs: EVERY_MS,
+      limitMs: measurement.limitSeconds * 1_000,
+      pids: { ...pidsOf(running), ...servers.pids },
+      requireAlive: () => running.requireAlive(),
+    });
+    const peaks = peaksOf(running);
+    const rows = await readRows(s3, name);
+    return {
+      ...ofProgress(progress),
+      ...peaks,
+      ...(await running.record?.(rows.length)),
+      ...(progress.complete ? judge(rows, events) : {}),
+    };
+  });
+}
+
+/** What a job takes from a measurement. */
+export function jobOf({ batchRows, workers, inFlight }: Measurement) {
+  return { batchRows, workers, inFlight, columns: DEFAULT_COLUMNS };
+}
+
+export function pidsOf({ processes }: Running): Record<string, number> {
+  return Object.fromEntries(Object.entries(processes).map(([name, { pid }]) => [name, pid]));
+}
+
+/** Peak memory of each process of a peer, in MB. */
+export function peaksOf(running: Running): Figures {
+  return Object.fromEntries(
+    Object.entries(pidsOf(running)).map(([name, pid]) => [`peakRssMb: ${name}`, usageOf(pid).peakRssMb]),
+  );
+}
+
+export function ofProgress({ perSecond, cpuMsPerEvent, complete }: Progress): Figures {
+  return {
+    perSecond,
+    complete: complete ? 1 : 0,
+    ...Object.fromEntries(
+      Object.entries(cpuMsPerEvent).map(([name, value]) => [`cpuMsPerEvent: ${name}`, value]),
+    ),
+  };
+}

@@ -1,0 +1,81 @@
+import {
+  CreateQueueCommand,
+  GetQueueAttributesCommand,
+  SendMessageBatchCommand,
+  type SQSClient,
+} from '@aws-sdk/client-sqs';
+import { createEventTexts } from '../src/local/simulated-stream/events';
+import { seededRandom } from '../src/local/simulated-stream/random';
+import { encodeMessage, keyAttribute } from '../src/queue/message';
+
+const SENDERS = 8;
+const ENTRIES = 10;
+
+/** @returns its URL */
+export async function createQueue(sqs: SQSClient, name: string): Promise<string> {
+  const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: name }));
+  if (QueueUrl === undefined) throw new Error(`SQS named no URL for the queue ${name}`);
+  return QueueUrl;
+}
+
+/** Messages in a queue, received or not. */
+export async function depthOf(sqs: SQSClient, queueUrl: string): Promise<number> {
+  const { Attributes } = await sqs.send(
+    new GetQueueAttributesCommand({
+      QueueUrl: queueUrl,
+      AttributeNames: ['ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible'],
+    }),
+  );
+  return (
+    Number(Attributes?.ApproximateNumberOfMessages ?? 0) +
+    Number(Attributes?.ApproximateNumberOfMessagesNotVisible ?? 0)
+  );
+}
+
+/** Events as the simulated stream publishes them, one after the other. */
+export function* eventTexts(count: number, paddingBytes: number): Generator<{ key: string; text: string }> {
+  const next = createEventTexts(seededRandom(7), { paddingBytes });
+  const began = Date.now();
+  for (let offset = 0; offset < count; offset += 1) {
+    const place = { topic: 'eqiad.mediawiki.recentchange', partition: 0, offset, timestamp: began + offset };
+    yield next('well-formed', place);
+  }
+}
+
+/** Fills a queue with events, each a message as ingest sends it. */
+export async function fillQueue(
+  sqs: SQSClient,
+  queueUrl: string,
+  texts: Iterator<{ key: string; text: string }>,
+): Promise<void> {
+  const send = async () => {
+    for (let batch = take(texts, ENTRIES); batch.length > 0; batch = take(texts, ENTRIES)) {
+      const { Failed = [] } = await sqs.send(
+        new SendMessageBatchCommand({
+          QueueUrl: queueUrl,
+          Entries: batch.map(({ key, text }, index) => {
+            const message = encodeMessage(text, key);
+            return {
+              Id: String(index),
+              MessageBody: message.body,
+              MessageAttributes: keyAttribute(message),
+            };
+          }),
+        }),
+      );
+      if (Failed.length > 0) throw new Error(`The queue refused a message: ${Failed[0]?.Message}`);
+    }
+  };
+  await Promise.all(Array.from({ length: SENDERS }, send));
+}
+
+/** The next items of an iterator, fewer where it ends. */
+export function take<T>(items: Iterator<T>, count: number): T[] {
+  const taken: T[] = [];
+  while (taken.length < count) {
+    const { done, value } = items.next();
+    if (done) break;
+    taken.push(value);
+  }
+  return taken;
+}

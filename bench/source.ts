@@ -1,0 +1,34 @@
+import { parseArgs } from 'node:util';
+import { startSimulatedStream } from '../src/local/simulated-stream';
+
+/**
+ * The source of a measurement, as a process of its own: the simulated stream of the demo without its faults. Prints its URL when
+ * it answers; without a rate, when everything is published, so that nothing is made while it is read.
+ */
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      events: { type: 'string', default: '0' },
+      rate: { type: 'string', default: 'Infinity' },
+      padding: { type: 'string', default: '0' },
+    },
+  });
+  const rate = Number(values.rate);
+  const stream = await startSimulatedStream({
+    events: Number(values.events),
+    ratePerSecond: rate,
+    startsWhen: Number.isFinite(rate) ? 'first-connection' : 'at-once',
+    broken: 0,
+    canaryOneIn: 0,
+    paddingBytes: Number(values.padding),
+    cutAfterEvents: false,
+    splitOneIn: 0,
+    maxConnections: 10,
+  });
+  if (!Number.isFinite(rate)) await stream.published;
+  console.log(stream.url);
+}
+
+// With whoever started it.
+process.stdin.on('end', () => process.exit()).resume();
+void main();
