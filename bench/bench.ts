@@ -23,6 +23,8 @@ export interface BenchOptions {
   rounds: number;
   /** Results are added to it, and what it has is not measured again. Default: they are kept in memory. */
   file?: string | undefined;
+  /** A folder for CPU profiles of Sluice's worker processes; making them costs time. Default: none are made. */
+  profile?: string | undefined;
   /** No further measurement begins. */
   signal?: AbortSignal;
   say: Say;
@@ -33,10 +35,10 @@ export interface BenchOptions {
  *
  * @returns what was measured, with what the file had of this plan
  */
-export async function bench({ plan, rounds, file, signal, say }: BenchOptions): Promise<Result[]> {
+export async function bench({ plan, rounds, file, profile, signal, say }: BenchOptions): Promise<Result[]> {
   const known = file === undefined ? [] : await readResults(file);
   const results: Result[] = [];
-  const stage = new Stage(say);
+  const stage = new Stage(say, profile);
   const about = { commit: await commitHere(), machine: thisMachine() };
   try {
     for (let round = 1; round <= rounds; round += 1) {
@@ -64,11 +66,14 @@ export async function bench({ plan, rounds, file, signal, say }: BenchOptions): 
 /** Keeps one pair of servers up, as long as the next measurement wants the same. */
 class Stage {
   readonly #say: Say;
+  readonly #nodeOptions: readonly string[];
   #servers: Servers | undefined;
   #folder: string | undefined;
 
-  constructor(say: Say) {
+  constructor(say: Say, profile: string | undefined) {
     this.#say = say;
+    this.#nodeOptions =
+      profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${path.resolve(profile)}`];
   }
 
   /** @returns undefined when it failed */
@@ -81,6 +86,7 @@ class Stage {
           servers: measurement.servers === 'none' ? NO_SERVERS : await this.#serversOf(measurement.servers),
           folder,
           name: `bench-${Date.now()}`,
+          nodeOptions: this.#nodeOptions,
           say: this.#say,
         },
         measurement,

@@ -21,8 +21,8 @@ void runInForeground(async ({ endings, interrupted }) => {
   const stopping = new AbortController();
   const plan = planOf(options);
   const say = (line: string) => console.error(line);
-  const { rounds, json } = options;
-  const work = bench({ plan, rounds, file: json, signal: stopping.signal, say });
+  const { rounds, json, profile } = options;
+  const work = bench({ plan, rounds, file: json, profile, signal: stopping.signal, say });
   endings.push(() => work.catch(() => {}));
   const outcome = await Promise.race([work, interrupted]);
   stopping.abort();
@@ -42,6 +42,7 @@ function readOptions() {
       servers: { type: 'string', default: SERVERS.join() },
       rounds: { type: 'string', default: '1' },
       json: { type: 'string' },
+      profile: { type: 'string' },
       report: { type: 'boolean', default: false },
     },
   });
@@ -55,6 +56,7 @@ function readOptions() {
     servers: chosen('--servers', values.servers, SERVERS),
     rounds,
     json: values.json,
+    profile: values.profile,
     report: values.report,
   };
 }

@@ -64,8 +64,9 @@ export async function startProcess({ command, env, cwd, log }: StartOptions): Pr
 export async function startProgram(
   program: string,
   args: string[],
+  nodeOptions: readonly string[] = [],
 ): Promise<BenchProcess & { line: string; lines: (listener: (line: string) => void) => void }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', program, ...args], {
+  const child = spawn(process.execPath, [...nodeOptions, '--import', 'tsx', program, ...args], {
     // It ends at the end of its stdin, and so with this process.
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -84,7 +85,7 @@ export async function startProgram(
     },
     stop: async () => {
       if (isGone(child)) return;
-      child.kill('SIGKILL');
+      child.stdin.end();
       await gone;
     },
   };

@@ -10,6 +10,8 @@ export interface BenchContext {
   folder: string;
   /** Of queue and bucket: no measurement meets another's. */
   name: string;
+  /** Of Sluice's worker processes. */
+  nodeOptions: readonly string[];
   say: Say;
 }
 

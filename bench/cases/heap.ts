@@ -45,7 +45,8 @@ export async function measureHeap(context: BenchContext, measurement: Measuremen
       bucket: name,
       endpoints: servers.endpoints,
       folder,
-      workerEnvironment: { NODE_OPTIONS: `--require ${PROBE}`, BENCH_HEAP_FILE: file },
+      nodeOptions: ['--require', PROBE],
+      workerEnvironment: { BENCH_HEAP_FILE: file },
       say,
     });
     ending(() => running.stop());

@@ -1,11 +1,11 @@
 import path from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { loadPipeline } from '../../src/config';
 import { startTemporalServer } from '../../src/local/temporal-server';
 import { TASK_QUEUES, WORKFLOWS } from '../../src/names';
 import type { batch } from '../../src/workflows/batch';
 import { builtWith } from '../peers/sluice';
-import { recordOf } from '../peers/temporal-record';
+import { connectTo, recordOf } from '../peers/temporal-record';
 import type { Measurement } from '../plan';
 import { startProgram, usageOf } from '../processes';
 import { watchProgress } from '../progress';
@@ -17,12 +17,15 @@ const WORKER = path.join(__dirname, '../lane-worker.ts');
 const EVERY_MS = 50;
 
 /** Rows/s of one lane, its Worker and Temporal, with an SQS and an S3 that answer at once. */
-export async function measureLane({ folder }: BenchContext, measurement: Measurement): Promise<Figures> {
+export async function measureLane(
+  { folder, nodeOptions }: BenchContext,
+  measurement: Measurement,
+): Promise<Figures> {
   const { events, batchRows, inFlight, limitSeconds } = measurement;
   return await withEndings(async (ending) => {
     const temporal = await startTemporalServer({ databaseFile: path.join(folder, 'temporal.db') });
     ending(() => temporal.stop());
-    const connection = await Connection.connect({ address: temporal.address });
+    const connection = await connectTo(temporal.address);
     ending(() => connection.close());
     const client = new Client({ connection });
     const workflowId = 'bench-lane';
@@ -31,11 +34,11 @@ export async function measureLane({ folder }: BenchContext, measurement: Measure
       taskQueue: TASK_QUEUES.batch,
       args: [loadPipeline({ SLUICE_BATCH_ROWS: String(batchRows) })],
     });
-    const worker = await startProgram(WORKER, [
-      `--built=${await builtWith(inFlight)}`,
-      `--temporal=${temporal.address}`,
-      `--events=${events}`,
-    ]);
+    const worker = await startProgram(
+      WORKER,
+      [`--built=${await builtWith(inFlight)}`, `--temporal=${temporal.address}`, `--events=${events}`],
+      nodeOptions,
+    );
     ending(() => worker.stop());
     let deleted = 0;
     worker.lines((line) => (deleted = Number(line)));

@@ -20,7 +20,7 @@ const WARM_UP_MS = 5_000;
  * rate, and, through counting proxies, requests for every event.
  */
 export async function measurePipeline(context: BenchContext, measurement: Measurement): Promise<Figures> {
-  const { servers, name, folder, say, peers } = context;
+  const { servers, name, folder, say, peers, nodeOptions } = context;
   const { events, batchRows, rate, counted, limitSeconds } = measurement;
   const { sqs, s3 } = clientsOf(servers.endpoints);
   return await withEndings(async (ending) => {
@@ -42,6 +42,7 @@ export async function measurePipeline(context: BenchContext, measurement: Measur
       bucket: name,
       endpoints,
       folder,
+      nodeOptions,
       ...(counted ? { workerEnvironment: { SLUICE_METRICS_ADDRESS: metrics } } : {}),
       say,
     });

@@ -27,7 +27,7 @@ export async function startSource({ events, rate, paddingBytes }: Measurement) {
 
 /** Events/s of a published stream into a queue. */
 export async function measureIngest(context: BenchContext, measurement: Measurement): Promise<Figures> {
-  const { servers, name, folder, say, peers } = context;
+  const { servers, name, folder, say, peers, nodeOptions } = context;
   const { sqs, s3 } = clientsOf(servers.endpoints);
   return await withEndings(async (ending) => {
     ending(async () => (sqs.destroy(), s3.destroy()));
@@ -45,6 +45,7 @@ export async function measureIngest(context: BenchContext, measurement: Measurem
       bucket: name,
       endpoints: servers.endpoints,
       folder,
+      nodeOptions,
       say,
     });
     ending(() => running.stop());
@@ -62,7 +63,7 @@ export async function measureIngest(context: BenchContext, measurement: Measurem
 
 /** Rows/s of a queue that is full when it begins. */
 export async function measureProcess(context: BenchContext, measurement: Measurement): Promise<Figures> {
-  const { servers, name, folder, say, peers } = context;
+  const { servers, name, folder, say, peers, nodeOptions } = context;
   const { events, paddingBytes } = measurement;
   const { sqs, s3 } = clientsOf(servers.endpoints);
   return await withEndings(async (ending) => {
@@ -81,6 +82,7 @@ export async function measureProcess(context: BenchContext, measurement: Measure
       bucket: name,
       endpoints: servers.endpoints,
       folder,
+      nodeOptions,
       say,
     });
     ending(() => running.stop());

@@ -28,7 +28,9 @@ export interface Job {
   workers: number;
   /** Batches that Sluice uploads at once; the product's own when undefined. */
   inFlight: number | undefined;
-  /** Further settings of Sluice's worker processes. */
+  /** Of Node.js, for Sluice's worker processes. */
+  nodeOptions: readonly string[];
+  /** Further environment variables of theirs. */
   workerEnvironment?: Record<string, string>;
   say: Say;
 }

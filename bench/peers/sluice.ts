@@ -1,6 +1,6 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { type Context, pipelineHandles } from '../../src/cli/context';
 import { provision } from '../../src/cli/provision';
 import { start } from '../../src/cli/start';
@@ -10,7 +10,7 @@ import { startTemporalServer } from '../../src/local/temporal-server';
 import { startProcess } from '../processes';
 import { clientsOf, environmentOf } from '../servers/servers';
 import type { Job, Running } from './peer';
-import { recordOf } from './temporal-record';
+import { connectTo, recordOf } from './temporal-record';
 
 const ROLES = { ingest: ['ingest'], process: ['batch'], both: [] };
 
@@ -23,7 +23,7 @@ export async function startSluice(job: Job): Promise<Running> {
   try {
     const temporal = await startTemporalServer({ databaseFile: path.join(job.folder, 'temporal.db') });
     endings.push(() => temporal.stop());
-    const connection = await Connection.connect({ address: temporal.address });
+    const connection = await connectTo(temporal.address);
     endings.push(() => connection.close());
     const context = contextOf(job, new Client({ connection }));
     await provision(context);
@@ -32,7 +32,12 @@ export async function startSluice(job: Job): Promise<Running> {
     const built = await builtWith(job.inFlight);
     const starting = Array.from({ length: job.workers }, (_, index) =>
       startProcess({
-        command: [process.execPath, path.join(built, 'workers/main.js'), ...ROLES[job.part]],
+        command: [
+          process.execPath,
+          ...job.nodeOptions,
+          path.join(built, 'workers/main.js'),
+          ...ROLES[job.part],
+        ],
         env: {
           ...environmentOf(job.endpoints),
           TEMPORAL_ADDRESS: temporal.address,

@@ -1,6 +1,11 @@
-import type { Client, WorkflowHandle } from '@temporalio/client';
+import { type Client, Connection, type WorkflowHandle } from '@temporalio/client';
 
 type HistoryEvent = NonNullable<Awaited<ReturnType<WorkflowHandle['fetchHistory']>>['events']>[number];
+
+/** A page of a history that holds rows may be larger than the 4 MB that gRPC takes. */
+export async function connectTo(address: string): Promise<Connection> {
+  return await Connection.connect({ address, channelArgs: { 'grpc.max_receive_message_length': -1 } });
+}
 
 /** What of a history is billed as an action (Temporal Cloud, "Actions"); heartbeats, which it does not hold, apart. */
 const ACTIONS: readonly (keyof HistoryEvent)[] = [
