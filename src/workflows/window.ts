@@ -467,10 +467,15 @@ function pack(keys: Iterable<string>): Uint8Array {
   return packed;
 }
 
+/** Of every byte: a full window has 240,000 of them, and each continue-as-new reads it. */
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 function unpack(packed: Uint8Array): string[] {
-  return Array.from({ length: packed.length / KEY_BYTES }, (_, index) =>
-    Array.from(packed.subarray(index * KEY_BYTES, (index + 1) * KEY_BYTES), (byte) =>
-      byte.toString(16).padStart(2, '0'),
-    ).join(''),
-  );
+  const keys: string[] = [];
+  for (let start = 0; start + KEY_BYTES <= packed.length; start += KEY_BYTES) {
+    let key = '';
+    for (let index = start; index < start + KEY_BYTES; index += 1) key += HEX[packed[index] ?? 0];
+    keys.push(key);
+  }
+  return keys;
 }
