@@ -16,6 +16,9 @@ import { labelOf, type Measurement } from './plan';
 import { appendResult, type Figures, readResults, type Result } from './results';
 import { type Servers, type ServersName, startServers } from './servers/servers';
 
+/** An SQS may quote the whole request that it refuses. */
+const LONGEST_ERROR = 500;
+
 const PEERS = { sluice: startSluice, scripts: startScripts, bento: startBento };
 
 export interface BenchOptions {
@@ -95,7 +98,7 @@ class Stage {
       await rm(folder, { recursive: true, force: true });
       return figures;
     } catch (error) {
-      this.#say(`round ${round}: ${label}: failed, see ${folder}: ${String(error)}`);
+      this.#say(`round ${round}: ${label}: failed, see ${folder}: ${String(error).slice(0, LONGEST_ERROR)}`);
       // Whatever state it left is not the next one's.
       await this.clear();
       return undefined;

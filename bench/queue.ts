@@ -34,7 +34,7 @@ export async function depthOf(sqs: SQSClient, queueUrl: string): Promise<number>
 
 /** Events as the simulated stream publishes them, one after the other. */
 export function* eventTexts(count: number, paddingBytes: number): Generator<{ key: string; text: string }> {
-  const next = createEventTexts(seededRandom(7), { paddingBytes });
+  const next = createEventTexts(seededRandom(7), { awkwardOneIn: 0, paddingBytes });
   const began = Date.now();
   for (let offset = 0; offset < count; offset += 1) {
     const place = { topic: 'eqiad.mediawiki.recentchange', partition: 0, offset, timestamp: began + offset };

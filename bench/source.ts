@@ -20,6 +20,8 @@ async function main(): Promise<void> {
     startsWhen: Number.isFinite(rate) ? 'first-connection' : 'at-once',
     broken: 0,
     canaryOneIn: 0,
+    // SQS refuses some of these as they are, which ends the scripts and stops Bento.
+    awkwardOneIn: 0,
     paddingBytes: Number(values.padding),
     cutAfterEvents: false,
     splitOneIn: 0,

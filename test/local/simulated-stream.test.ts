@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 
 import {
+  awkwardTexts,
   startSimulatedStream,
   type SimulatedStream,
   type SimulatedStreamOptions,
@@ -121,13 +122,23 @@ describe('The simulated stream', () => {
       for (const { text } of ledger.broken) assert.throws(() => JSON.parse(text), SyntaxError);
     });
 
-    it('can leave canaries out, and make events larger', async () => {
+    it('can leave canaries and awkward texts out, and make events larger', async () => {
       const options = { events: 300, broken: 0, ratePerSecond: Infinity, startsWhen: 'at-once' } as const;
-      const { published, ledger } = await start({ ...options, canaryOneIn: 0, paddingBytes: 20_000 });
+      const { published, ledger } = await start({
+        ...options,
+        canaryOneIn: 0,
+        awkwardOneIn: 0,
+        paddingBytes: 20_000,
+      });
       await published;
 
       assert.equal(ledger.canaries, 0);
       assert(ledger.published.every(({ text }) => text.length > 20_000));
+      assert(
+        ledger.published.every(
+          ({ text }) => !awkwardTexts.some((awkward) => text.includes(JSON.stringify(awkward))),
+        ),
+      );
     });
 
     it('makes the same content from the same seed, and other content from another', async () => {

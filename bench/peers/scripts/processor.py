@@ -39,8 +39,7 @@ def main(queue_name, bucket, columns, batch_rows):
             s3.put_object(
                 Bucket=bucket,
                 Key=f"{now:%Y/%m/%d/%H}/events-{now:%Y%m%d%H%M%S%f}.csv",
-                # Without `replace`, a title with half of a surrogate pair ends the script: such events come now and then.
-                Body=frame.to_csv(index=False).encode(errors="replace"),
+                Body=frame.to_csv(index=False).encode(),
             )
             for receipt in done:
                 sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=receipt)

@@ -34,9 +34,6 @@ export const brokenReasons: Readonly<Record<BrokenKind, string>> = {
 /** More than an SQS message may hold: 1 MiB since August 2025. */
 const tooLarge = 1_100_000;
 
-/** One event in so many carries awkward text. */
-const awkwardOneIn = 4;
-
 const wikis = [
   { domain: 'en.wikipedia.org', wiki: 'enwiki' },
   { domain: 'commons.wikimedia.org', wiki: 'commonswiki' },
@@ -83,19 +80,20 @@ const logActions = [
  * Makes RecentChange events after `mediawiki/recentchange/1.0.0`: 1.1 to 1.3 KB on average, with the fields
  * that are missing in real life missing here, and no nulls.
  *
+ * @param awkwardOneIn one event in so many carries awkward text; 0 for none
  * @param paddingBytes more than that, in the field `padding`
  * @returns a function that makes the next event; the content depends on the random numbers and the place alone
  */
 export function createEventTexts(
   random: Random,
-  { paddingBytes }: { paddingBytes: number },
+  { awkwardOneIn, paddingBytes }: { awkwardOneIn: number; paddingBytes: number },
 ): (kind: EventKind, place: Place) => EventText {
   let count = 0;
   const padding = paddingBytes === 0 ? {} : { padding: 'x'.repeat(paddingBytes) };
 
   function awkwardText(): string | undefined {
     count += 1;
-    return count % awkwardOneIn === 0
+    return awkwardOneIn > 0 && count % awkwardOneIn === 0
       ? awkwardTexts[(count / awkwardOneIn) % awkwardTexts.length]
       : undefined;
   }

@@ -19,6 +19,8 @@ export interface PublisherOptions {
   retained: number;
   /** One event in so many has a canary before it; 0 for none. */
   canaryOneIn: number;
+  /** One event in so many carries awkward text; 0 for none. */
+  awkwardOneIn: number;
   /** Of each well-formed event, beyond its usual size. */
   paddingBytes: number;
 }
@@ -44,10 +46,10 @@ export class Publisher {
   #youngestTimestamp = 0;
 
   constructor(options: PublisherOptions) {
-    const { seed, retained, paddingBytes } = options;
+    const { seed, retained, awkwardOneIn, paddingBytes } = options;
     this.#options = options;
     this.#random = seededRandom(seed);
-    this.#nextText = createEventTexts(this.#random, { paddingBytes });
+    this.#nextText = createEventTexts(this.#random, { awkwardOneIn, paddingBytes });
     this.logs = topics.map(
       (topic) => new TopicLog(topic, this.#random.integer(5_000_000_000, 6_000_000_000), retained),
     );

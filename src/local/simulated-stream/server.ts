@@ -34,6 +34,8 @@ export interface SimulatedStreamOptions {
   brokenKinds?: readonly BrokenKind[];
   /** One event in so many has a canary before it; default 200, 0 for none. */
   canaryOneIn?: number;
+  /** One event in so many carries text that is hard on readers; default 4, 0 for none. */
+  awkwardOneIn?: number;
   /** Each well-formed event carries so many bytes more, in a field that no default column takes; default 0. */
   paddingBytes?: number;
   /**
@@ -80,6 +82,7 @@ const defaults = {
   startsWhen: 'first-connection',
   brokenKinds: ['not-json', 'not-an-object', 'too-large'],
   canaryOneIn: 200,
+  awkwardOneIn: 4,
   paddingBytes: 0,
   keepPayloads: true,
   port: 0,
@@ -110,9 +113,16 @@ export class SimulatedStream {
 
   private constructor(options: SimulatedStreamOptions) {
     this.#settings = { ...defaults, ...options };
-    const { seed, keepPayloads, canaryOneIn, paddingBytes } = this.#settings;
+    const { seed, keepPayloads, canaryOneIn, awkwardOneIn, paddingBytes } = this.#settings;
     const retained = keepPayloads ? Infinity : 20_000;
-    this.#publisher = new Publisher({ seed, keepPayloads, retained, canaryOneIn, paddingBytes });
+    this.#publisher = new Publisher({
+      seed,
+      keepPayloads,
+      retained,
+      canaryOneIn,
+      awkwardOneIn,
+      paddingBytes,
+    });
     // A generator of its own: how clients behave must not change the events.
     this.#faults = seededRandom(seed + 1);
     this.#server = createServer((request, response) => this.#answer(request, response));
