@@ -32,7 +32,7 @@ const ENDS = ['', '', 'n', 'r', 's', 't', 'l', 'nd'];
  */
 export function madeUpEvents(count: number, seed = 7): string[] {
   const random = seededRandom(seed);
-  const textOf = createEventTexts(random);
+  const textOf = createEventTexts(random, { awkwardOneIn: 4, paddingBytes: 0 });
   return Array.from({ length: count }, (_, index) => {
     const timestamp = 1_790_000_000_000 + index * 20;
     const place = {
