@@ -1,4 +1,5 @@
 import { type Column, DEFAULT_COLUMNS, parseColumns } from './lake/columns';
+import { isKafkaUrl, parseKafkaUrl, parseOffsets } from './sources/kafka/address';
 
 /**
  * A named pipeline: the input of its workflows, written by `sluice start` and readable in the web UI.
@@ -12,6 +13,12 @@ export interface PipelineDefinition {
     since?: number;
     /** Stands in the User-Agent: Wikimedia answers 403 to clients that name nobody. */
     contact: string;
+    /** Path in the payload of what makes an event itself. Without it the source decides. */
+    key?: string;
+    /** First offsets wanted, by partition. */
+    offsets?: Record<string, number>;
+    /** What happens when the source no longer has what the cursor points at. Without it: `stop`. */
+    afterLoss?: AfterLoss;
   };
   queue: { name: string; visibilityTimeoutSeconds: number };
   lake: {
@@ -43,6 +50,9 @@ const OBJECT_ACLS = [
 
 export type ObjectAcl = (typeof OBJECT_ACLS)[number];
 
+const AFTER_LOSS = ['stop', 'continue'] as const;
+export type AfterLoss = (typeof AFTER_LOSS)[number];
+
 /** What a worker process needs to know beside how to reach Temporal and AWS. */
 export interface WorkerSettings {
   /** Host and port of the Prometheus endpoint; undefined: none. */
@@ -53,7 +63,27 @@ export interface WorkerSettings {
   healthAddress: string | undefined;
   logFormat: (typeof LOG_FORMATS)[number];
   logLevel: (typeof LOG_LEVELS)[number];
+  kafka: KafkaAccess;
 }
+
+/** How a worker reaches Kafka, in the words of Kafka's own clients. Nothing of it is known to workflows. */
+export interface KafkaAccess {
+  securityProtocol: (typeof SECURITY_PROTOCOLS)[number];
+  /** Undefined unless the protocol is one of SASL. */
+  sasl:
+    | { mechanism: (typeof SASL_MECHANISMS)[number]; username: string; password: string; tokenFile: string }
+    | undefined;
+  /** PEM files; empty: the authorities that Node trusts, and no certificate of our own. */
+  caLocation: string;
+  certificateLocation: string;
+  keyLocation: string;
+  keyPassword: string;
+  /** Consumer group under which offsets are committed for others to see; empty: none. */
+  groupId: string;
+}
+
+const SECURITY_PROTOCOLS = ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'] as const;
+const SASL_MECHANISMS = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'] as const;
 
 const LOG_FORMATS = ['auto', 'text', 'json'] as const;
 const LOG_LEVELS = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR'] as const;
@@ -118,9 +148,13 @@ const wholeSeconds = (least: number, most: number) => (value: string) => {
   return duration;
 };
 
-const httpUrl = (value: string) => {
+const sourceUrl = (value: string) => {
+  if (isKafkaUrl(value)) {
+    parseKafkaUrl(value);
+    return value;
+  }
   const url = URL.canParse(value) ? new URL(value) : undefined;
-  if (!url || !/^https?:$/.test(url.protocol)) throw new Error('must be an http or https URL');
+  if (!url || !/^https?:$/.test(url.protocol)) throw new Error('must be an http, https or kafka URL');
   if (url.username || url.password) {
     // It would stand in every workflow history.
     throw new Error('must not hold a user name or password');
@@ -141,12 +175,13 @@ const hostAndPort = (value: string) => {
 };
 
 const instant = (value: string) => {
-  if (value === '') return undefined;
+  if (value === '' || value === 'latest') return undefined;
+  if (value === 'earliest') return 0;
   const time = /^\d{12,13}$/.test(value) ? Number(value) : ISO_TIME.test(value) ? Date.parse(value) : NaN;
   // An offset can lead out of the years that have four digits, and such a time would not come back from its own text.
   if (Number.isNaN(time) || !ISO_TIME.test(new Date(time).toISOString()))
     throw new Error(
-      'must be an ISO 8601 time with its offset or epoch milliseconds, such as 2026-01-31T12:00:00Z',
+      'must be an ISO 8601 time with its offset or epoch milliseconds, such as 2026-01-31T12:00:00Z, or earliest or latest',
     );
   return time;
 };
@@ -171,14 +206,32 @@ export const SETTINGS = {
   sourceUrl: setting(
     'SLUICE_SOURCE_URL',
     'https://stream.wikimedia.org/v2/stream/recentchange',
-    'the Server-Sent Events stream',
-    httpUrl,
+    'a Server-Sent Events stream, or a Kafka topic as `kafka://host:9092,host2:9092/topic`',
+    sourceUrl,
   ),
   sourceSince: setting(
     'SLUICE_SOURCE_SINCE',
     '',
-    'time of the first event wanted (ISO 8601 or epoch milliseconds); empty: the moment of the first start',
+    'time of the first event wanted (ISO 8601 or epoch milliseconds), or `earliest`; empty or `latest`: the moment of the first start',
     instant,
+  ),
+  sourceKey: setting(
+    'SLUICE_SOURCE_KEY',
+    '',
+    'Kafka: path in the payload of what makes an event itself; empty: topic, partition and offset',
+    text(/^$|^[^\s.]+(\.[^\s.]+)*$/, 'must be names of object members joined by dots, such as meta.id'),
+  ),
+  sourceOffsets: setting(
+    'SLUICE_SOURCE_OFFSETS',
+    '',
+    'Kafka: first offsets wanted, such as `0:1500,1:99`; partitions not named begin as SLUICE_SOURCE_SINCE says',
+    (value) => (value === '' ? undefined : parseOffsets(value)),
+  ),
+  sourceLoss: setting(
+    'SLUICE_SOURCE_LOSS',
+    'stop',
+    'Kafka: `stop` parks where records were deleted before they were read, `continue` reports how many and goes on',
+    oneOf(AFTER_LOSS),
   ),
   contact: setting(
     'SLUICE_CONTACT',
@@ -303,6 +356,46 @@ export const WORKER_SETTINGS = {
     'the least that is logged: `TRACE`, `DEBUG`, `INFO`, `WARN` or `ERROR`',
     oneOf(LOG_LEVELS),
   ),
+  kafkaSecurityProtocol: setting(
+    'SLUICE_KAFKA_SECURITY_PROTOCOL',
+    'PLAINTEXT',
+    'how to talk to Kafka: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`',
+    oneOf(SECURITY_PROTOCOLS),
+  ),
+  kafkaSaslMechanism: setting(
+    'SLUICE_KAFKA_SASL_MECHANISM',
+    'PLAIN',
+    '`PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`',
+    oneOf(SASL_MECHANISMS),
+  ),
+  kafkaSaslUsername: setting('SLUICE_KAFKA_SASL_USERNAME', '', 'name of the login', String),
+  kafkaSaslPassword: setting('SLUICE_KAFKA_SASL_PASSWORD', '', 'password of the login', String),
+  kafkaSaslTokenFile: setting(
+    'SLUICE_KAFKA_SASL_OAUTHBEARER_TOKEN_LOCATION',
+    '',
+    'file with the token of OAUTHBEARER; read at each login, so that it may be renewed',
+    String,
+  ),
+  kafkaCaLocation: setting(
+    'SLUICE_KAFKA_SSL_CA_LOCATION',
+    '',
+    'PEM file of the authorities that sign brokers; empty: those that Node trusts',
+    String,
+  ),
+  kafkaCertificateLocation: setting(
+    'SLUICE_KAFKA_SSL_CERTIFICATE_LOCATION',
+    '',
+    'PEM file of the certificate with which the worker says who it is',
+    String,
+  ),
+  kafkaKeyLocation: setting('SLUICE_KAFKA_SSL_KEY_LOCATION', '', 'PEM file of its key', String),
+  kafkaKeyPassword: setting('SLUICE_KAFKA_SSL_KEY_PASSWORD', '', 'password of the key', String),
+  kafkaGroupId: setting(
+    'SLUICE_KAFKA_GROUP_ID',
+    '',
+    "consumer group under which offsets are committed, so that Kafka's tools show the lag; never read back; empty: none",
+    String,
+  ),
 } as const;
 
 /** Raised for settings that can't be used; `message` lists every one of them. */
@@ -328,12 +421,18 @@ export function loadPipeline(environment: Environment): PipelineDefinition {
   const { read, problems } = reader(environment);
   const since = read(SETTINGS.sourceSince);
   const acl = read(SETTINGS.objectAcl);
+  const key = read(SETTINGS.sourceKey);
+  const offsets = read(SETTINGS.sourceOffsets);
+  const afterLoss = read(SETTINGS.sourceLoss);
   const definition: PipelineDefinition = {
     name: read(SETTINGS.pipeline),
     source: {
       url: read(SETTINGS.sourceUrl),
       ...(since === undefined ? {} : { since }),
       contact: read(SETTINGS.contact),
+      ...(key === '' ? {} : { key }),
+      ...(offsets === undefined ? {} : { offsets }),
+      ...(afterLoss === 'stop' ? {} : { afterLoss }),
     },
     queue: { name: read(SETTINGS.queue), visibilityTimeoutSeconds: read(SETTINGS.visibilityTimeout) },
     lake: {
@@ -364,9 +463,48 @@ export function loadWorkerSettings(environment: Environment): WorkerSettings {
     healthAddress: read(WORKER_SETTINGS.healthAddress),
     logFormat: read(WORKER_SETTINGS.logFormat),
     logLevel: read(WORKER_SETTINGS.logLevel),
+    kafka: readKafkaAccess(read),
   };
-  refuse(problems);
+  refuse(problems.length === 0 ? kafkaProblems(settings.kafka) : problems);
   return settings;
+}
+
+function readKafkaAccess(read: <T>(setting: Setting<T>) => T): KafkaAccess {
+  const securityProtocol = read(WORKER_SETTINGS.kafkaSecurityProtocol);
+  const sasl = {
+    mechanism: read(WORKER_SETTINGS.kafkaSaslMechanism),
+    username: read(WORKER_SETTINGS.kafkaSaslUsername),
+    password: read(WORKER_SETTINGS.kafkaSaslPassword),
+    tokenFile: read(WORKER_SETTINGS.kafkaSaslTokenFile),
+  };
+  return {
+    securityProtocol,
+    sasl: securityProtocol.startsWith('SASL_') ? sasl : undefined,
+    caLocation: read(WORKER_SETTINGS.kafkaCaLocation),
+    certificateLocation: read(WORKER_SETTINGS.kafkaCertificateLocation),
+    keyLocation: read(WORKER_SETTINGS.kafkaKeyLocation),
+    keyPassword: read(WORKER_SETTINGS.kafkaKeyPassword),
+    groupId: read(WORKER_SETTINGS.kafkaGroupId),
+  };
+}
+
+function kafkaProblems({ sasl, certificateLocation, keyLocation }: KafkaAccess): string[] {
+  const { kafkaSaslUsername, kafkaSaslPassword, kafkaSaslTokenFile, ...names } = WORKER_SETTINGS;
+  const problems: string[] = [];
+  if (sasl?.mechanism === 'OAUTHBEARER' && sasl.tokenFile === '') {
+    problems.push(`${kafkaSaslTokenFile.name} must be set for OAUTHBEARER`);
+  }
+  if (sasl && sasl.mechanism !== 'OAUTHBEARER' && (sasl.username === '' || sasl.password === '')) {
+    problems.push(
+      `${kafkaSaslUsername.name} and ${kafkaSaslPassword.name} must be set for ${sasl.mechanism}`,
+    );
+  }
+  if ((certificateLocation === '') !== (keyLocation === '')) {
+    problems.push(
+      `${names.kafkaCertificateLocation.name} and ${names.kafkaKeyLocation.name} must both be set, or neither`,
+    );
+  }
+  return problems;
 }
 
 /** Reads settings one by one, and collects what is wrong with them. */
@@ -392,8 +530,21 @@ function refuse(problems: readonly string[]): void {
 }
 
 /** Settings that are right by themselves and can't be together. */
-function pairProblems({ batch, windowKeys, queue }: PipelineDefinition): string[] {
+function pairProblems({ batch, windowKeys, queue, source }: PipelineDefinition): string[] {
   const problems: string[] = [];
+  if (!isKafkaUrl(source.url)) {
+    const { sourceKey, sourceOffsets, sourceLoss } = SETTINGS;
+    const given = [
+      source.key === undefined ? [] : sourceKey.name,
+      source.offsets === undefined ? [] : sourceOffsets.name,
+      source.afterLoss === undefined ? [] : sourceLoss.name,
+    ].flat();
+    if (given.length > 0) {
+      problems.push(
+        `${given.join(', ')} is for Kafka topics only, and ${SETTINGS.sourceUrl.name} is ${source.url}`,
+      );
+    }
+  }
   if (windowKeys < STINTS_PER_WINDOW * batch.rows) {
     problems.push(
       `${SETTINGS.window.name} must be at least ${STINTS_PER_WINDOW} times ${SETTINGS.batchRows.name}, since a stint is a ` +

@@ -1,3 +1,4 @@
+import { isSameStream } from './sources/kafka/address';
 import { loadPipeline, type PipelineDefinition, SETTINGS, SettingsError } from './config';
 
 /** The settings with which {@link loadPipeline} gives this definition, as one would write them in `.env`. */
@@ -8,6 +9,11 @@ export function settingsOf(definition: PipelineDefinition): Record<string, strin
     [SETTINGS.sourceUrl.name]: source.url,
     [SETTINGS.sourceSince.name]: source.since === undefined ? '' : new Date(source.since).toISOString(),
     [SETTINGS.contact.name]: source.contact,
+    [SETTINGS.sourceKey.name]: source.key ?? '',
+    [SETTINGS.sourceOffsets.name]: Object.entries(source.offsets ?? {})
+      .map(([partition, offset]) => `${partition}:${offset}`)
+      .join(','),
+    [SETTINGS.sourceLoss.name]: source.afterLoss ?? 'stop',
     [SETTINGS.queue.name]: queue.name,
     [SETTINGS.bucket.name]: lake.bucket,
     [SETTINGS.prefix.name]: lake.prefix,
@@ -49,7 +55,7 @@ export function whyUnchangeable(
     return `its lane reads the queue ${running.queue.name}; for ${wanted.queue.name} start a pipeline of another name`;
   }
   if (!hasRead) return undefined;
-  if (wanted.source.url !== running.source.url) {
+  if (!isSameStream(wanted.source.url, running.source.url)) {
     return (
       `it has read ${running.source.url}, and its cursor means nothing in another stream; for ${wanted.source.url} ` +
       'start a pipeline of another name'
@@ -57,6 +63,11 @@ export function whyUnchangeable(
   }
   if (wanted.source.since !== running.source.since) {
     return `it has begun to read; for another ${SETTINGS.sourceSince.name} start a pipeline of another name`;
+  }
+  const settings = [settingsOf(wanted), settingsOf(running)];
+  const [offsets, others] = settings.map((each) => each[SETTINGS.sourceOffsets.name]);
+  if (offsets !== others) {
+    return `it has begun to read; for other ${SETTINGS.sourceOffsets.name} start a pipeline of another name`;
   }
   return undefined;
 }

@@ -17,6 +17,16 @@ function problems(
   return [];
 }
 
+const PLAIN_KAFKA = {
+  securityProtocol: 'PLAINTEXT',
+  sasl: undefined,
+  caLocation: '',
+  certificateLocation: '',
+  keyLocation: '',
+  keyPassword: '',
+  groupId: '',
+};
+
 describe('The settings', () => {
   it('have defaults with which everything starts', () => {
     assert.deepEqual(loadPipeline({}), {
@@ -60,6 +70,8 @@ describe('The settings', () => {
       Object.keys(environment).sort(),
       Object.values(SETTINGS)
         .map(({ name }) => name)
+        // Of Kafka topics alone: see below.
+        .filter((name) => !/^SLUICE_SOURCE_(KEY|OFFSETS|LOSS)$/.test(name))
         .sort(),
     );
     assert.deepEqual(loadPipeline(environment), {
@@ -201,6 +213,47 @@ describe('The settings', () => {
     assert.equal(found, wanted, 'run `npm run docs`');
   });
 
+  describe('of a Kafka topic', () => {
+    const topic = { SLUICE_SOURCE_URL: 'kafka://one:9092,two/wiki.changes' };
+
+    it('say which key, which offsets, and what happens after a loss', () => {
+      const settings = {
+        ...topic,
+        SLUICE_SOURCE_SINCE: 'earliest',
+        SLUICE_SOURCE_KEY: 'meta.id',
+        SLUICE_SOURCE_OFFSETS: '0:15,7:0',
+        SLUICE_SOURCE_LOSS: 'continue',
+      };
+      const { source } = loadPipeline(settings);
+      assert.deepEqual(
+        { ...source, contact: '' },
+        {
+          url: topic.SLUICE_SOURCE_URL,
+          since: 0,
+          contact: '',
+          key: 'meta.id',
+          offsets: { 0: 15, 7: 0 },
+          afterLoss: 'continue',
+        },
+      );
+      assert.equal(loadPipeline({ ...topic, SLUICE_SOURCE_SINCE: 'latest' }).source.since, undefined);
+    });
+
+    it('are refused where they mean nothing', () => {
+      assert.match(
+        problems({ SLUICE_SOURCE_KEY: 'meta.id', SLUICE_SOURCE_LOSS: 'continue' }).join(),
+        /^SLUICE_SOURCE_KEY, SLUICE_SOURCE_LOSS is for Kafka topics only, and SLUICE_SOURCE_URL is https:/,
+      );
+    });
+
+    it('hold no password', () => {
+      assert.match(
+        problems({ SLUICE_SOURCE_URL: 'kafka://alice:secret@one:9092/t' }).join(),
+        /^SLUICE_SOURCE_URL must not hold a user name or password.*it is "kafka:\/\/\*\*\*@one:9092\/t"$/,
+      );
+    });
+  });
+
   describe('of a worker process', () => {
     it('have defaults: no metrics, no versioning, and logs for whoever reads them', () => {
       assert.deepEqual(loadWorkerSettings({}), {
@@ -209,6 +262,7 @@ describe('The settings', () => {
         healthAddress: undefined,
         logFormat: 'auto',
         logLevel: 'INFO',
+        kafka: PLAIN_KAFKA,
       });
     });
 
@@ -226,6 +280,7 @@ describe('The settings', () => {
           healthAddress: undefined,
           logFormat: 'json',
           logLevel: 'DEBUG',
+          kafka: PLAIN_KAFKA,
         },
       );
       for (const metricsAddress of ['localhost:9464', '0.0.0.0:1', 'worker-1.internal:65535']) {
@@ -234,6 +289,38 @@ describe('The settings', () => {
           metricsAddress,
         );
       }
+    });
+
+    it('say how Kafka is reached, in the words of its own clients', () => {
+      const { kafka } = loadWorkerSettings({
+        SLUICE_KAFKA_SECURITY_PROTOCOL: 'SASL_SSL',
+        SLUICE_KAFKA_SASL_MECHANISM: 'SCRAM-SHA-512',
+        SLUICE_KAFKA_SASL_USERNAME: 'alice',
+        SLUICE_KAFKA_SASL_PASSWORD: 'secret',
+        SLUICE_KAFKA_SSL_CA_LOCATION: '/etc/ca.pem',
+        SLUICE_KAFKA_GROUP_ID: 'sluice',
+      });
+      assert.deepEqual(kafka, {
+        ...PLAIN_KAFKA,
+        securityProtocol: 'SASL_SSL',
+        sasl: { mechanism: 'SCRAM-SHA-512', username: 'alice', password: 'secret', tokenFile: '' },
+        caLocation: '/etc/ca.pem',
+        groupId: 'sluice',
+      });
+    });
+
+    it('of a login must be whole', () => {
+      const sasl = { SLUICE_KAFKA_SECURITY_PROTOCOL: 'SASL_PLAINTEXT' };
+      assert.deepEqual(problems({ ...sasl, SLUICE_KAFKA_SASL_PASSWORD: 'secret' }, loadWorkerSettings), [
+        'SLUICE_KAFKA_SASL_USERNAME and SLUICE_KAFKA_SASL_PASSWORD must be set for PLAIN',
+      ]);
+      assert.deepEqual(
+        problems({ ...sasl, SLUICE_KAFKA_SASL_MECHANISM: 'OAUTHBEARER' }, loadWorkerSettings),
+        ['SLUICE_KAFKA_SASL_OAUTHBEARER_TOKEN_LOCATION must be set for OAUTHBEARER'],
+      );
+      assert.deepEqual(problems({ SLUICE_KAFKA_SSL_KEY_LOCATION: 'key.pem' }, loadWorkerSettings), [
+        'SLUICE_KAFKA_SSL_CERTIFICATE_LOCATION and SLUICE_KAFKA_SSL_KEY_LOCATION must both be set, or neither',
+      ]);
     });
 
     it('that are wrong are told all at once, each with its name, its rule and its value', () => {

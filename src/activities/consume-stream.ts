@@ -16,14 +16,19 @@ import { meterQueue, metersOf, type Meters } from '../metrics';
 import { encodeMessage, messageBytes } from '../queue/message';
 import { queueUrl } from '../queue/queue-url';
 import { BatchSender } from '../queue/sender';
-import { type Completeness, findHoles } from '../sources/completeness';
+import { type Completeness, findHoles, type Place } from '../sources/completeness';
 import { ConfirmedCursor, type Pending } from '../sources/confirmed-cursor';
 import { type Cursor, newestPartition, timestampsOf } from '../sources/cursor';
-import { keyDigest, readEvent, type ReadEvent } from '../sources/event';
-import { sseSource } from '../sources/sse';
+import { keyDigest } from '../sources/event';
+import { openSource } from '../sources/open-source';
 import { NO_COUNTS, plusOne, type StintCounts } from '../sources/stint-counts';
-import { userAgent } from '../sources/user-agent';
-import { type ReconnectReason, type Source, type SourceEvent, SourceRefused } from '../sources/source';
+import {
+  type OnReconnect,
+  type ReconnectReason,
+  type Source,
+  type SourceEvent,
+  SourceRefused,
+} from '../sources/source';
 import { withHeartbeat } from './heartbeat';
 import { measureQueue } from './measure-queue';
 
@@ -84,7 +89,7 @@ const REJECTS_IN_A_ROW = 100;
 export async function consumeStream(
   clients: Clients,
   input: StintInput,
-  openSource: typeof openSse = openSse,
+  open: (source: StintInput['source'], onReconnect: OnReconnect) => Source = openSource,
 ): Promise<StintResult> {
   const resumed = (activityInfo().heartbeatDetails as StintProgress | undefined) ?? {
     cursor: input.cursor,
@@ -98,7 +103,7 @@ export async function consumeStream(
     return stint.progress();
   };
   const work = async (signal: AbortSignal): Promise<StintResult> => {
-    const source = openSource(input.source, (reason, detail) => stint.reconnected(reason, detail));
+    const source = open(input.source, (reason, detail) => stint.reconnected(reason, detail));
     const ended = await stint.run(source, signal);
     if (
       ended.ended === 'failed' ||
@@ -110,13 +115,6 @@ export async function consumeStream(
     return { ...stint.progress(), ...ended };
   };
   return await withHeartbeat({ everyMs: HEARTBEAT_MS, details }, work).finally(() => meters.close());
-}
-
-function openSse(
-  { url, contact }: StintInput['source'],
-  onReconnect: (reason: ReconnectReason, detail: string) => void,
-): Source {
-  return sseSource({ url, userAgent: userAgent(contact), onReconnect });
 }
 
 type Ended =
@@ -205,7 +203,8 @@ class Stint {
       this.measure();
       const reading = AbortSignal.any([signal, this.#stop.signal]);
       for await (const event of source.read(() => this.#cursor.resume(), reading)) {
-        await this.#take(event, sender);
+        if ('mark' in event) this.#cursor.mark(event.mark);
+        else await this.#take(event, sender);
         if (this.#taken >= this.#input.mostEvents || reading.aborted) break;
       }
       await sender.messages.flush();
@@ -252,14 +251,14 @@ class Stint {
 
   async #take(event: SourceEvent, { messages, maximumBytes }: OpenQueue): Promise<void> {
     this.#meters.eventsReceived(1);
-    const read = readEvent(event.text);
+    const { read } = event;
     const digest = keyDigest(read.key);
     if (this.#cursor.knows(digest)) {
       this.#counts = { ...this.#counts, repeats: this.#counts.repeats + 1 };
       this.#meters.eventsRepeated(1);
       return;
     }
-    const pending = this.#cursor.received(event, digest, placeOf(event, read));
+    const pending = this.#cursor.received(event, digest, placeOf(event));
     if (!read.ok) return await this.#reject(pending, event, read);
     if (read.canary) return await this.#passCanary(pending, event);
     const message = encodeMessage(event.text, read.key);
@@ -349,11 +348,8 @@ interface OpenQueue {
 }
 
 /** The partition whose rewound events hold this one; where the payload doesn't say, its id tells. */
-function placeOf(
-  { positions = {} }: SourceEvent,
-  read: ReadEvent,
-): { partition: string; offset: number | undefined } {
-  if (read.ok && positions[read.partition]) return { partition: read.partition, offset: read.offset };
+function placeOf({ positions = {}, read }: SourceEvent): Place {
+  if (positions[read.partition]) return read;
   return { partition: newestPartition(positions) ?? '', offset: undefined };
 }
 

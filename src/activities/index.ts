@@ -1,5 +1,6 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
+import { openSource, type SourceAccess } from '../sources/open-source';
 import { claimQueue } from './claim-queue';
 import { consumeStream } from './consume-stream';
 import { deleteMessages } from './delete-messages';
@@ -13,9 +14,10 @@ export interface ActivityClients {
 }
 
 /** The activities of the ingest workflow, which run on its own task queue. */
-export function createIngestActivities(clients: ActivityClients) {
+export function createIngestActivities(clients: ActivityClients, access: SourceAccess = {}) {
   return {
-    consumeStream: (input: Parameters<typeof consumeStream>[1]) => consumeStream(clients, input),
+    consumeStream: (input: Parameters<typeof consumeStream>[1]) =>
+      consumeStream(clients, input, (source, onReconnect) => openSource(source, onReconnect, access)),
   };
 }
 

@@ -56,19 +56,30 @@ const LONGEST_NAME = 260;
 /** Offsets further apart than this are not of one count: half an hour of Wikimedia's recentchange. */
 const JUMP = 100_000;
 
-/**
- * @param partition the event's own
- * @param offset of the event, undefined where it can't be read
- * @param now epoch milliseconds
- */
-export function passOffset(
-  passed: Completeness,
-  { partition, offset }: { partition: string; offset: number | undefined },
-  now: number,
-): Completeness {
+/** Where an event stands. */
+export interface Place {
+  /** The event's own. */
+  partition: string;
+  /** Undefined where it can't be read. */
+  offset: number | undefined;
+  /**
+   * Of a source that reads the log itself: it knows that there is nothing from here up to the event. Compaction, aborted
+   * transactions and their markers leave offsets without an event, and none of them is missing.
+   */
+  from?: number;
+}
+
+/** @param now epoch milliseconds */
+export function passOffset(passed: Completeness, place: Place, now: number): Completeness {
+  const { partition, offset, from } = place;
   const known = passed[partition];
   if (!known && Object.keys(passed).length >= MOST_PARTITIONS) return passed;
-  const moved = offset === undefined ? explained(known) : counted(known, offset, now);
+  const moved =
+    offset === undefined
+      ? explained(known)
+      : from === undefined
+        ? counted(known, offset, now)
+        : covered(known, { from, end: offset + 1 }, now);
   return moved === undefined || moved === known ? passed : { ...passed, [partition]: moved };
 }
 
@@ -125,6 +136,18 @@ function counted(known: PassedOffsets | undefined, offset: number, now: number):
   if (offset < known.next) return filled(known, offset);
   if (offset === known.next) return { ...known, next: offset + 1 };
   return bounded({ ...known, next: offset + 1, holes: [...known.holes, [known.next, offset, now]] });
+}
+
+/** One source, one count: however far ahead it goes on, what it leaves out is missing. */
+function covered(
+  known: PassedOffsets | undefined,
+  { from, end }: { from: number; end: number },
+  now: number,
+): PassedOffsets {
+  if (!known) return { next: end, holes: [], lost: 0, unreadable: 0, jumps: 0 };
+  if (end <= known.next) return known;
+  if (from <= known.next) return { ...known, next: end };
+  return bounded({ ...known, next: end, holes: [...known.holes, [known.next, from, now]] });
 }
 
 /** What was missed before stays counted; nothing that comes now can fill it. */

@@ -1,13 +1,11 @@
-import { type Completeness, passOffset } from './completeness';
+import { type Completeness, passOffset, type Place } from './completeness';
 import { type Cursor, type Position, type Positions, furthest, notAhead, rewound } from './cursor';
 
 /** An event on its way: from {@link ConfirmedCursor.received} to {@link ConfirmedCursor.confirm}. */
 export interface Pending {
   readonly positions: Positions | undefined;
   readonly id: string;
-  readonly partition: string;
-  /** Within the partition; undefined where it can't be read. */
-  readonly offset: number | undefined;
+  readonly place: Place;
   readonly digest: string;
   confirmed: boolean;
 }
@@ -62,21 +60,21 @@ export class ConfirmedCursor {
    * @param place the partition to which the event belongs ('' where that can't be told), and its offset there
    */
   received(
-    event: { id: string; positions: Positions | undefined },
+    { id, positions }: { id: string; positions: Positions | undefined },
     digest: string,
-    { partition, offset }: { partition: string; offset: number | undefined },
+    place: Place,
   ): Pending {
-    const pending: Pending = {
-      id: event.id,
-      positions: event.positions,
-      digest,
-      partition,
-      offset,
-      confirmed: false,
-    };
+    const pending: Pending = { id, positions, digest, place, confirmed: false };
     this.#pending.push(pending);
     this.#onTheWay.add(digest);
     return pending;
+  }
+
+  /** Positions that the source states without an event. They hold at once: a source states none behind which events are to come. */
+  mark(positions: Positions): void {
+    for (const [own, position] of Object.entries(positions)) {
+      this.#positions = furthest(this.#positions, { [own]: position }, { own, since: this.#since });
+    }
   }
 
   /** The event is safe: in the queue, under `rejected/`, or of a kind that goes nowhere. */
@@ -133,7 +131,8 @@ export class ConfirmedCursor {
     return this.cursor();
   }
 
-  #pass({ id, positions, partition, offset, digest }: Pending): void {
+  #pass({ id, positions, place, digest }: Pending): void {
+    const { partition } = place;
     this.#onTheWay.delete(digest);
     const now = Date.now();
     if (positions)
@@ -143,7 +142,7 @@ export class ConfirmedCursor {
       });
     else if (id !== '') this.#lastEventId = id;
     if (this.#positions[partition] === undefined) return this.#remember('', digest);
-    this.#completeness = passOffset(this.#completeness, { partition, offset }, now);
+    this.#completeness = passOffset(this.#completeness, place, now);
     this.#remember(partition, digest);
   }
 

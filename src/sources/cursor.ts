@@ -32,8 +32,8 @@ export const REWIND_MS = 2_000;
 /** The least of it, for a source whose connections end before they get past what is sent again. */
 export const LEAST_REWIND_MS = 125;
 
-/** Characters of all positions as JSON: they are sent back in a header, and few servers take a larger one. */
-const LARGEST_POSITIONS = 16 * 1024;
+/** Characters of all positions as JSON: some are sent back in a header, and few servers take a larger one. */
+export const LARGEST_POSITIONS = 16 * 1024;
 
 /** What KafkaSSE calls the end of a partition. */
 const LATEST = -1;

@@ -1,4 +1,5 @@
 import type { Cursor, Positions } from './cursor';
+import type { ReadEvent } from './event';
 
 /** One event as it came from a source. */
 export interface SourceEvent {
@@ -6,12 +7,22 @@ export interface SourceEvent {
   id: string;
   /** The positions that the id states, where the source's ids are of that kind. */
   positions: Positions | undefined;
-  /** The payload as published, not yet parsed. */
+  /** What goes to the queue: the payload as published, a JSON object where all is well. */
   text: string;
+  /** What the payload is, its key and its place. */
+  read: ReadEvent;
 }
 
-/** Why a source connected once more; counted in the stint's result. */
-export type ReconnectReason = 'closed' | 'silent' | 'refused' | 'unreachable';
+/** Positions that hold without an event, such as where partitions begin; the cursor takes them as they are. */
+export interface SourceMark {
+  mark: Positions;
+}
+
+/** Why a source connected once more, or `expired`: went on after events that it no longer has. Counted in the stint's result. */
+export type ReconnectReason = 'closed' | 'silent' | 'refused' | 'unreachable' | 'expired';
+
+/** Told at each reconnect. */
+export type OnReconnect = (reason: ReconnectReason, detail: string) => void;
 
 /** A stream that can be read from a cursor on. */
 export interface Source {
@@ -19,12 +30,12 @@ export interface Source {
    * Reads events in the order in which the source sends them, reconnecting as often as need be, until
    * `signal` aborts, when the iteration ends. What is not pulled is not read: back-pressure reaches the socket.
    *
-   * A source sends some events again after each reconnect; telling them apart is the reader's part.
+   * A source may send some events again after a reconnect; telling them apart is the reader's part.
    *
-   * @param resumeFrom asked once at every connection, so that a reconnect resumes from what is confirmed by then
+   * @param resumeFrom asked whenever the source must know where to resume, so that it resumes from what is confirmed by then
    * @throws {@link SourceRefused} when trying again can't help
    */
-  read(resumeFrom: () => Cursor, signal: AbortSignal): AsyncIterable<SourceEvent>;
+  read(resumeFrom: () => Cursor, signal: AbortSignal): AsyncIterable<SourceEvent | SourceMark>;
 }
 
 /** The source refuses for a reason that only a person can mend; the message says which and what to do. */

@@ -10,8 +10,14 @@ import {
   rewound,
   timestampsOf,
 } from './cursor';
-import { readEvent } from './event';
-import { type ReconnectReason, type Source, type SourceEvent, SourceRefused } from './source';
+import { type ReadEvent, readEvent } from './event';
+import {
+  type OnReconnect,
+  type ReconnectReason,
+  type Source,
+  type SourceEvent,
+  SourceRefused,
+} from './source';
 
 export interface SseOptions {
   url: string;
@@ -22,7 +28,7 @@ export interface SseOptions {
   /** First wait, in milliseconds, after a failed connection; doubled for each further one, to a minute at most. */
   backoffMs?: number;
   /** Called at each reconnect. */
-  onReconnect?: (reason: ReconnectReason, detail: string) => void;
+  onReconnect?: OnReconnect;
 }
 
 /** Events buffered at most before the socket is left alone, and bytes of their payloads. */
@@ -56,10 +62,11 @@ const EXCERPT_LENGTH = 200;
 const SILENT_AFTER_MS = 24 * 60 * 60 * 1000;
 
 /** Server-Sent Events as Wikimedia's EventStreams serves them, or any server of `text/event-stream`. */
-export function sseSource(options: SseOptions): Source {
+export function sseSource(options: SseOptions) {
   return {
-    read: (resumeFrom, signal) => new Subscription(options, resumeFrom, signal).events(),
-  };
+    read: (resumeFrom: () => Cursor, signal: AbortSignal): AsyncIterable<SourceEvent> =>
+      new Subscription(options, resumeFrom, signal).events(),
+  } satisfies Source;
 }
 
 /**
@@ -147,8 +154,9 @@ class Subscription {
     // With an id that can't be sent back, no later connection would come about: the cursor stays at the one before.
     const isUsable = Buffer.byteLength(id) <= LONGEST_ID_BYTES && !UNSENDABLE.test(id);
     const positions = isUsable ? parsePositions(id) : undefined;
-    if (this.#isBeforeCursor(text, positions)) return;
-    this.#buffer.push({ id: isUsable ? id : '', positions, text });
+    const read = readEvent(text);
+    if (this.#isBeforeCursor(read, positions)) return;
+    this.#buffer.push({ id: isUsable ? id : '', positions, text, read });
     this.#bufferedBytes += text.length;
     this.#wakeReader();
   }
@@ -327,10 +335,9 @@ class Subscription {
    * `?since=` is one time for all partitions. Those that were read further are passed over up to their own
    * rewound position, and from there on taken whole, as Kafka does when it looks up a timestamp.
    */
-  #isBeforeCursor(text: string, positions: SourceEvent['positions']): boolean {
+  #isBeforeCursor(event: ReadEvent, positions: SourceEvent['positions']): boolean {
     if (this.#seeking.size === 0 || !positions) return false;
     // The id does not tell whose event it is: of history, one partition may be sent long before another.
-    const event = readEvent(text);
     if (!event.ok) return false;
     const beginning = this.#seeking.get(event.partition);
     const at = positions[event.partition];

@@ -9,6 +9,7 @@ import {
 import { config } from 'dotenv';
 import { describeError } from '../aws-errors';
 import { loadWorkerSettings, SettingsError } from '../config';
+import { kafkaSettings } from '../sources/kafka/security';
 import { countRequests } from './aws-requests';
 import { awsClients } from './clients';
 import { type Look, lookAtWorkers, serveHealth } from './health';
@@ -46,8 +47,10 @@ async function main(names: string[]): Promise<void> {
       ? undefined
       : await serveHealth(settings.healthAddress, () => look());
   try {
+    const sources = { kafka: kafkaSettings(settings.kafka) };
     const connection = await connect({ ...connectionOptions, address }, logger);
-    await runWorkers(roles, { connection, namespace, deployment: settings.deployment }, (workers) => {
+    const environment = { connection, namespace, deployment: settings.deployment, sources };
+    await runWorkers(roles, environment, (workers) => {
       look = () => lookAtWorkers(workers, connection);
     });
     logger.info('Worker process ends');

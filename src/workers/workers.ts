@@ -3,6 +3,7 @@ import { type ActivityClients, createBatchActivities, createIngestActivities } f
 import type { WorkerSettings } from '../config';
 import { TASK_QUEUES } from '../names';
 import { dataConverter } from '../payload-codec';
+import type { SourceAccess } from '../sources/open-source';
 import { workflowCode } from './bundle';
 
 /** What a Worker is for: each has a task queue of its own. */
@@ -14,6 +15,8 @@ export interface WorkerEnvironment {
   clients: ActivityClients;
   /** With it Temporal hands this Worker nothing before its build is made the current one. */
   deployment?: WorkerSettings['deployment'];
+  /** How sources are reached that ask who reads. Default: as anybody. */
+  sources?: SourceAccess;
   /** Overrides for tests. */
   options?: Partial<WorkerOptions>;
 }
@@ -26,10 +29,10 @@ const STICKY_TIMEOUT = '3s';
  * poll under way must not be cut off, since it would hide messages until their visibility timeout ends.
  */
 export async function createWorker(role: Role, environment: WorkerEnvironment): Promise<Worker> {
-  const { connection, namespace, clients, deployment, options } = environment;
+  const { connection, namespace, clients, deployment, sources, options } = environment;
   const ofRole: Record<Role, Partial<WorkerOptions>> = {
     ingest: {
-      activities: createIngestActivities(clients),
+      activities: createIngestActivities(clients, sources),
       shutdownGraceTime: 0,
       // Replayed from the start each time, which is cheap here: a kept copy can be spoiled by a query (see src/cli/context.ts).
       maxCachedWorkflows: 0,

@@ -1,6 +1,6 @@
 import { ConfirmedCursor } from '../../src/sources/confirmed-cursor';
 import type { Cursor } from '../../src/sources/cursor';
-import { keyDigest, readEvent } from '../../src/sources/event';
+import { keyDigest } from '../../src/sources/event';
 import type { Source } from '../../src/sources/source';
 import { eventually } from '../local/eventually';
 
@@ -34,14 +34,17 @@ export class Follower {
   }
 
   async #follow(source: Source): Promise<void> {
-    for await (const { id, positions, text } of source.read(() => this.cursor.resume(), this.#stop.signal)) {
+    for await (const event of source.read(() => this.cursor.resume(), this.#stop.signal)) {
+      if ('mark' in event) {
+        this.cursor.mark(event.mark);
+        continue;
+      }
+      const { text, read } = event;
       this.texts.push(text);
-      const event = readEvent(text);
-      const digest = keyDigest(event.key);
+      const digest = keyDigest(read.key);
       if (this.cursor.knows(digest)) continue;
       this.fresh.push(text);
-      const { partition, offset } = event.ok ? event : { partition: '', offset: undefined };
-      this.cursor.confirm(this.cursor.received({ id, positions }, digest, { partition, offset }));
+      this.cursor.confirm(this.cursor.received(event, digest, read));
     }
   }
 }

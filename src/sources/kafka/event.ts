@@ -1,0 +1,111 @@
+import { attributeKey, type ReadEvent, readEvent } from '../event';
+import { partitionName } from '../cursor';
+import type { SourceEvent } from '../source';
+import type { LogRecord } from './batches';
+
+/**
+ * The member that carries what Kafka knows of a record, so that columns such as `kafka.key` or `kafka.headers.trace` find it.
+ * A member of this name that the payload has itself is hidden by it.
+ */
+const RECORD_MEMBER = 'kafka';
+
+export interface RecordPlace {
+  topic: string;
+  partition: number;
+  /** The offset after the record that was read before: what lies between holds no record. */
+  from: number;
+  /** Names of members joined by dots: where the payload has the key. Empty: topic, partition and offset are it. */
+  keyPath: string;
+}
+
+/** A record as an event: the value is the payload, and {@link RECORD_MEMBER} is put at its end. */
+export function eventOf(record: LogRecord, { topic, partition, from, keyPath }: RecordPlace): SourceEvent {
+  const { offset } = record;
+  const name = partitionName(topic, partition);
+  const place = `${name}/${offset}`;
+  const published = textOf(record.value);
+  const payload = readEvent(published);
+  const whereabouts = { partition: name, offset, from };
+  const positions = { [name]: { offset: offset + 1 } };
+  if (!payload.ok) {
+    const read: ReadEvent = { ...payload, ...whereabouts, key: attributeKey(place) };
+    return { id: place, positions, text: published, read };
+  }
+  const facts = factsOf(record, topic, partition);
+  const key = keyPath === '' ? undefined : valueAt(payload.value, keyPath);
+  return {
+    id: place,
+    positions,
+    text: withMember(published, JSON.stringify(facts)),
+    read: {
+      ...payload,
+      ...whereabouts,
+      key: attributeKey(isKey(key) ? String(key) : place),
+      // A canary is Wikimedia's.
+      canary: false,
+    },
+  };
+}
+
+function factsOf({ offset, timestamp, key, value, headers }: LogRecord, topic: string, partition: number) {
+  return {
+    topic,
+    partition,
+    offset,
+    timestamp,
+    ...(key === null ? {} : { key: readable(key) }),
+    // Of several headers with one name the last holds, as with Kafka's own `lastHeader`.
+    ...(headers.length === 0
+      ? {}
+      : {
+          headers: Object.fromEntries(
+            headers.map(([header, content]) => [String(header), content === null ? null : readable(content)]),
+          ),
+        }),
+    ...(value === null ? { tombstone: true } : {}),
+  };
+}
+
+/** UTF-8 as text; other bytes as `{"base64": "…"}`. */
+function readable(bytes: Buffer): string | { base64: string } {
+  return decode(bytes) ?? { base64: bytes.toString('base64') };
+}
+
+/**
+ * A tombstone is an event without payload. Bytes that are no UTF-8 are no JSON either: they are kept whole, as base64, under
+ * `rejected/`.
+ */
+function textOf(value: Buffer | null): string {
+  if (value === null) return '{}';
+  return decode(value) ?? `base64:${value.toString('base64')}`;
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function decode(bytes: Buffer): string | undefined {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The rest of the text stays as it was published: no number is rounded, no member moves. */
+function withMember(object: string, value: string): string {
+  const end = object.lastIndexOf('}');
+  const head = object.slice(0, end).trimEnd();
+  return `${head}${head.endsWith('{') ? '' : ','}"${RECORD_MEMBER}":${value}}`;
+}
+
+function valueAt(event: object, path: string): unknown {
+  let value: unknown = event;
+  for (const member of path.split('.')) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, member)) return undefined;
+    value = (value as Record<string, unknown>)[member];
+  }
+  return value;
+}
+
+function isKey(value: unknown): value is string | number {
+  return (typeof value === 'string' && value !== '') || typeof value === 'number';
+}

@@ -1,0 +1,533 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { AfterLoss } from '../../config';
+import { type Cursor, LARGEST_POSITIONS, partitionName, type Position } from '../cursor';
+import { type OnReconnect, type Source, type SourceEvent, type SourceMark, SourceRefused } from '../source';
+import type { KafkaAddress } from './address';
+import { type LogRecord, readBatches, UnreadableBatch } from './batches';
+import {
+  Brokers,
+  causeOf,
+  CODES,
+  codesOf,
+  type FetchedPartition,
+  isRefusedLogin,
+  type KafkaSecurity,
+  type TopicPartition,
+} from './brokers';
+import { eventOf } from './event';
+
+export interface KafkaOptions extends KafkaAddress, KafkaSecurity {
+  /** Where payloads have their key: names of members joined by dots. Default: topic, partition and offset are the key. */
+  keyPath?: string;
+  /** First offsets wanted, by partition. Default, and for the other partitions: where the cursor's `since` says. */
+  offsets?: Readonly<Record<string, number>>;
+  /** What to do where records were deleted before they were read. Default: `stop`, which refuses. */
+  afterLoss?: AfterLoss;
+  /** Consumer group under which confirmed offsets are committed. Default: none. */
+  group?: string;
+  /** Milliseconds without an answer after which a broker counts as dead. */
+  silenceMs?: number;
+  /** First wait, in milliseconds, after a failed request; doubled for each further one, to ten seconds at most. */
+  backoffMs?: number;
+  /** Milliseconds between looks for new partitions. */
+  refreshMs?: number;
+  /** Called at each reconnect. */
+  onReconnect?: OnReconnect;
+}
+
+/** Since when a partition is read, in ListOffsets. */
+const EARLIEST = -2;
+const LATEST = -1;
+
+/** Bytes of one answer, as stored. A broker exceeds it only for a single batch that is larger. */
+const FETCH_BYTES = 1024 * 1024;
+
+/** Bytes of records that wait to be taken, before nothing more is asked for. */
+const BUFFER_BYTES = 4 * 1024 * 1024;
+
+/** What a record takes beside key and value, about. */
+const RECORD_BYTES = 200;
+
+const LONGEST_WAIT_MS = 10_000;
+
+/** A broker that has just started may not know a topic yet. */
+const UNKNOWN_TOPIC_TRIES = 5;
+
+const COMMIT_MS = 5_000;
+
+/** Not an answer of the broker's group coordinator that passes by itself. */
+const GROUP_AUTHORIZATION_FAILED = 30;
+
+/**
+ * A topic of Apache Kafka 2.7 or later, or of what speaks its protocol. The cursor is the next offset of every partition: no
+ * group assigns partitions, so that nothing but the cursor decides what is read.
+ */
+export function kafkaSource(options: KafkaOptions): Source {
+  return {
+    read: (resumeFrom, signal) => new Reading(options, resumeFrom, signal).events(),
+  };
+}
+
+/** One partition, as far as it was read from its broker. */
+interface Progress {
+  /** The offset to ask for. */
+  next: number;
+  /** What the log holds is known up to here: the offset after the last record. */
+  known: number;
+  /** The broker to ask; -1 while it is not known. */
+  leader: number;
+}
+
+interface Waiting {
+  partition: number;
+  record: LogRecord;
+  from: number;
+  bytes: number;
+}
+
+/** One reader of a topic: a loop that follows the partitions about the cluster, and one loop for each broker that leads some. */
+class Reading {
+  readonly #options: Required<Omit<KafkaOptions, 'tls' | 'sasl' | 'group'>> & { group?: string };
+  readonly #resumeFrom: () => Cursor;
+  readonly #stop: AbortController;
+  readonly #brokers: Brokers;
+  readonly #partitions = new Map<number, Progress>();
+  readonly #asked = new Set<number>();
+  #marks: SourceMark[] = [];
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+  #problem: Error | undefined;
+  #begun = false;
+  #wakeReader = () => {};
+  #room = new Gate();
+  #refreshes = new Gate();
+
+  constructor(options: KafkaOptions, resumeFrom: () => Cursor, signal: AbortSignal) {
+    this.#options = {
+      keyPath: '',
+      offsets: {},
+      afterLoss: 'stop',
+      silenceMs: 30_000,
+      backoffMs: 250,
+      refreshMs: 30_000,
+      onReconnect: () => {},
+      ...options,
+    };
+    this.#resumeFrom = resumeFrom;
+    this.#stop = new AbortController();
+    if (signal.aborted) this.#stop.abort();
+    else
+      signal.addEventListener('abort', () => this.#stop.abort(), { once: true, signal: this.#stop.signal });
+    const { bootstrap, silenceMs, tls, sasl } = { ...options, ...this.#options };
+    this.#brokers = new Brokers({
+      bootstrap,
+      clientId: 'sluice',
+      timeoutMs: silenceMs,
+      ...(tls ? { tls } : {}),
+      ...(sasl ? { sasl } : {}),
+    });
+    this.#stop.signal.addEventListener('abort', () => {
+      this.#brokers.close();
+      this.#wakeReader();
+    });
+  }
+
+  async *events(): AsyncGenerator<SourceEvent | SourceMark> {
+    const { signal } = this.#stop;
+    try {
+      if (signal.aborted) return;
+      this.#start(() => this.#follow());
+      if (this.#options.group !== undefined) this.#start(() => this.#commit(this.#options.group ?? ''));
+      while (!signal.aborted) {
+        for (const mark of this.#marks.splice(0)) yield mark;
+        for (let event = this.#take(); event; event = this.#take()) {
+          yield event;
+          if (signal.aborted) return;
+        }
+        if (this.#problem) throw this.#problem;
+        await new Promise<void>((resolve) => {
+          this.#wakeReader = resolve;
+          if (this.#hasSomething() || signal.aborted) resolve();
+        });
+      }
+    } finally {
+      this.#stop.abort();
+      this.#waiting = [];
+    }
+  }
+
+  #hasSomething(): boolean {
+    return this.#marks.length > 0 || this.#waiting.length > 0 || this.#problem !== undefined;
+  }
+
+  /** Parsed only now: what waits is bytes. */
+  #take(): SourceEvent | undefined {
+    const first = this.#waiting.shift();
+    if (!first) return undefined;
+    const { record, partition, from, bytes } = first;
+    this.#waitingBytes -= bytes;
+    if (this.#waitingBytes < BUFFER_BYTES) this.#room.open();
+    const { topic, keyPath } = this.#options;
+    return eventOf(record, { topic, partition, from, keyPath });
+  }
+
+  /** What a loop fails with ends the reading, after what waits. */
+  #start(loop: () => Promise<void>): void {
+    loop().catch((error: unknown) => {
+      if (this.#stop.signal.aborted) return;
+      this.#problem ??= error instanceof Error ? error : new Error(String(error));
+      this.#wakeReader();
+    });
+  }
+
+  /** Finds the partitions and their leaders, again and again: at once when a leader is no longer one. */
+  async #follow(): Promise<void> {
+    let failures = 0;
+    let unknown = 0;
+    while (!this.#isOver()) {
+      try {
+        await this.#refresh();
+        failures = 0;
+        unknown = 0;
+      } catch (error) {
+        if (this.#isOver()) return;
+        unknown = codesOf(error).includes(CODES.unknownTopicOrPartition) ? unknown + 1 : 0;
+        if (unknown >= UNKNOWN_TOPIC_TRIES)
+          throw this.#refused(`has no topic ${this.#options.topic}`, MISSING);
+        this.#failed(error);
+        failures += 1;
+        await this.#wait(failures);
+        continue;
+      }
+      this.#refreshes.close();
+      if ([...this.#partitions.values()].some(({ leader }) => leader < 0)) await this.#wait(1);
+      else await this.#refreshes.passed(this.#options.refreshMs, this.#stop.signal);
+    }
+  }
+
+  async #refresh(): Promise<void> {
+    const found = await this.#brokers.partitionsOf(this.#options.topic);
+    this.#requireRoomInCursor(found);
+    await this.#begin(found.filter(({ partition }) => !this.#partitions.has(partition)));
+    for (const { partition, leader } of found) {
+      const progress = this.#partitions.get(partition);
+      if (progress) progress.leader = leader;
+    }
+    for (const { leader } of found) {
+      if (leader < 0 || this.#asked.has(leader)) continue;
+      this.#asked.add(leader);
+      this.#start(() => this.#fetchFrom(leader));
+    }
+  }
+
+  /** A cursor that left partitions out would begin them anew each time. */
+  #requireRoomInCursor(found: readonly TopicPartition[]): void {
+    const { topic } = this.#options;
+    const largest = found.map(({ partition }) => [
+      partitionName(topic, partition),
+      { offset: Number.MAX_SAFE_INTEGER },
+    ]);
+    const bytes = JSON.stringify(Object.fromEntries(largest)).length;
+    if (bytes <= LARGEST_POSITIONS) return;
+    const most = Math.floor((found.length * LARGEST_POSITIONS) / bytes);
+    throw this.#refused(
+      `has ${found.length} partitions in the topic ${topic}, and a cursor holds the positions of ${most}`,
+      'read a topic with fewer partitions, or one with a shorter name',
+    );
+  }
+
+  /**
+   * Where partitions begin that are not read yet. The cursor knows, or says since when; a partition that came to a topic that is
+   * being read is new, and begins at its beginning. What is decided here is marked in the cursor, so that it is decided once.
+   */
+  async #begin(partitions: readonly TopicPartition[]): Promise<void> {
+    if (partitions.length === 0) return;
+    const { positions, since } = this.#resumeFrom();
+    const nameOf = ({ partition }: TopicPartition) => partitionName(this.#options.topic, partition);
+    const starts = new Map<number, number>();
+    for (const each of partitions) {
+      const offset = offsetOf(positions[nameOf(each)]);
+      if (offset !== undefined) starts.set(each.partition, offset);
+    }
+    const rest = partitions.filter(({ partition }) => !starts.has(partition));
+    if (rest.some(({ leader }) => leader < 0))
+      throw new Error(`${rest.map(nameOf).join(', ')} have no leader`);
+    const isFirst = !this.#begun && starts.size === 0;
+    const found = isFirst ? await this.#startsSince(rest, since) : await this.#offsetsAt(rest, EARLIEST);
+    for (const [partition, offset] of found) starts.set(partition, offset);
+    for (const { partition } of partitions) {
+      const offset = starts.get(partition);
+      if (offset === undefined) throw new Error(`no offset was given for partition ${partition}`);
+      this.#partitions.set(partition, { next: offset, known: offset, leader: -1 });
+    }
+    this.#begun = true;
+    const mark = rest.map((each) => [nameOf(each), { offset: starts.get(each.partition) ?? 0 }]);
+    if (mark.length > 0) this.#marks.push({ mark: Object.fromEntries(mark) as SourceMark['mark'] });
+    this.#wakeReader();
+  }
+
+  async #startsSince(partitions: readonly TopicPartition[], since: number): Promise<Map<number, number>> {
+    if (since === 0) return this.#given(await this.#offsetsAt(partitions, EARLIEST));
+    // The end first: what is published between the two answers is wanted.
+    const ends = await this.#offsetsAt(partitions, LATEST);
+    const found = await this.#offsetsAt(partitions, since);
+    return this.#given(
+      new Map([...ends].map(([partition, end]) => [partition, atLeastZero(found.get(partition)) ?? end])),
+    );
+  }
+
+  #given(starts: Map<number, number>): Map<number, number> {
+    return new Map(
+      [...starts].map(([partition, start]) => [partition, this.#options.offsets[partition] ?? start]),
+    );
+  }
+
+  async #offsetsAt(partitions: readonly TopicPartition[], time: number): Promise<Map<number, number>> {
+    const { topic } = this.#options;
+    const leaders = [...new Set(partitions.map(({ leader }) => leader))];
+    const found = await Promise.all(
+      leaders.map((leader) => {
+        const led = partitions.filter((each) => each.leader === leader).map(({ partition }) => partition);
+        return this.#brokers.offsetsAt(leader, topic, led, time);
+      }),
+    );
+    return new Map(found.flatMap((offsets) => [...offsets]));
+  }
+
+  /** Until it leads no partition any more. */
+  async #fetchFrom(leader: number): Promise<void> {
+    let failures = 0;
+    let turn = 0;
+    for (;;) {
+      await this.#room.passed(Infinity, this.#stop.signal);
+      const wanted = [...this.#partitions]
+        .filter(([, progress]) => progress.leader === leader)
+        .map(([partition, { next }]) => ({ partition, offset: next }));
+      if (wanted.length === 0 || this.#isOver()) {
+        this.#asked.delete(leader);
+        return;
+      }
+      // A broker fills its answer in this order, and the first partitions could leave no room for the others.
+      turn = (turn + 1) % wanted.length;
+      const inTurn = [...wanted.slice(turn), ...wanted.slice(0, turn)];
+      let answers: FetchedPartition[];
+      try {
+        answers = await this.#brokers.fetch(leader, this.#options.topic, inTurn, FETCH_BYTES);
+        failures = 0;
+      } catch (error) {
+        if (this.#isOver()) return;
+        this.#brokers.drop(leader);
+        this.#failed(error);
+        failures += 1;
+        this.#refreshes.open();
+        await this.#wait(failures);
+        continue;
+      }
+      for (const answer of answers) await this.#receive(answer, leader);
+    }
+  }
+
+  async #receive(answer: FetchedPartition, leader: number): Promise<void> {
+    const progress = this.#partitions.get(answer.partition);
+    if (!progress || this.#isOver()) return;
+    if (answer.errorCode === 0) return this.#keep(answer, progress);
+    if (answer.errorCode === CODES.offsetOutOfRange) {
+      return await this.#reposition({ partition: answer.partition, leader }, progress);
+    }
+    if (answer.errorCode === CODES.topicAuthorizationFailed) throw this.#notAllowed();
+    // It moved, or is about to.
+    progress.leader = -1;
+    this.#refreshes.open();
+  }
+
+  #keep({ partition, batches, abortedTransactions }: FetchedPartition, progress: Progress): void {
+    if (batches.length === 0) return;
+    const { records, next } = this.#readable(partition, () =>
+      readBatches(batches, progress.next, abortedTransactions),
+    );
+    progress.next = next;
+    for (const record of records) {
+      const bytes = (record.value?.length ?? 0) + (record.key?.length ?? 0) + RECORD_BYTES;
+      this.#waiting.push({ partition, record, from: progress.known, bytes });
+      this.#waitingBytes += bytes;
+      progress.known = record.offset + 1;
+    }
+    if (this.#waitingBytes >= BUFFER_BYTES) this.#room.close();
+    if (records.length > 0) this.#wakeReader();
+  }
+
+  #readable<T>(partition: number, read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof UnreadableBatch)) throw error;
+      throw new SourceRefused(
+        `In ${partitionName(this.#options.topic, partition)} ${error.message}. Nothing after it is read until it can be, ` +
+          'or is deleted (kafka-delete-records)',
+      );
+    }
+  }
+
+  /** The log no longer has, or never had, the offset that was asked for. */
+  async #reposition(at: TopicPartition, progress: Progress): Promise<void> {
+    const { topic, afterLoss } = this.#options;
+    const name = partitionName(topic, at.partition);
+    let first: number | undefined;
+    let end: number | undefined;
+    try {
+      first = (await this.#offsetsAt([at], EARLIEST)).get(at.partition);
+      end = (await this.#offsetsAt([at], LATEST)).get(at.partition);
+    } catch (error) {
+      if (this.#isOver()) return;
+      // The next fetch asks for the same offset again.
+      this.#failed(error);
+      await this.#wait(1);
+      return;
+    }
+    if (first === undefined || end === undefined) return;
+    if (progress.next > end) {
+      throw new SourceRefused(
+        `${name} ends at offset ${end}, and was read up to ${progress.next} before: the topic was created anew, or lost ` +
+          'its end. Start a pipeline of another name for it',
+      );
+    }
+    if (progress.next >= first) return;
+    const gone =
+      `${first - progress.next} offsets of ${name} (${progress.next} to ${first - 1}) were deleted before they were read, ` +
+      'by the retention of the topic or by a person';
+    if (afterLoss === 'stop') {
+      throw new SourceRefused(`${gone}. To go on at ${first}, update with SLUICE_SOURCE_LOSS=continue`);
+    }
+    this.#options.onReconnect('expired', gone);
+    progress.next = first;
+    progress.known = first;
+  }
+
+  async #commit(group: string): Promise<void> {
+    const { topic } = this.#options;
+    let committed = '';
+    while (!this.#isOver()) {
+      await this.#pause(COMMIT_MS);
+      const { positions } = this.#resumeFrom();
+      const offsets = [...this.#partitions.keys()].flatMap((partition) => {
+        const offset = offsetOf(positions[partitionName(topic, partition)]);
+        return offset === undefined ? [] : [[partition, offset] as const];
+      });
+      const state = JSON.stringify(offsets);
+      if (offsets.length === 0 || state === committed) continue;
+      try {
+        await this.#brokers.commit(group, topic, new Map(offsets));
+        committed = state;
+      } catch (error) {
+        if (codesOf(error).includes(GROUP_AUTHORIZATION_FAILED)) {
+          throw this.#refused(
+            `does not let us commit to the group ${group}`,
+            'allow it, or unset SLUICE_KAFKA_GROUP_ID',
+          );
+        }
+        // For people to look at: the next one is as good.
+      }
+    }
+  }
+
+  /** Tells of a failure that may pass. @throws SourceRefused for one that won't */
+  #failed(error: unknown): void {
+    const says = causeOf(error);
+    if (isRefusedLogin(error)) {
+      throw this.#refused(
+        `does not take the login (${says})`,
+        'correct SLUICE_KAFKA_SASL_MECHANISM, SLUICE_KAFKA_SASL_USERNAME and SLUICE_KAFKA_SASL_PASSWORD of the workers',
+      );
+    }
+    if (codesOf(error).includes(CODES.topicAuthorizationFailed)) throw this.#notAllowed();
+    if (isUntrusted(error)) {
+      throw this.#refused(
+        `shows a certificate that is not trusted (${says})`,
+        'set SLUICE_KAFKA_SSL_CA_LOCATION of the workers to the authority that signed it',
+      );
+    }
+    const reason =
+      codesOf(error).length > 0
+        ? 'refused'
+        : /timed out/i.test(says)
+          ? 'silent'
+          : /connection closed|ECONNRESET/i.test(says)
+            ? 'closed'
+            : 'unreachable';
+    this.#options.onReconnect(reason, says);
+  }
+
+  #notAllowed(): SourceRefused {
+    const { topic } = this.#options;
+    return this.#refused(`does not let us read the topic ${topic}`, 'allow READ and DESCRIBE on it');
+  }
+
+  #refused(what: string, remedy: string): SourceRefused {
+    const brokers = this.#options.bootstrap.map(({ host, port }) => `${host}:${port}`).join(',');
+    return new SourceRefused(`kafka://${brokers} ${what}: ${remedy}`);
+  }
+
+  /** Exponential back-off with jitter. */
+  async #wait(failures: number): Promise<void> {
+    const longest = Math.min(this.#options.backoffMs * 2 ** (failures - 1), LONGEST_WAIT_MS);
+    await this.#pause(longest * (0.5 + Math.random() / 2));
+  }
+
+  async #pause(ms: number): Promise<void> {
+    // Who waits looks at the signal next.
+    await delay(ms, undefined, { signal: this.#stop.signal }).catch(() => {});
+  }
+
+  #isOver(): boolean {
+    return this.#stop.signal.aborted;
+  }
+}
+
+const MISSING = 'correct SLUICE_SOURCE_URL, or create the topic';
+
+/** Opened and closed by one side, waited at by the other. */
+class Gate {
+  #isOpen = true;
+  #wake = new Set<() => void>();
+
+  open(): void {
+    this.#isOpen = true;
+    for (const wake of this.#wake) wake();
+  }
+
+  close(): void {
+    this.#isOpen = false;
+  }
+
+  /** Resolves when it is open, after so long, or when the signal aborts. */
+  async passed(longestMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#isOpen || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        this.#wake.delete(done);
+        resolve();
+      };
+      const timer = Number.isFinite(longestMs) ? setTimeout(done, longestMs) : undefined;
+      signal.addEventListener('abort', done);
+      this.#wake.add(done);
+    });
+  }
+}
+
+function offsetOf(position: Position | undefined): number | undefined {
+  return position && 'offset' in position ? position.offset : undefined;
+}
+
+function atLeastZero(offset: number | undefined): number | undefined {
+  return offset === undefined || offset < 0 ? undefined : offset;
+}
+
+/** OpenSSL's and Node's codes of a certificate that can't be trusted. */
+function isUntrusted(error: unknown): boolean {
+  for (let link = error; link instanceof Error; link = link.cause) {
+    if ('code' in link && /CERT|SELF_SIGNED|UNABLE_TO_/.test(String(link.code))) return true;
+  }
+  return false;
+}

@@ -1,0 +1,32 @@
+import type { PipelineDefinition } from '../config';
+import { isKafkaUrl, parseKafkaUrl } from './kafka/address';
+import type { KafkaSecurity } from './kafka/brokers';
+import { kafkaSource } from './kafka/source';
+import type { OnReconnect, Source } from './source';
+import { sseSource } from './sse';
+import { userAgent } from './user-agent';
+
+/** What a worker knows and no pipeline: how it reaches sources that ask who it is. */
+export interface SourceAccess {
+  kafka?: KafkaSecurity & {
+    /** Consumer group under which offsets are committed, for Kafka's own tools to show the lag. */
+    group?: string;
+  };
+}
+
+/** The source that a pipeline's URL names. */
+export function openSource(
+  { url, contact, key, offsets, afterLoss }: PipelineDefinition['source'],
+  onReconnect: OnReconnect,
+  access: SourceAccess = {},
+): Source {
+  if (!isKafkaUrl(url)) return sseSource({ url, userAgent: userAgent(contact), onReconnect });
+  return kafkaSource({
+    ...parseKafkaUrl(url),
+    ...access.kafka,
+    ...(key === undefined ? {} : { keyPath: key }),
+    ...(offsets === undefined ? {} : { offsets }),
+    ...(afterLoss === undefined ? {} : { afterLoss }),
+    onReconnect,
+  });
+}

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import type { LogRecord } from '../../../src/sources/kafka/batches';
+import { eventOf } from '../../../src/sources/kafka/event';
+import { sha256 } from '../../support/sha256';
+
+const PLACE = { topic: 'changes', partition: 3, from: 40, keyPath: '' };
+
+function record(value: string | Buffer | null, rest: Partial<LogRecord> = {}): LogRecord {
+  return {
+    offset: 41,
+    timestamp: 1_700_000_000_123,
+    key: null,
+    headers: [],
+    ...rest,
+    value: value === null ? null : Buffer.from(value),
+  };
+}
+
+const FACTS = { topic: 'changes', partition: 3, offset: 41, timestamp: 1_700_000_000_123 };
+
+describe('A Kafka record as an event', () => {
+  it('keeps the payload as published, and carries what Kafka knows of it', () => {
+    const event = eventOf(record('{"a": 1.0, "big": 12345678901234567890 }\n'), PLACE);
+    assert.equal(event.text, `{"a": 1.0, "big": 12345678901234567890,"kafka":${JSON.stringify(FACTS)}}`);
+    assert.deepEqual(event.positions, { 'changes/3': { offset: 42 } });
+    assert.equal(event.id, 'changes/3/41');
+  });
+
+  it('stands where it stood: partition, offset, and from where on there was nothing', () => {
+    for (const value of ['{}', 'no JSON']) {
+      const { read } = eventOf(record(value), PLACE);
+      assert.deepEqual([read.partition, read.offset, read.from], ['changes/3', 41, 40]);
+    }
+  });
+
+  it('has topic, partition and offset as its key', () => {
+    assert.equal(eventOf(record('{"meta":{"id":"x"}}'), PLACE).read.key, 'changes/3/41');
+    const topic = 't'.repeat(200);
+    assert.equal(eventOf(record('{}'), { ...PLACE, topic }).read.key, sha256(`${topic}/3/41`));
+  });
+
+  it('has the key that the payload states, where a path is given', () => {
+    const keyOf = (value: string) => eventOf(record(value), { ...PLACE, keyPath: 'meta.id' }).read.key;
+    assert.equal(keyOf('{"meta":{"id":"x-1"}}'), 'x-1');
+    assert.equal(keyOf('{"meta":{"id":17}}'), '17');
+    assert.equal(keyOf('{"meta":{"id":"with space"}}'), sha256('with space'));
+    // Without one, each is itself.
+    for (const value of ['{}', '{"meta":null}', '{"meta":{"id":""}}', '{"meta":{"id":{}}}', 'no JSON']) {
+      assert.equal(keyOf(value), 'changes/3/41');
+    }
+  });
+
+  it('carries key and headers, as text where they are', () => {
+    const { text } = eventOf(
+      record('{}', {
+        key: Buffer.from('schlüssel'),
+        headers: [
+          [Buffer.from('trace'), Buffer.from('old')],
+          [Buffer.from('trace'), Buffer.from('new')],
+          [Buffer.from('bytes'), Buffer.from([0xff, 0x00])],
+          [Buffer.from('none'), null],
+        ],
+      }),
+      PLACE,
+    );
+    assert.deepEqual(JSON.parse(text), {
+      kafka: {
+        ...FACTS,
+        key: 'schlüssel',
+        headers: { trace: 'new', bytes: { base64: '/wA=' }, none: null },
+      },
+    });
+  });
+
+  it('without a value is a row of its own: a tombstone', () => {
+    const event = eventOf(record(null, { key: Buffer.from('page 7') }), PLACE);
+    assert(event.read.ok);
+    assert.deepEqual(JSON.parse(event.text), { kafka: { ...FACTS, key: 'page 7', tombstone: true } });
+  });
+
+  it('hides a member of the payload that has the same name', () => {
+    const { text } = eventOf(record('{"kafka":{"offset":1}}'), PLACE);
+    assert.deepEqual(JSON.parse(text), { kafka: FACTS });
+  });
+
+  it('is rejected as any other, whole: no JSON, no object, no text', () => {
+    const broken = eventOf(record('{"half":'), PLACE);
+    assert.equal(!broken.read.ok && broken.read.reason, 'not-json');
+    assert.equal(broken.text, '{"half":');
+    const list = eventOf(record('[1]'), PLACE);
+    assert.equal(!list.read.ok && list.read.reason, 'not-an-object');
+    const bytes = eventOf(record(Buffer.from([0x00, 0xff, 0x01])), PLACE);
+    assert.equal(!bytes.read.ok && bytes.read.reason, 'not-json');
+    assert.equal(bytes.text, 'base64:AP8B');
+  });
+
+  it('is never a canary, whatever it says', () => {
+    const { read } = eventOf(record('{"meta":{"domain":"canary"}}'), PLACE);
+    assert(read.ok && !read.canary);
+  });
+});
