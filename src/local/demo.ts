@@ -8,7 +8,15 @@ import { loadPipeline, loadWorkerSettings } from '../config';
 import { auditLake, formatAudit } from './audit';
 import { progressLine, startEmbeddedPipeline } from './embedded-pipeline';
 import { type Endings, INTERRUPTED, runInForeground } from './foreground';
-import { startSimulatedStream } from './simulated-stream';
+import { StackError } from './stack-error';
+import { type Ledger, startSimulatedStream } from './simulated-stream';
+import { startSimulatedTopic } from './simulated-topic';
+
+interface DemoOptions {
+  source: string;
+  keep: boolean;
+  endings: Endings;
+}
 
 const EVENTS = 1_003;
 const BROKEN = 3;
@@ -19,7 +27,18 @@ const RATE_PER_SECOND = 20;
 /** After this, in milliseconds, the demo stops waiting and counts what is there. */
 const PATIENCE_MS = 5 * 60_000;
 
-async function demo({ keep, endings }: { keep: boolean; endings: Endings }): Promise<boolean> {
+/** Where the events come from, and what they are. */
+interface Simulation {
+  ledger: Ledger;
+  settings: Record<string, string>;
+}
+
+const SIMULATIONS: Readonly<Record<string, (endings: Endings) => Promise<Simulation>>> = {
+  sse: simulateStream,
+  kafka: simulateTopic,
+};
+
+async function simulateStream(endings: Endings): Promise<Simulation> {
   console.log('Starting Temporal, moto and a simulated Wikimedia EventStreams …');
   const stream = await startSimulatedStream({
     seed: 7,
@@ -34,10 +53,29 @@ async function demo({ keep, endings }: { keep: boolean; endings: Endings }): Pro
   });
   endings.push(() => stream.close());
   stream.refuseNextLastEventId();
+  return { ledger: stream.ledger, settings: { SLUICE_SOURCE_URL: stream.url } };
+}
 
+async function simulateTopic(endings: Endings): Promise<Simulation> {
+  console.log('Starting Temporal, moto and Apache Kafka …');
+  const topic = await startSimulatedTopic({
+    seed: 7,
+    events: EVENTS,
+    broken: BROKEN,
+    ratePerSecond: RATE_PER_SECOND,
+    log: console.log,
+  });
+  endings.push(() => topic.close());
+  return { ledger: topic.ledger, settings: topic.settings };
+}
+
+async function demo({ source, keep, endings }: DemoOptions): Promise<boolean> {
+  const simulate = SIMULATIONS[source];
+  if (!simulate) throw new StackError(`--source is sse or kafka, and not ${source}.`);
+  const { ledger, settings } = await simulate(endings);
   const pipeline = loadPipeline({
     SLUICE_PIPELINE: 'demo',
-    SLUICE_SOURCE_URL: stream.url,
+    ...settings,
     // moto's counts don't lag, and nobody should wait long for a demo's last poll.
     SLUICE_DRAIN_QUIET: '2s',
     SLUICE_VISIBILITY_TIMEOUT: '20s',
@@ -53,7 +91,7 @@ async function demo({ keep, endings }: { keep: boolean; endings: Endings }): Pro
   if (keep) console.log(`All stays up until Ctrl-C: ${stack.temporal.webUrl}, moto at ${stack.moto.url}`);
 
   const { bucket, prefix } = pipeline.lake;
-  const audit = await auditLake({ s3: context.s3, bucket, prefix, ledger: stream.ledger });
+  const audit = await auditLake({ s3: context.s3, bucket, prefix, ledger });
   console.log(formatAudit(audit));
   const isWhole = [audit.missing, audit.repeated, audit.unknown, audit.changed].every(
     ({ length }) => length === 0,
@@ -91,9 +129,11 @@ async function firstLines(s3: S3Client, Bucket: string, Key: string, count: numb
   return text.split('\n', count).join('\n');
 }
 
-/** `npm run demo`: a pipeline on a simulated stream, and a separate count of what it wrote. */
+/** `npm run demo [-- --source kafka]`: a pipeline on simulated events, and a separate count of what it wrote. */
 void runInForeground(async ({ endings, interrupted }) => {
-  const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
+  const { values } = parseArgs({
+    options: { keep: { type: 'boolean', default: false }, source: { type: 'string', default: 'sse' } },
+  });
   const outcome = await Promise.race([demo({ ...values, endings }), interrupted]);
   if (outcome === 'interrupted') return INTERRUPTED;
   if (values.keep) await interrupted;

@@ -1,4 +1,5 @@
 export { awkwardTexts } from './awkward-text';
+export { planRun } from './server';
 export type { BrokenKind } from './events';
 export type { BrokenEvent, Ledger, PublishedEvent } from './ledger';
 export {

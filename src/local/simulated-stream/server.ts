@@ -326,8 +326,12 @@ export function startSimulatedStream(options: SimulatedStreamOptions = {}): Prom
 }
 
 /** What the events of the run are, with the broken ones at places that the seed decides. */
-function planRun(
-  { events, broken = Math.min(3, events), brokenKinds }: Settings,
+export function planRun(
+  {
+    events,
+    broken = Math.min(3, events),
+    brokenKinds,
+  }: Pick<SimulatedStreamOptions, 'broken'> & { events: number; brokenKinds: readonly BrokenKind[] },
   random: Random,
 ): EventKind[] {
   if (broken > events) throw new RangeError(`broken is ${broken}, and events is only ${events}.`);

@@ -148,7 +148,7 @@ function decompressed({ attributes, body, first }: Batch): Buffer {
       case 1:
         return zlib.gunzipSync(body, { maxOutputLength: LARGEST_BATCH_BYTES });
       case 2:
-        return Buffer.from(compressionsAlgorithms.snappy.decompressSync(body));
+        return unsnappy(body);
       case 3:
         return Buffer.from(compressionsAlgorithms.lz4.decompressSync(body));
       case 4:
@@ -159,6 +159,26 @@ function decompressed({ attributes, body, first }: Batch): Buffer {
     throw unreadable(first, `it can not be decompressed (${messageOf(error)})`);
   }
   throw unreadable(first, `its compression ${codec} is unknown`);
+}
+
+/** "\x82SNAPPY\0", a version and the oldest compatible one. */
+const FRAMED = Buffer.from('82534e4150505900', 'hex');
+const FRAME_HEADER_BYTES = 16;
+
+/**
+ * Java's producers, and brokers, write snappy in blocks, each with its length before it (snappy-java's stream format);
+ * others write one block without a frame. The library reads only those.
+ */
+function unsnappy(body: Buffer): Buffer {
+  const unpack = (block: Buffer) => Buffer.from(compressionsAlgorithms.snappy.decompressSync(block));
+  if (!body.subarray(0, FRAMED.length).equals(FRAMED)) return unpack(body);
+  const blocks: Buffer[] = [];
+  for (let at = FRAME_HEADER_BYTES; at < body.length;) {
+    const end = at + 4 + body.readInt32BE(at);
+    blocks.push(unpack(body.subarray(at + 4, end)));
+    at = end;
+  }
+  return Buffer.concat(blocks);
 }
 
 /** Node has zstd since 22.15. */

@@ -191,6 +191,7 @@ class Reading {
         unknown = 0;
       } catch (error) {
         if (this.#isOver()) return;
+        if (error instanceof SourceRefused) throw error;
         unknown = codesOf(error).includes(CODES.unknownTopicOrPartition) ? unknown + 1 : 0;
         if (unknown >= UNKNOWN_TOPIC_TRIES)
           throw this.#refused(`has no topic ${this.#options.topic}`, MISSING);
