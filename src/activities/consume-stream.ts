@@ -261,7 +261,7 @@ class Stint {
     const pending = this.#cursor.received(event, digest, placeOf(event));
     if (!read.ok) return await this.#reject(pending, event, read);
     if (read.canary) return await this.#passCanary(pending, event);
-    const message = encodeMessage(event.text, read.key);
+    const message = encodeMessage(event.body ?? event.text, read.key);
     const bytes = messageBytes(message);
     if (bytes > maximumBytes) {
       const detail = `${bytes} bytes, and the queue takes ${maximumBytes}`;

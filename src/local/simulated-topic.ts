@@ -111,7 +111,7 @@ export class SimulatedTopic {
   async close(): Promise<void> {
     this.#ends.abort();
     await this.#sent.catch(() => {});
-    await this.#producer.close(true);
+    await this.#producer.close();
     if (this.#ownsServer) await this.server.stop();
   }
 

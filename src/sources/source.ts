@@ -7,8 +7,10 @@ export interface SourceEvent {
   id: string;
   /** The positions that the id states, where the source's ids are of that kind. */
   positions: Positions | undefined;
-  /** What goes to the queue: the payload as published, a JSON object where all is well. */
+  /** The payload as published, a JSON object where all is well. */
   text: string;
+  /** What goes to the queue, where that is more than the payload: a JSON object. */
+  body?: string;
   /** What the payload is, its key and its place. */
   read: ReadEvent;
 }

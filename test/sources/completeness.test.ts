@@ -38,6 +38,51 @@ describe('Completeness', () => {
     assert.equal(countHoles(passAll([undefined, 5, 7])), 1, 'one before the first offset explains nothing');
   });
 
+  describe('of a source that reads the log itself', () => {
+    const pass = (places: readonly (readonly [from: number, offset: number])[], before: Completeness = {}) =>
+      places.reduce<Completeness>(
+        (passed, [from, offset]) => passOffset(passed, { partition: PARTITION, from, offset }, NOW),
+        before,
+      );
+
+    it('takes no offset for missing that the log does not hold: compacted away, aborted, or a marker', () => {
+      const passed = pass([
+        [5, 5],
+        [6, 20],
+        [21, 500_000],
+      ]);
+      assert.deepEqual(findHoles(passed), { offsets: 0, jumps: 0 });
+      assert.equal(passed[PARTITION]?.next, 500_001);
+    });
+
+    it('counts what was deleted before it was read, however much', () => {
+      const passed = pass([
+        [0, 9],
+        [500_000, 500_003],
+      ]);
+      assert.equal(findHoles(passed).offsets, 499_990);
+      assert.equal(findHoles(passed).jumps, 0);
+    });
+
+    it('is not changed by what comes again', () => {
+      const passed = pass([
+        [0, 9],
+        [10, 12],
+      ]);
+      assert.equal(
+        pass(
+          [
+            [5, 9],
+            [0, 3],
+          ],
+          passed,
+        )[PARTITION]?.next,
+        13,
+      );
+      assert.equal(countHoles(pass([[5, 9]], passed)), 0);
+    });
+  });
+
   it('keeps partitions apart', () => {
     const one = passOffset({}, { partition: 'a/0', offset: 1 }, NOW);
     const two = passOffset(one, { partition: 'b/0', offset: 7 }, NOW);

@@ -36,6 +36,25 @@ function receive(
 }
 
 describe('The confirmed cursor', () => {
+  it('takes positions that a source marks, and never goes back to them', () => {
+    const cursor = new ConfirmedCursor(START);
+    cursor.mark({ 't/0': { offset: 5 }, 't/1': { offset: 0 } });
+    assert.deepEqual(cursor.positions, { 't/0': { offset: 5 }, 't/1': { offset: 0 } });
+    const event = cursor.received({ id: '', positions: { 't/0': { offset: 8 } } }, keyDigest('a'), {
+      partition: 't/0',
+      offset: 7,
+      from: 5,
+    });
+    assert.deepEqual(cursor.positions['t/0'], { offset: 5 });
+    cursor.confirm(event);
+    cursor.mark({ 't/0': { offset: 6 }, 't/2': { offset: 0 } });
+    assert.deepEqual(travelled(cursor.cursor()).positions, {
+      't/0': { offset: 8 },
+      't/1': { offset: 0 },
+      't/2': { offset: 0 },
+    });
+  });
+
   it('covers exactly the contiguous prefix, for any order of confirmations', () => {
     const gaps = fc.array(fc.integer({ min: 1, max: 3_000 }), { minLength: 1, maxLength: 40 });
     fc.assert(

@@ -8,6 +8,8 @@ import { eventually } from '../local/eventually';
 export class Follower {
   /** Payloads in the order in which they came, repeats too. */
   readonly texts: string[] = [];
+  /** What would go to the queue, one for each. */
+  readonly bodies: string[] = [];
   /** Those that were not known before. */
   readonly fresh: string[] = [];
   readonly cursor: ConfirmedCursor;
@@ -41,6 +43,7 @@ export class Follower {
       }
       const { text, read } = event;
       this.texts.push(text);
+      this.bodies.push(event.body ?? text);
       const digest = keyDigest(read.key);
       if (this.cursor.knows(digest)) continue;
       this.fresh.push(text);

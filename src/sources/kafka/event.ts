@@ -18,7 +18,7 @@ export interface RecordPlace {
   keyPath: string;
 }
 
-/** A record as an event: the value is the payload, and {@link RECORD_MEMBER} is put at its end. */
+/** A record as an event: the value is the payload, and on its way to the queue {@link RECORD_MEMBER} is put at its end. */
 export function eventOf(record: LogRecord, { topic, partition, from, keyPath }: RecordPlace): SourceEvent {
   const { offset } = record;
   const name = partitionName(topic, partition);
@@ -36,7 +36,8 @@ export function eventOf(record: LogRecord, { topic, partition, from, keyPath }: 
   return {
     id: place,
     positions,
-    text: withMember(published, JSON.stringify(facts)),
+    text: published,
+    body: withMember(published, JSON.stringify(facts)),
     read: {
       ...payload,
       ...whereabouts,

@@ -125,7 +125,7 @@ suite(`A Kafka source and Apache Kafka${reason === undefined ? '' : ` (skipped: 
       await cluster.send(topic, [{ value: '{}', timestamp: 5 }]);
       const follower = follow(topic);
       await follower.received(1);
-      const { kafka } = JSON.parse(follower.texts[0] ?? '') as { kafka: { timestamp: number } };
+      const { kafka } = JSON.parse(follower.bodies[0] ?? '') as { kafka: { timestamp: number } };
       assert(kafka.timestamp >= before - 1_000, `${kafka.timestamp}`);
     });
 
@@ -139,7 +139,7 @@ suite(`A Kafka source and Apache Kafka${reason === undefined ? '' : ` (skipped: 
       await follower.received(2);
       const at = { topic, partition: 0 };
       assert.deepEqual(
-        follower.texts.map((text) => JSON.parse(text) as unknown),
+        follower.bodies.map((body) => JSON.parse(body) as unknown),
         [
           { n: 1, kafka: { ...at, offset: 0, timestamp: 7, key: 'a', headers: { trace: 'x' } } },
           { kafka: { ...at, offset: 1, timestamp: 8, key: 'a', tombstone: true } },
