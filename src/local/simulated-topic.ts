@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Admin, Producer } from '@platformatic/kafka';
+import { codesOf } from '../sources/kafka/brokers';
 import { type KafkaServer, startKafkaServer } from './kafka-server';
 import { type Ledger, planRun, type PublishedEvent } from './simulated-stream';
 import type { EventKind } from './simulated-stream/events';
@@ -17,8 +18,8 @@ export interface SimulatedTopicOptions {
   ratePerSecond?: number;
   /** Default 3. */
   partitions?: number;
-  /** Default: a broker that is started, and ends with the topic. */
-  server?: KafkaServer;
+  /** `host:port` of a Kafka that runs. Default: one is started, and ends with the topic. */
+  broker?: string;
   /** Told when something slow begins. Default: nothing is told. */
   log?: (line: string) => void;
 }
@@ -28,6 +29,9 @@ const BROKEN_KINDS = ['not-json', 'not-an-object', 'too-large'] as const;
 const TURN_MS = 100;
 const RETRY_MS = 500;
 
+/** The protocol's error code. */
+const TOPIC_ALREADY_EXISTS = 36;
+
 /**
  * The events of the simulated Wikimedia stream, in a topic of a real Kafka. What is in the ledger was acknowledged by all replicas
  * or will be: a batch that fails is sent again, so that the topic may hold an event twice, as it may with any producer.
@@ -35,26 +39,27 @@ const RETRY_MS = 500;
 export class SimulatedTopic {
   /** Resolves when all events of this run are in the topic. */
   readonly published: Promise<void>;
-  readonly server: KafkaServer;
+  /** The Kafka that was started for it. */
+  readonly server: KafkaServer | undefined;
+  readonly #broker: string;
   readonly #publisher: Publisher;
   readonly #producer: Producer;
   readonly #partitions: number;
   readonly #ends = new AbortController();
-  readonly #ownsServer: boolean;
   #sent: Promise<void> = Promise.resolve();
   #count = 0;
   #nextOffsets: number[];
 
-  private constructor(options: SimulatedTopicOptions, server: KafkaServer) {
+  private constructor(options: SimulatedTopicOptions, broker: string, server: KafkaServer | undefined) {
     const { seed = 7, events = 0, broken, ratePerSecond = 50, partitions = 3 } = options;
     this.server = server;
-    this.#ownsServer = options.server === undefined;
+    this.#broker = broker;
     this.#partitions = partitions;
     this.#publisher = new Publisher(seed, true, Infinity);
     this.#nextOffsets = this.#publisher.logs.map(({ end }) => end);
     this.#producer = new Producer({
       clientId: 'simulated-topic',
-      bootstrapBrokers: [server.broker],
+      bootstrapBrokers: [broker],
       acks: -1,
       retries: 0,
     });
@@ -68,22 +73,28 @@ export class SimulatedTopic {
 
   static async start(options: SimulatedTopicOptions): Promise<SimulatedTopic> {
     const { partitions = 3, log } = options;
-    const server = options.server ?? (await startKafkaServer(log ? { log } : {}));
+    const server = options.broker === undefined ? await startKafkaServer({ log }) : undefined;
+    const broker = options.broker ?? server?.broker ?? '';
     const admin = new Admin({
       clientId: 'simulated-topic',
-      bootstrapBrokers: [server.broker],
+      bootstrapBrokers: [broker],
       retries: 20,
       retryDelay: RETRY_MS,
     });
     // One of the broken events is larger than a topic takes otherwise.
     const configs = [{ name: 'max.message.bytes', value: String(4 * 1024 * 1024) }];
-    await admin.createTopics({ topics: [TOPIC], partitions, replicas: 1, configs });
-    await admin.close();
-    return new SimulatedTopic(options, server);
+    try {
+      await admin.createTopics({ topics: [TOPIC], partitions, replicas: 1, configs });
+    } catch (error) {
+      if (!codesOf(error).includes(TOPIC_ALREADY_EXISTS)) throw error;
+    } finally {
+      await admin.close();
+    }
+    return new SimulatedTopic(options, broker, server);
   }
 
   get url(): string {
-    return `kafka://${this.server.broker}/${TOPIC}`;
+    return `kafka://${this.#broker}/${TOPIC}`;
   }
 
   /** Of a pipeline that reads it. */
@@ -112,7 +123,7 @@ export class SimulatedTopic {
     this.#ends.abort();
     await this.#sent.catch(() => {});
     await this.#producer.close();
-    if (this.#ownsServer) await this.server.stop();
+    await this.server?.stop();
   }
 
   async #produceRun(plan: readonly EventKind[], ratePerSecond: number): Promise<void> {

@@ -31,7 +31,8 @@ export class KafkaCluster {
         'auto.create.topics.enable': 'false',
         // The cleaner looks at once.
         'log.cleaner.backoff.ms': 100,
-        'log.retention.check.interval.ms': 500,
+        // Records of tests may be as old as they like.
+        'log.retention.ms': -1,
         ...settings,
       },
     });
