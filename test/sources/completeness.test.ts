@@ -51,7 +51,8 @@ describe('Completeness', () => {
         [6, 20],
         [21, 500_000],
       ]);
-      assert.deepEqual(findHoles(passed), { offsets: 0, jumps: 0 });
+      assert.equal(findHoles(passed).offsets, 0);
+      assert.equal(findHoles(passed).jumps, 0);
       assert.equal(passed[PARTITION]?.next, 500_001);
     });
 
