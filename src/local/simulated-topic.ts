@@ -4,7 +4,7 @@ import { codesOf } from '../sources/kafka/brokers';
 import { type KafkaServer, startKafkaServer } from './kafka-server';
 import { type Ledger, planRun, type PublishedEvent } from './simulated-stream';
 import type { EventKind } from './simulated-stream/events';
-import { Publisher } from './simulated-stream/publisher';
+import { Publisher, USUAL_EVENTS } from './simulated-stream/publisher';
 import { seededRandom } from './simulated-stream/random';
 
 export interface SimulatedTopicOptions {
@@ -55,7 +55,7 @@ export class SimulatedTopic {
     this.server = server;
     this.#broker = broker;
     this.#partitions = partitions;
-    this.#publisher = new Publisher(seed, true, Infinity);
+    this.#publisher = new Publisher({ ...USUAL_EVENTS, seed, keepPayloads: true, retained: Infinity });
     this.#nextOffsets = this.#publisher.logs.map(({ end }) => end);
     this.#producer = new Producer({
       clientId: 'simulated-topic',

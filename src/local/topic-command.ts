@@ -1,18 +1,14 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { runInForeground } from './foreground';
+import { wholeNumber } from './option';
 import { startSimulatedTopic } from './simulated-topic';
-
-const wholeNumber = (value: string) => {
-  if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError('It must be a whole number.');
-  return Number(value);
-};
 
 /** `node dist/local/topic-command.js --broker kafka:9092`: produces simulated events to a topic, and ends. */
 void runInForeground(async ({ endings, interrupted }) => {
   const { broker, events, rate } = new Command('topic-command')
     .requiredOption('--broker <host:port>', 'of a Kafka that runs')
-    .option('--events <count>', 'how many to produce', wholeNumber, 1_000)
-    .option('--rate <events>', 'per second', wholeNumber, 20)
+    .option('--events <count>', 'how many to produce', wholeNumber(0, 999_999_999), 1_000)
+    .option('--rate <events>', 'per second', wholeNumber(1, 100_000), 20)
     .parse()
     .opts<{ broker: string; events: number; rate: number }>();
   const topic = await startSimulatedTopic({ broker, events, ratePerSecond: rate });

@@ -1,4 +1,5 @@
 import { createEventTexts } from '../../src/local/simulated-stream/events';
+import { USUAL_EVENTS } from '../../src/local/simulated-stream/publisher';
 import { type Random, seededRandom } from '../../src/local/simulated-stream/random';
 
 const ONSETS = [
@@ -32,7 +33,7 @@ const ENDS = ['', '', 'n', 'r', 's', 't', 'l', 'nd'];
  */
 export function madeUpEvents(count: number, seed = 7): string[] {
   const random = seededRandom(seed);
-  const textOf = createEventTexts(random, { awkwardOneIn: 4, paddingBytes: 0 });
+  const textOf = createEventTexts(random, USUAL_EVENTS);
   return Array.from({ length: count }, (_, index) => {
     const timestamp = 1_790_000_000_000 + index * 20;
     const place = {

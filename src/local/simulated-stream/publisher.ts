@@ -25,6 +25,9 @@ export interface PublisherOptions {
   paddingBytes: number;
 }
 
+/** Canaries, awkward texts and sizes where nothing else is asked for. */
+export const USUAL_EVENTS = { canaryOneIn: 200, awkwardOneIn: 4, paddingBytes: 0 } as const;
+
 /** Appends generated events to the logs of the two datacenters, and keeps the ledger. */
 export class Publisher {
   readonly logs: readonly TopicLog[];

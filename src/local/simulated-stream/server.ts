@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { Connection } from './connection';
 import type { BrokenKind, EventKind } from './events';
 import type { Ledger, PublishedEvent } from './ledger';
-import { Publisher, topics } from './publisher';
+import { Publisher, topics, USUAL_EVENTS } from './publisher';
 import { seededRandom, type Random } from './random';
 import { RefusedRequest } from './refusal';
 import { requestedStarts, type Starts } from './resume';
@@ -81,9 +81,7 @@ const defaults = {
   ratePerSecond: 50,
   startsWhen: 'first-connection',
   brokenKinds: ['not-json', 'not-an-object', 'too-large'],
-  canaryOneIn: 200,
-  awkwardOneIn: 4,
-  paddingBytes: 0,
+  ...USUAL_EVENTS,
   keepPayloads: true,
   port: 0,
   host: '127.0.0.1',
