@@ -83,7 +83,7 @@ class Stage {
   async measure(measurement: Measurement, label: string, round: number): Promise<Figures | undefined> {
     const folder = await mkdtemp(path.join(tmpdir(), 'sluice-bench-'));
     try {
-      const figures = await MEASURES[measurement.kind](
+      const measured = await MEASURES[measurement.kind](
         {
           peers: PEERS,
           servers: measurement.servers === 'none' ? NO_SERVERS : await this.#serversOf(measurement.servers),
@@ -93,6 +93,10 @@ class Stage {
           say: this.#say,
         },
         measurement,
+      );
+      // Of nothing there is no median: such a figure was not measured.
+      const figures = Object.fromEntries(
+        Object.entries(measured).filter(([, value]) => Number.isFinite(value)),
       );
       this.#say(`round ${round}: ${label}: ${shortly(figures)}`);
       await rm(folder, { recursive: true, force: true });

@@ -7,14 +7,18 @@ import { HOST } from '../src/local/ports';
 /** SQS bills a request for every 64 KB of payload that it carries (SQS pricing). */
 const BILLED_BYTES = 64 * 1024;
 
-/** What went through so far. */
-export interface Counts {
+export interface OperationCounts {
   requests: number;
   /** As SQS bills them. */
   billed: number;
   /** Of bodies, both ways. */
   bytes: number;
-  byOperation: Record<string, number>;
+}
+
+/** What went through so far. */
+export interface Counts {
+  /** SQS's operation, or the HTTP method. */
+  byOperation: Record<string, OperationCounts>;
 }
 
 /** A proxy in front of SQS or S3 that counts. It costs time, so what is counted through it is not timed. */
@@ -29,7 +33,7 @@ export interface CountingProxy {
 
 /** Starts one on a free port of loopback. */
 export async function startCountingProxy(target: string): Promise<CountingProxy> {
-  const counts: Counts = { requests: 0, billed: 0, bytes: 0, byOperation: {} };
+  const counts: Counts = { byOperation: {} };
   const puts = new Map<string, number>();
   const agent = new Agent({ keepAlive: true });
 
@@ -46,10 +50,10 @@ export async function startCountingProxy(target: string): Promise<CountingProxy>
     const answered = await buffer(answer);
     const operation = operationOf(request);
     const payload = Math.max(body.byteLength, answered.byteLength);
-    counts.requests += 1;
-    counts.billed += Math.max(1, Math.ceil(payload / BILLED_BYTES));
-    counts.bytes += body.byteLength + answered.byteLength;
-    counts.byOperation[operation] = (counts.byOperation[operation] ?? 0) + 1;
+    const count = (counts.byOperation[operation] ??= { requests: 0, billed: 0, bytes: 0 });
+    count.requests += 1;
+    count.billed += Math.max(1, Math.ceil(payload / BILLED_BYTES));
+    count.bytes += body.byteLength + answered.byteLength;
     if (operation === 'PUT') puts.set(new URL(request.url ?? '/', target).pathname, Date.now());
     const { 'transfer-encoding': _, ...headers } = answer.headers;
     response.writeHead(answer.statusCode ?? 502, { ...headers, 'content-length': answered.byteLength });

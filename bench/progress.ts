@@ -15,14 +15,10 @@ export interface ProgressOptions {
   pids: Record<string, number>;
   /** @throws Error when what is measured has ended */
   requireAlive: () => void;
-  /** Called when measuring begins and when it ends. */
-  onMark?: (mark: 'from' | 'to') => void;
 }
 
 export interface Progress {
   perSecond: number;
-  /** Events or rows between the two marks. */
-  count: number;
   /** Milliseconds of CPU time for each, by process. */
   cpuMsPerEvent: Record<string, number>;
   /** Whether the target was reached in time. */
@@ -43,7 +39,7 @@ interface Mark {
  * @throws Error when it did not even reach the share at which measuring begins
  */
 export async function watchProgress(options: ProgressOptions): Promise<Progress> {
-  const { count, target, from = 0.1, to = 0.95, everyMs, limitMs, pids, requireAlive, onMark } = options;
+  const { count, target, from = 0.1, to = 0.95, everyMs, limitMs, pids, requireAlive } = options;
   const began = performance.now();
   const samples: [number, number][] = [];
   let first: Mark | undefined;
@@ -57,16 +53,11 @@ export async function watchProgress(options: ProgressOptions): Promise<Progress>
     samples.push([Math.round(performance.now() - began), reached]);
     if (!first && reached >= from * target) {
       first = mark();
-      onMark?.('from');
     } else if (first && !last && reached >= to * target) {
       last = mark();
-      onMark?.('to');
     }
   }
-  if (first && !last) {
-    last = mark();
-    onMark?.('to');
-  }
+  if (first && !last) last = mark();
   if (!first || !last || last.count <= first.count) {
     throw new Error(
       `Only ${reached} of ${target} within ${Math.round(limitMs / 1_000)} s: nothing to measure`,
@@ -77,7 +68,6 @@ export async function watchProgress(options: ProgressOptions): Promise<Progress>
   const { cpuMs: after } = last;
   return {
     perSecond: (done * 1_000) / (last.at - first.at),
-    count: done,
     cpuMsPerEvent: Object.fromEntries(
       Object.keys(pids).map((name) => [name, ((after[name] ?? 0) - (before[name] ?? 0)) / done]),
     ),

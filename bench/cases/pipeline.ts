@@ -1,9 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { freePort, HOST } from '../../src/local/ports';
-import { type Counts, startCountingProxy } from '../counting-proxy';
+import { type Counts, type OperationCounts, startCountingProxy } from '../counting-proxy';
 import { countObjects, createBucket, judge, type LakeRow, readRows } from '../lake';
 import type { Measurement } from '../plan';
 import { watchProgress } from '../progress';
-import { createQueue } from '../queue';
+import { createQueue, depthOf } from '../queue';
 import { type Figures, percentile } from '../results';
 import { clientsOf } from '../servers/servers';
 import { type BenchContext, withEndings } from './context';
@@ -11,6 +12,12 @@ import { jobOf, ofProgress, peaksOf, pidsOf, startSource } from './throughput';
 
 /** Between looks at the lake. */
 const EVERY_MS = 250;
+
+/** Until the messages of the last rows are deleted. */
+const LONGEST_SETTLING_MS = 15_000;
+
+/** Requests of SQS that grow with the events. */
+const OF_MESSAGES = /Message/;
 
 /** What is published in the first seconds meets a pipeline that is still starting. */
 const WARM_UP_MS = 5_000;
@@ -47,7 +54,6 @@ export async function measurePipeline(context: BenchContext, measurement: Measur
       say,
     });
     ending(() => running.stop());
-    const marks: { sqs: Counts; s3: Counts }[] = [];
     const progress = await watchProgress({
       count: async () => (await countObjects(s3, name)) * batchRows,
       target: events,
@@ -55,18 +61,17 @@ export async function measurePipeline(context: BenchContext, measurement: Measur
       limitMs: limitSeconds * 1_000 + (rate === undefined ? 0 : (events * 1_000) / rate),
       pids: { ...pidsOf(running), ...servers.pids, source: source.pid },
       requireAlive: () => running.requireAlive(),
-      onMark: () => {
-        if (proxies) marks.push(proxies.counts());
-      },
     });
+    // The last rows are in the lake before their messages are deleted.
+    if (counted) await untilEmpty(() => depthOf(sqs, queueUrl));
+    const counts = proxies?.counts();
     const peaks = peaksOf(running);
     const rows = await readRows(s3, name);
-    const [from, to] = marks;
     return {
       ...(counted ? {} : ofProgress(progress)),
       complete: progress.complete ? 1 : 0,
       ...peaks,
-      ...(from && to ? requestFigures(from, to, progress.count) : {}),
+      ...(counts ? requestFigures(counts, rows.length) : {}),
       ...(rate !== undefined && proxies ? latencies(rows, proxies.puts, name) : {}),
       ...(await running.record?.(rows.length)),
       ...(counted && measurement.peer === 'sluice' ? await heartbeats(metrics, rows.length) : {}),
@@ -85,24 +90,24 @@ async function startProxies({ sqs, s3 }: { sqs: string; s3: string }) {
   };
 }
 
-/** Between two marks, so that looking for the queue and waiting for the first event don't count. */
-function requestFigures(
-  from: { sqs: Counts; s3: Counts },
-  to: { sqs: Counts; s3: Counts },
-  events: number,
-): Figures {
-  const perEvent = (later: number, earlier: number) => (later - earlier) / events;
-  const operations = Object.entries(to.sqs.byOperation).map(([name, count]) => [
-    `SQS per event: ${name}`,
-    perEvent(count, from.sqs.byOperation[name] ?? 0),
-  ]);
+async function untilEmpty(depth: () => Promise<number>): Promise<void> {
+  const deadline = performance.now() + LONGEST_SETTLING_MS;
+  while (performance.now() < deadline && (await depth()) > 0) await delay(EVERY_MS);
+}
+
+/** Of the whole run: a part of it would count sends of other events than receives. What is asked once at the start is left out. */
+function requestFigures({ sqs, s3 }: { sqs: Counts; s3: Counts }, events: number): Figures {
+  const ofMessages = Object.entries(sqs.byOperation).filter(([name]) => OF_MESSAGES.test(name));
+  const sum = (of: (operation: OperationCounts) => number) =>
+    ofMessages.reduce((total, [, operation]) => total + of(operation), 0) / events;
   return {
-    sqsRequestsPerEvent: perEvent(to.sqs.requests, from.sqs.requests),
-    sqsBilledPerEvent: perEvent(to.sqs.billed, from.sqs.billed),
-    sqsBytesPerEvent: perEvent(to.sqs.bytes, from.sqs.bytes),
-    s3RequestsPerEvent: perEvent(to.s3.requests, from.s3.requests),
-    s3BytesPerEvent: perEvent(to.s3.bytes, from.s3.bytes),
-    ...(Object.fromEntries(operations) as Figures),
+    sqsRequestsPerEvent: sum(({ requests }) => requests),
+    sqsBilledPerEvent: sum(({ billed }) => billed),
+    sqsBytesPerEvent: sum(({ bytes }) => bytes),
+    s3RequestsPerEvent: (s3.byOperation.PUT?.requests ?? 0) / events,
+    ...Object.fromEntries(
+      ofMessages.map(([name, { requests }]) => [`SQS per event: ${name}`, requests / events]),
+    ),
   };
 }
 
@@ -116,6 +121,8 @@ function latencies(rows: readonly LakeRow[], puts: ReadonlyMap<string, number>, 
       if (put === undefined) throw new Error(`No PUT of ${object} went through the proxy`);
       return put - publishedAt;
     });
+  // A run that is shorter than its warm-up tells nothing.
+  if (waits.length === 0) return {};
   return { p50Ms: percentile(waits, 50), p99Ms: percentile(waits, 99), maxMs: Math.max(...waits) };
 }
 
