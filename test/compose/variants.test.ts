@@ -41,7 +41,7 @@ describe('The compose files (skipped where no Docker engine is reachable)', func
       const { services } = JSON.parse(text) as { services: Record<string, Service> };
       assert.ok(services['worker']);
       for (const [name, { image = '', environment = {}, ports = [] }] of Object.entries(services)) {
-        assert.match(image, /:\d+\.\d+[\w.-]*$|^sluice:local$/, name);
+        assert.match(image, /:v?\d+\.\d+[\w.-]*$|^sluice:local$/, name);
         assert.ok(!Object.values(environment).includes('poison'), name);
         for (const { host_ip } of ports) assert.equal(host_ip, '127.0.0.1', name);
       }
