@@ -92,6 +92,17 @@ export const MUTATIONS: readonly Mutation[] = [
     },
   },
   {
+    name: 'a hidden message is waited for by time alone',
+    file: 'src/workflows/window.ts',
+    find: 'return this.#reached >= backBy || this.isFull;',
+    replace: 'return true;',
+    check: {
+      file: 'test/workflows/window.test.ts',
+      title:
+        'Window waits for a message that the queue brings back only when it is asked, behind its backlog',
+    },
+  },
+  {
     name: 'a lost receive is forgotten',
     file: 'src/workflows/window.ts',
     find: '    this.#lost = Math.max(this.#lost, this.#limits.visibilityTimeoutMs);\n',
