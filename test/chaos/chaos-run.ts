@@ -7,15 +7,17 @@ import { GetQueueAttributesCommand, GetQueueUrlCommand, SQSClient } from '@aws-s
 import { Client, Connection } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import type { PipelineStatus } from '../../src/cli/status';
+import { startSimulatedStream, type SimulatedStream } from '../../src/local/simulated-stream';
 import { ingestWorkflowId } from '../../src/names';
 import { dataConverter } from '../../src/payload-codec';
 import { type Output, Pipeline } from '../end-to-end/pipeline';
 import { historiesOf } from '../support/history';
+import { FailingTopic } from './failing-topic';
 import { type FaultProxy, startFaultProxy } from './fault-proxy';
 import type { FaultKind } from './faults';
 import { examineLake, idleProblems, type LakeFindings, lakeProblems } from './judge';
 import { Nemesis } from './nemesis';
-import { describe, type Planned, planSchedule } from './schedule';
+import { describe, type Planned, planSchedule, type SourceName } from './schedule';
 import { type StrictSqs, startStrictSqs } from './strict-sqs';
 import { Workers } from './workers';
 
@@ -29,6 +31,8 @@ export interface RunOptions {
   minutes: number;
   /** The server behind the proxy. Default: moto. */
   sqs?: SqsServerName;
+  /** Default: sse. */
+  source?: SourceName;
   say: (line: string) => void;
   /** Ends the run early; it rejects. */
   signal?: AbortSignal;
@@ -51,6 +55,7 @@ export interface RunReport extends LakeNumbers {
   seed: number;
   minutes: number;
   sqs: SqsServerName;
+  source: SourceName;
   passed: boolean;
   /** Why it did not pass. */
   problems: string[];
@@ -123,7 +128,7 @@ const PATIENCE_MS = 60_000;
 const LOOK_EVERY_MS = 2_000;
 
 /**
- * Runs the built product for some minutes while workers, Temporal, SQS, S3 and the stream fail, lets it drain, and
+ * Runs the built product for some minutes while workers, Temporal, SQS, S3 and the source fail, lets it drain, and
  * judges the lake.
  */
 export async function chaosRun(options: RunOptions): Promise<RunReport> {
@@ -142,10 +147,12 @@ export async function chaosRun(options: RunOptions): Promise<RunReport> {
   }
 }
 
+type ChaosPipeline = Pipeline<SimulatedStream | FailingTopic>;
+
 /** What a run is made of. */
 interface Parts {
   folder: string;
-  pipeline: Pipeline;
+  pipeline: ChaosPipeline;
   proxy: FaultProxy;
   strict: StrictSqs | undefined;
 }
@@ -158,7 +165,7 @@ class Run {
   readonly #begunAt = performance.now();
   readonly #signal: AbortSignal;
   readonly #ends = new AbortController();
-  readonly #pipeline: Pipeline;
+  readonly #pipeline: ChaosPipeline;
   readonly #proxy: FaultProxy;
   readonly #workers: Workers;
   readonly #connection: Connection;
@@ -181,7 +188,7 @@ class Run {
     this.#signal = options.signal ? AbortSignal.any([options.signal, this.#ends.signal]) : this.#ends.signal;
     // Whoever waits listens.
     setMaxListeners(0, this.#signal);
-    this.#schedule = planSchedule(options.seed, options.minutes);
+    this.#schedule = planSchedule(options.seed, options.minutes, options.source);
     this.#workers = new Workers({
       start: (worker) => pipeline.startWorkerWith(worker),
       temporalAddress: pipeline.temporalAddress,
@@ -209,17 +216,12 @@ class Run {
   }
 
   static async begin(options: RunOptions, folder: string): Promise<Run> {
-    const { seed, minutes, sqs } = options;
+    const { seed, sqs } = options;
     const strict = sqs === 'fauxqs' ? await startStrictSqs() : undefined;
-    const pipeline = await Pipeline.create(
-      {
-        seed,
-        events: Math.ceil(EVENTS_PER_SECOND * (minutes * 60 + LATE_MS / 1_000)),
-        broken: Math.max(3, Math.round(BROKEN_PER_MINUTE * minutes)),
-        ratePerSecond: EVENTS_PER_SECOND,
-        retryMilliseconds: 200,
-      },
-      { ...SETTINGS, ...(strict ? { AWS_ENDPOINT_URL_SQS: strict.url } : {}) },
+    const { stream, settings } = await startSource(options);
+    const pipeline = await Pipeline.of(
+      stream,
+      { ...settings, ...SETTINGS, ...(strict ? { AWS_ENDPOINT_URL_SQS: strict.url } : {}) },
       { dynamicConfig: SHORT_HISTORIES, commandTimeoutMs: COMMAND_TIMEOUT_MS },
     );
     const proxy = await startFaultProxy({
@@ -233,8 +235,8 @@ class Run {
   }
 
   async report(): Promise<RunReport> {
-    const { seed, minutes, sqs = 'moto', say } = this.#options;
-    say(`seed ${seed}, ${minutes} min, ${sqs}; logs in ${this.#folder}`);
+    const { seed, minutes, sqs = 'moto', source = 'sse', say } = this.#options;
+    say(`seed ${seed}, ${minutes} min, ${source}, ${sqs}; logs in ${this.#folder}`);
     for (const planned of this.#schedule) say(`  ${describe(planned)}`);
     await this.#attempt('the run broke off', () => this.#fail());
     await this.#attempt('it did not drain', () => this.#drain());
@@ -253,6 +255,7 @@ class Run {
       seed,
       minutes,
       sqs,
+      source,
       passed: this.#problems.length === 0,
       problems: this.#problems,
       seconds: Math.round((performance.now() - this.#begunAt) / 1_000),
@@ -314,12 +317,17 @@ class Run {
 
   /** What is to fail needs something to do. */
   async #whilePublishing(work: () => Promise<void>): Promise<void> {
-    const timer = setInterval(() => this.#pipeline.stream.publish(EVENTS_PER_SECOND), 1_000);
+    let last: unknown;
+    const timer = setInterval(() => {
+      last = this.#pipeline.stream.publish(EVENTS_PER_SECOND);
+    }, 1_000);
     try {
       await work();
     } finally {
       clearInterval(timer);
     }
+    // Into a topic they go one after the other.
+    await last;
   }
 
   /** Of a short run, rare faults may be spared at first; what is still missing then is told by {@link #idleness}. */
@@ -338,7 +346,7 @@ class Run {
   async #drain(): Promise<void> {
     const { stream } = this.#pipeline;
     // One that nothing disturbed: the pipeline is alive, and not only its past.
-    stream.publish(1);
+    await stream.publish(1);
     await this.#untilNothingIsMissing();
     await this.#pipeline.sluice('stop', '--wait');
   }
@@ -400,6 +408,24 @@ class Run {
       await delay(100, undefined, { signal: this.#signal });
     }
   }
+}
+
+async function startSource({ seed, minutes, source }: RunOptions): Promise<{
+  stream: SimulatedStream | FailingTopic;
+  settings: Record<string, string>;
+}> {
+  const events = {
+    seed,
+    events: Math.ceil(EVENTS_PER_SECOND * (minutes * 60 + LATE_MS / 1_000)),
+    broken: Math.max(3, Math.round(BROKEN_PER_MINUTE * minutes)),
+    ratePerSecond: EVENTS_PER_SECOND,
+  };
+  if (source === 'kafka') {
+    const stream = await FailingTopic.start(events);
+    return { stream, settings: stream.settings };
+  }
+  const stream = await startSimulatedStream({ ...events, retryMilliseconds: 200 });
+  return { stream, settings: { SLUICE_SOURCE_URL: stream.url } };
 }
 
 function numbersOf(lake: LakeFindings | undefined): LakeNumbers {

@@ -165,8 +165,18 @@ describe('The schedule of a chaos run', () => {
     assert.equal(names.size, 27, [...names].join(', '));
   });
 
+  it('disturbs a Kafka topic in place of the stream, and all else as before', () => {
+    const others = (source: 'sse' | 'kafka') =>
+      planSchedule(7, 3, source).filter(({ track }) => track !== 'source');
+    assert.deepEqual(others('kafka'), others('sse'));
+    const names = [1, 2, 3, 4]
+      .flatMap((seed) => planSchedule(seed, 3, 'kafka'))
+      .flatMap(({ track, action }) => (track === 'source' ? [nameOf(action)] : []));
+    assert.deepEqual([...new Set(names)].sort(), ['crash broker', 'cut broker', 'freeze broker']);
+  });
+
   it('is told in one line for each action', () => {
-    const line = describePlanned({ at: 12_345, track: 'stream', action: { kind: 'stall stream', forMs: 7 } });
+    const line = describePlanned({ at: 12_345, track: 'source', action: { kind: 'stall stream', forMs: 7 } });
     assert.equal(line, '  12.3 s  stall stream {"forMs":7}');
   });
 });
@@ -177,6 +187,7 @@ describe('The report of a chaos run', () => {
     seed: 7,
     minutes: 3,
     sqs: 'moto' as const,
+    source: 'kafka' as const,
     passed: true,
     problems: [],
     seconds: 240,
@@ -198,6 +209,9 @@ describe('The report of a chaos run', () => {
   });
 
   it('makes a row of a table of each run', () => {
-    assert.equal(table([report])[2], '| 7 | 3 | moto | 10 | 0 | 0 | 0 | 3 | 1 | 6 | 3 | 4 | passed |');
+    assert.equal(
+      table([report])[2],
+      '| 7 | 3 | kafka | moto | 10 | 0 | 0 | 0 | 3 | 1 | 6 | 3 | 4 | passed |',
+    );
   });
 });

@@ -2,18 +2,20 @@ import { appendFile, readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { INTERRUPTED, runInForeground } from '../../src/local/foreground';
 import { StackError } from '../../src/local/stack-error';
-import { chaosRun, type RunReport, SQS_SERVERS, type SqsServerName } from './chaos-run';
+import { chaosRun, type RunOptions, type RunReport, SQS_SERVERS, type SqsServerName } from './chaos-run';
 import { reportLines, table } from './report';
+import { type SourceName, SOURCES } from './schedule';
 
 interface Options {
   seeds: number[];
   minutes: number;
   sqs: SqsServerName;
+  source: SourceName;
   /** One report a line. */
   json: string | undefined;
 }
 
-/** `npm run chaos -- --seed 7 --minutes 3`: exit code 0 when every seed passed. */
+/** `npm run chaos -- --seed 7 --minutes 3 [--source kafka]`: exit code 0 when every seed passed. */
 void runInForeground(async ({ endings, interrupted }) => {
   const options = readOptions();
   const ended = new AbortController();
@@ -25,19 +27,26 @@ void runInForeground(async ({ endings, interrupted }) => {
   return outcome.every(({ passed }) => passed) ? 0 : 1;
 });
 
-async function runSeeds({ seeds, minutes, sqs, json }: Options, signal: AbortSignal): Promise<RunReport[]> {
+async function runSeeds({ seeds, json, ...options }: Options, signal: AbortSignal): Promise<RunReport[]> {
   const reports: RunReport[] = [];
   const known = await reportsIn(json);
   for (const seed of seeds) {
     const report =
-      known.find((other) => other.seed === seed && other.minutes === minutes && other.sqs === sqs) ??
-      (await chaosRun({ seed, minutes, sqs, signal, say: console.log }));
+      known.find((other) => isOf(other, { seed, ...options })) ??
+      (await chaosRun({ seed, ...options, signal, say: console.log }));
     for (const line of reportLines(report)) console.log(line);
     if (json !== undefined && !known.includes(report)) await appendFile(json, `${JSON.stringify(report)}\n`);
     reports.push(report);
   }
   if (reports.length > 1) for (const line of table(reports)) console.log(line);
   return reports;
+}
+
+function isOf(
+  report: RunReport,
+  { seed, minutes, sqs, source }: Omit<RunOptions, 'say' | 'signal'>,
+): boolean {
+  return report.seed === seed && report.minutes === minutes && report.sqs === sqs && report.source === source;
 }
 
 function readOptions(): Options {
@@ -47,6 +56,7 @@ function readOptions(): Options {
       seeds: { type: 'string' },
       minutes: { type: 'string', default: '3' },
       sqs: { type: 'string', default: 'moto' },
+      source: { type: 'string', default: 'sse' },
       json: { type: 'string' },
     },
   });
@@ -54,7 +64,9 @@ function readOptions(): Options {
   if (!(minutes >= 0.5)) throw new StackError(`--minutes must be 0.5 or more; it is ${values.minutes}`);
   const sqs = SQS_SERVERS.find((name) => name === values.sqs);
   if (!sqs) throw new StackError(`--sqs must be one of ${SQS_SERVERS.join(', ')}; it is ${values.sqs}`);
-  return { seeds: seedsOf(values.seeds ?? values.seed), minutes, sqs, json: values.json };
+  const source = SOURCES.find((name) => name === values.source);
+  if (!source) throw new StackError(`--source must be one of ${SOURCES.join(', ')}; it is ${values.source}`);
+  return { seeds: seedsOf(values.seeds ?? values.seed), minutes, sqs, source, json: values.json };
 }
 
 /** `7`, or `1-20`. */

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client, Connection } from '@temporalio/client';
+import { SimulatedStream } from '../../src/local/simulated-stream';
 import type { Pipeline } from '../end-to-end/pipeline';
+import { FailingTopic } from './failing-topic';
 import type { FaultProxy } from './fault-proxy';
 import { reachHistoryPoint } from './history-points';
 import { type Action, type KillPoint, nameOf, type Planned, TRACKS } from './schedule';
@@ -8,7 +10,7 @@ import type { Point } from './watchers';
 import type { Worker, Workers } from './workers';
 
 export interface Rig {
-  pipeline: Pipeline;
+  pipeline: Pipeline<SimulatedStream | FailingTopic>;
   proxy: FaultProxy;
   workers: Workers;
   connection: Connection;
@@ -25,7 +27,7 @@ const LOOK_EVERY_MS = 100;
 /** Two attempts of one activity live side by side for so long after a worker is back. */
 const OVERLAP_MS = 3_000;
 
-/** Carries out a schedule from outside: by signals to processes, the proxy, the stream's server and the command line. */
+/** Carries out a schedule from outside: by signals to processes, the proxies, the stream's server and the command line. */
 export class Nemesis {
   /** How often each kind of action worked, by its name. */
   readonly happened: Record<string, number> = {};
@@ -67,12 +69,25 @@ export class Nemesis {
   async heal(): Promise<void> {
     const { pipeline, proxy, workers } = this.#rig;
     await proxy.heal();
-    pipeline.stream.unstall();
+    if (pipeline.stream instanceof FailingTopic) await pipeline.stream.heal();
+    else pipeline.stream.unstall();
     await workers.settled();
     await workers.ensureOne();
     await this.#insist('unpause', () => this.#unpause());
     await this.#insist('resume', () => pipeline.sluice('resume'));
     await this.#insist('start', () => pipeline.sluice('start'));
+  }
+
+  get #stream(): SimulatedStream {
+    const { stream } = this.#rig.pipeline;
+    if (stream instanceof SimulatedStream) return stream;
+    throw new TypeError('The source is no SSE stream');
+  }
+
+  get #topic(): FailingTopic {
+    const { stream } = this.#rig.pipeline;
+    if (stream instanceof FailingTopic) return stream;
+    throw new TypeError('The source is no Kafka topic');
   }
 
   async #runTrack(track: readonly Planned[], endMs: number): Promise<void> {
@@ -100,7 +115,6 @@ export class Nemesis {
 
   async #act(action: Action): Promise<unknown> {
     const { pipeline, proxy } = this.#rig;
-    const { stream } = pipeline;
     switch (action.kind) {
       case 'kill':
         return await this.#kill(action.downMs);
@@ -119,18 +133,27 @@ export class Nemesis {
       case 'cut':
         return await this.#during(action.forMs, proxy.cut(action.service));
       case 'end stream':
-        return stream.sendError('Ended on purpose.');
+        return this.#stream.sendError('Ended on purpose.');
       case 'stall stream':
-        stream.stall();
-        return await this.#during(action.forMs, () => stream.unstall());
+        this.#stream.stall();
+        return await this.#during(action.forMs, () => this.#stream.unstall());
       case 'refuse id':
-        stream.refuseNextLastEventId();
+        this.#stream.refuseNextLastEventId();
         return await this.#refused(400);
       case 'refuse requests':
-        stream.refuseNext(action);
+        this.#stream.refuseNext(action);
         return await this.#refused(action.status);
       case 'switch datacenter':
-        return stream.switchDatacenter();
+        return this.#stream.switchDatacenter();
+      case 'crash broker':
+        await this.#topic.crash();
+        return await this.#during(action.awayMs, () => this.#topic.heal());
+      case 'freeze broker':
+        this.#topic.freeze();
+        return await this.#during(action.forMs, () => this.#topic.heal());
+      case 'cut broker':
+        this.#topic.cut();
+        return await this.#during(action.forMs, () => this.#topic.heal());
       case 'pause':
         return await this.#pause(action);
       case 'stop':
@@ -245,7 +268,7 @@ export class Nemesis {
   }
 
   async #refused(status: number): Promise<void> {
-    const { stream } = this.#rig.pipeline;
+    const stream = this.#stream;
     const before = stream.requests.length;
     stream.sendError('Ended on purpose.');
     await this.#eventually(`${status} was not asked for`, () =>

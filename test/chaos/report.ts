@@ -26,6 +26,7 @@ export function table(reports: readonly RunReport[]): string[] {
   const heads = [
     'seed',
     'minutes',
+    'source',
     'SQS',
     'events',
     'lost',
@@ -42,10 +43,12 @@ export function table(reports: readonly RunReport[]): string[] {
 }
 
 function cells(report: RunReport): (string | number)[] {
-  const { seed, minutes, sqs, events, lost, repeated, changed, actions, faults, recognised, passed } = report;
+  const { seed, minutes, source, sqs, events, lost, repeated, changed, actions, faults, recognised, passed } =
+    report;
   const kills = sum(actions, (name) => name.startsWith('kill'));
   const others = sum(actions, (name) => !name.startsWith('kill'));
-  const whole = [seed, minutes, sqs, events, lost, repeated, changed, kills, others, sum(faults, () => true)];
+  const judged = [seed, minutes, source, sqs, events, lost, repeated, changed];
+  const whole = [...judged, kills, others, sum(faults, () => true)];
   return [...whole, recognised.repeats, recognised.redelivered, passed ? 'passed' : 'FAILED'];
 }
 

@@ -29,6 +29,12 @@ export type Action =
   | { kind: 'refuse id' }
   | { kind: 'refuse requests'; status: number; count: number }
   | { kind: 'switch datacenter' }
+  /** SIGKILL to Kafka, and a start on the same log. */
+  | { kind: 'crash broker'; awayMs: number }
+  /** SIGSTOP to Kafka, and SIGCONT. */
+  | { kind: 'freeze broker'; forMs: number }
+  /** The connections of workers to Kafka are reset, and so is who connects meanwhile. */
+  | { kind: 'cut broker'; forMs: number }
   | { kind: 'pause'; part: 'ingest' | 'lane' | 'both'; forMs: number; when: 'now' | 'stale deletion' }
   | { kind: 'stop'; wait: boolean; forMs: number }
   | { kind: 'update'; settings: Record<string, string> }
@@ -37,8 +43,12 @@ export type Action =
   | { kind: 'reset activity'; forgets: boolean };
 
 /** Actions of one track follow each other; those of different tracks overlap. */
-export const TRACKS = ['processes', 'attempts', 'services', 'stream', 'commands'] as const;
+export const TRACKS = ['processes', 'attempts', 'services', 'source', 'commands'] as const;
 export type Track = (typeof TRACKS)[number];
+
+/** What events come from: the simulated Wikimedia stream, or a topic of Apache Kafka. */
+export const SOURCES = ['sse', 'kafka'] as const;
+export type SourceName = (typeof SOURCES)[number];
 
 export interface Planned {
   /** Milliseconds since the beginning of the faults. It begins then, or when the one before it is done. */
@@ -76,7 +86,7 @@ const at = (point: KillPoint): Card => ({
   }),
 });
 
-const DECKS: Readonly<Record<Track, Deck>> = {
+const DECKS: Readonly<Record<Exclude<Track, 'source'>, Deck>> = {
   processes: {
     // What a dead worker held is tried again after a heartbeat timeout of ten seconds: killed more often, the lane does nothing.
     pause: [7_000, 14_000],
@@ -109,24 +119,6 @@ const DECKS: Readonly<Record<Track, Deck>> = {
       deal: (random) => ({ kind: 'cut', service, forMs: random.integer(1_000, 9_000) }),
     })),
   },
-  stream: {
-    pause: [3_000, 9_000],
-    cards: [
-      { deal: () => ({ kind: 'end stream' }) },
-      { deal: (random) => ({ kind: 'stall stream', forMs: random.integer(2_000, 8_000) }) },
-      // Longer than the 30 s after which a silent stream counts as dead.
-      { least: 2, deal: (random) => ({ kind: 'stall stream', forMs: random.integer(32_000, 38_000) }) },
-      { deal: () => ({ kind: 'refuse id' }) },
-      {
-        deal: (random) => ({
-          kind: 'refuse requests',
-          status: random.pick([429, 500, 503]),
-          count: random.integer(1, 3),
-        }),
-      },
-      { deal: () => ({ kind: 'switch datacenter' }) },
-    ],
-  },
   commands: {
     pause: [4_000, 9_000],
     cards: [
@@ -149,18 +141,51 @@ const DECKS: Readonly<Record<Track, Deck>> = {
   },
 };
 
+const SOURCE_DECKS: Readonly<Record<SourceName, Deck>> = {
+  sse: {
+    pause: [3_000, 9_000],
+    cards: [
+      { deal: () => ({ kind: 'end stream' }) },
+      { deal: (random) => ({ kind: 'stall stream', forMs: random.integer(2_000, 8_000) }) },
+      // Longer than the 30 s after which a silent stream counts as dead.
+      { least: 2, deal: (random) => ({ kind: 'stall stream', forMs: random.integer(32_000, 38_000) }) },
+      { deal: () => ({ kind: 'refuse id' }) },
+      {
+        deal: (random) => ({
+          kind: 'refuse requests',
+          status: random.pick([429, 500, 503]),
+          count: random.integer(1, 3),
+        }),
+      },
+      { deal: () => ({ kind: 'switch datacenter' }) },
+    ],
+  },
+  kafka: {
+    pause: [3_000, 9_000],
+    cards: [
+      { deal: () => ({ kind: 'crash broker', awayMs: 0 }) },
+      { deal: (random) => ({ kind: 'crash broker', awayMs: random.integer(3_000, 12_000) }) },
+      { deal: (random) => ({ kind: 'freeze broker', forMs: random.integer(2_000, 8_000) }) },
+      // Longer than the 30 s after which a silent broker counts as dead.
+      { least: 2, deal: (random) => ({ kind: 'freeze broker', forMs: random.integer(32_000, 38_000) }) },
+      { deal: () => ({ kind: 'cut broker', forMs: 0 }) },
+      { deal: (random) => ({ kind: 'cut broker', forMs: random.integer(1_000, 6_000) }) },
+    ],
+  },
+};
+
 /**
  * What is done to the pipeline, and when: the same for the same seed and minutes, whatever happens. Every card of a deck
  * comes once before one comes again.
  */
-export function planSchedule(seed: number, minutes: number): Planned[] {
+export function planSchedule(seed: number, minutes: number, source: SourceName = 'sse'): Planned[] {
+  const decks = { ...DECKS, source: SOURCE_DECKS[source] };
   return TRACKS.flatMap((track, index) =>
-    planTrack(track, minutes, seededRandom(seed * TRACKS.length + index)),
+    planTrack(track, decks[track], minutes, seededRandom(seed * TRACKS.length + index)),
   ).sort((one, other) => one.at - other.at);
 }
 
-function planTrack(track: Track, minutes: number, random: Random): Planned[] {
-  const { cards, pause } = DECKS[track];
+function planTrack(track: Track, { cards, pause }: Deck, minutes: number, random: Random): Planned[] {
   const usable = cards.filter(({ least = 0 }) => least <= minutes);
   const endMs = minutes * 60_000;
   const planned: Planned[] = [];
@@ -187,6 +212,8 @@ export function lastsMs(action: Action): number {
       return 5_000 + action.afterMs + action.downMs;
     case 'crash temporal':
       return 2_000 + action.awayMs;
+    case 'crash broker':
+      return 4_000 + action.awayMs;
     case 'freeze':
     case 'two workers':
     case 'cut off':
@@ -198,6 +225,8 @@ export function lastsMs(action: Action): number {
       return 2_000 + action.forMs;
     case 'cut':
     case 'stall stream':
+    case 'freeze broker':
+    case 'cut broker':
       return action.forMs;
     default:
       return 1_000;

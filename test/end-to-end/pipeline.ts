@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ListObjectsV2Command, type ListObjectsV2CommandOutput, S3Client } from '@aws-sdk/client-s3';
 import type { PipelineStatus } from '../../src/cli/status';
-import { type Audit, auditLake } from '../../src/local/audit';
+import { type Audit, type AuditRequest, auditLake } from '../../src/local/audit';
 import { ensurePythonEnvironment, packageRoot } from '../../src/local/python';
 import {
   type SimulatedStream,
@@ -45,9 +45,15 @@ export interface Output {
   stderr: string;
 }
 
+/** What publishes the events of a pipeline. */
+export interface Published {
+  ledger: AuditRequest['ledger'];
+  close(): Promise<void>;
+}
+
 /** The built product on an embedded stack, used as people use it: worker processes and the command line. */
-export class Pipeline {
-  readonly stream: SimulatedStream;
+export class Pipeline<Stream extends Published = SimulatedStream> {
+  readonly stream: Stream;
   readonly s3: S3Client;
   readonly #folder: string;
   readonly #stack: Stack;
@@ -60,7 +66,7 @@ export class Pipeline {
   private constructor(
     folder: string,
     stack: Stack,
-    stream: SimulatedStream,
+    stream: Stream,
     settings: Record<string, string>,
     options: PipelineOptions,
   ) {
@@ -72,7 +78,6 @@ export class Pipeline {
     this.#environment = {
       PATH: process.env.PATH,
       ...stack.environment,
-      SLUICE_SOURCE_URL: stream.url,
       SLUICE_DRAIN_QUIET: '1s',
       ...settings,
     };
@@ -89,9 +94,19 @@ export class Pipeline {
     settings: Record<string, string>,
     options: PipelineOptions = {},
   ): Promise<Pipeline> {
+    const stream = await startSimulatedStream(events);
+    return await Pipeline.of(stream, { SLUICE_SOURCE_URL: stream.url, ...settings }, options);
+  }
+
+  /** @param settings SLUICE_SOURCE_URL, which names what publishes, among them */
+  static async of<Stream extends Published>(
+    stream: Stream,
+    settings: Record<string, string>,
+    options: PipelineOptions = {},
+  ): Promise<Pipeline<Stream>> {
     const folder = await mkdtemp(join(tmpdir(), 'sluice-'));
     const stack = await startStack({ databaseFile: join(folder, 'temporal.db') });
-    const pipeline = new Pipeline(folder, stack, await startSimulatedStream(events), settings, options);
+    const pipeline = new Pipeline(folder, stack, stream, settings, options);
     if (options.dynamicConfig) {
       // The embedded stack knows no settings of the server.
       await pipeline.killTemporal();

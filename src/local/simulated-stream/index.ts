@@ -5,7 +5,7 @@ export type { BrokenEvent, Ledger, PublishedEvent } from './ledger';
 export {
   type ScheduledRefusal,
   type SeenRequest,
-  type SimulatedStream,
+  SimulatedStream,
   type SimulatedStreamOptions,
   startSimulatedStream,
 } from './server';
