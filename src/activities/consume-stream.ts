@@ -18,7 +18,7 @@ import { queueUrl } from '../queue/queue-url';
 import { BatchSender } from '../queue/sender';
 import { type Completeness, findHoles, type Place } from '../sources/completeness';
 import { ConfirmedCursor, type Pending } from '../sources/confirmed-cursor';
-import { type Cursor, newestPartition, timestampsOf } from '../sources/cursor';
+import { type Cursor, newestPartition } from '../sources/cursor';
 import { keyDigest } from '../sources/event';
 import { openSource } from '../sources/open-source';
 import { NO_COUNTS, plusOne, type StintCounts } from '../sources/stint-counts';
@@ -172,8 +172,8 @@ class Stint {
 
   /** Sets the metrics that are read off, rather than counted. */
   measure(): void {
-    const times = timestampsOf(this.#cursor.positions);
-    if (times.length > 0) this.#meters.lag(Math.max(0, Date.now() - Math.max(...times)) / 1_000);
+    const { time } = this.#cursor;
+    if (time !== undefined) this.#meters.lag(Math.max(0, Date.now() - time) / 1_000);
     for (const { partition, offsets, since } of findHoles(this.#cursor.completeness).partitions) {
       this.#meters.holes(offsets, { partition });
       this.#meters.holeAge(since === undefined ? 0 : (Date.now() - Date.parse(since)) / 1_000, { partition });

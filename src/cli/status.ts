@@ -4,7 +4,7 @@ import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-wor
 import type { StintProgress } from '../activities/consume-stream';
 import { QUERIES } from '../names';
 import { describeHoles, findHoles } from '../sources/completeness';
-import { cursorTime } from '../sources/cursor';
+import { cursorTime, describeCursor } from '../sources/cursor';
 import { addCounts } from '../sources/stint-counts';
 import type { BatchStatus, IngestStatus } from '../workflows/status';
 import { type Context, describeRunning, neverStarted, pipelineHandles, query } from './context';
@@ -14,8 +14,8 @@ export interface PipelineStatus {
   pipeline: string;
   /** With what the running stint has told since it began. */
   ingest: IngestStatus;
-  /** Seconds from the cursor's time until now. */
-  lagSeconds: number;
+  /** Seconds from the cursor's time until now, where it has one. */
+  lagSeconds?: number;
   batch: BatchStatus;
 }
 
@@ -29,8 +29,11 @@ export async function readStatus(context: Context): Promise<PipelineStatus> {
   // A query answers for a workflow that was removed, too.
   if (!description) throw neverStarted();
   const ingest = withProgress(told, await stintProgress(context.temporal, description));
-  const lagSeconds = Math.max(0, (Date.now() - Date.parse(ingest.cursorTime)) / 1_000);
-  return { pipeline: context.pipeline.name, ingest, lagSeconds, batch };
+  return { pipeline: context.pipeline.name, ingest, ...lagOf(ingest), batch };
+}
+
+function lagOf({ cursorTime: time }: IngestStatus): Pick<PipelineStatus, 'lagSeconds'> {
+  return time === undefined ? {} : { lagSeconds: Math.max(0, (Date.now() - Date.parse(time)) / 1_000) };
 }
 
 export interface StatusOptions {
@@ -65,7 +68,7 @@ function lines({ pipeline, ingest, lagSeconds, batch }: PipelineStatus): string[
   return [
     `pipeline    ${pipeline}, version ${batch.version} of its settings`,
     `ingest      ${activity(ingest)}`,
-    `cursor      ${ingest.cursorTime}, ${Math.round(lagSeconds)} s ago`,
+    `cursor      ${describeCursor(ingest.cursor)}${lagSeconds === undefined ? '' : `, ${Math.round(lagSeconds)} s ago`}`,
     `events      ${ingest.counts.sent} sent, ${ingest.counts.repeats} repeats, ${ingest.counts.canaries} canaries`,
     `source      ${describeHoles(ingest.holes, printable)}; reconnects: ${byName(ingest.counts.reconnects)}`,
     `lane        ${activity(batch)}`,
@@ -101,10 +104,11 @@ async function stintProgress(
 function withProgress(told: IngestStatus, progress: StintProgress | undefined): IngestStatus {
   if (!progress) return told;
   const { cursor, completeness, counts } = progress;
+  const time = cursorTime(cursor);
   return {
     ...told,
     cursor,
-    cursorTime: cursorTime(cursor),
+    ...(time === undefined ? {} : { cursorTime: time }),
     holes: findHoles(completeness),
     counts: { ...addCounts(told.counts, counts), stints: told.counts.stints },
   };

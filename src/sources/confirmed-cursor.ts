@@ -1,5 +1,14 @@
 import { type Completeness, passOffset, type Place } from './completeness';
-import { type Cursor, type Position, type Positions, furthest, notAhead, rewound } from './cursor';
+import {
+  type Cursor,
+  furthest,
+  newestTime,
+  notAhead,
+  type Position,
+  type Positions,
+  rewound,
+  timeNotAhead,
+} from './cursor';
 
 /** An event on its way: from {@link ConfirmedCursor.received} to {@link ConfirmedCursor.confirm}. */
 export interface Pending {
@@ -7,6 +16,8 @@ export interface Pending {
   readonly id: string;
   readonly place: Place;
   readonly digest: string;
+  /** Epoch milliseconds, of a source whose positions state no times. */
+  readonly time: number | undefined;
   confirmed: boolean;
 }
 
@@ -26,6 +37,7 @@ export class ConfirmedCursor {
   readonly #since: number;
   #positions: Positions;
   #lastEventId: string | undefined;
+  #time: number | undefined;
   #completeness: Completeness;
   /** Events in the order received, from the first unconfirmed one on. */
   readonly #pending: Pending[] = [];
@@ -38,6 +50,7 @@ export class ConfirmedCursor {
     this.#since = cursor.since;
     this.#positions = cursor.positions;
     this.#lastEventId = cursor.lastEventId;
+    this.#time = cursor.time;
     for (const [partition, digests] of Object.entries(cursor.recent)) {
       const known = new Map<string, Position | undefined>();
       for (let at = 0; at < digests.length; at += DIGEST_DIGITS) {
@@ -60,11 +73,11 @@ export class ConfirmedCursor {
    * @param place the partition to which the event belongs ('' where that can't be told), and its offset there
    */
   received(
-    { id, positions }: { id: string; positions: Positions | undefined },
+    { id, positions, time }: { id: string; positions: Positions | undefined; time?: number },
     digest: string,
     place: Place,
   ): Pending {
-    const pending: Pending = { id, positions, digest, place, confirmed: false };
+    const pending: Pending = { id, positions, digest, place, time, confirmed: false };
     this.#pending.push(pending);
     this.#onTheWay.add(digest);
     return pending;
@@ -98,6 +111,14 @@ export class ConfirmedCursor {
     return this.#positions;
   }
 
+  /** The newest time that a partition was read up to, in epoch milliseconds; undefined where nothing tells. */
+  get time(): number | undefined {
+    return newestTime({
+      positions: this.#positions,
+      ...(this.#time === undefined ? {} : { time: this.#time }),
+    });
+  }
+
   /** Which offsets the cursor has passed. */
   get completeness(): Completeness {
     return this.#completeness;
@@ -115,6 +136,7 @@ export class ConfirmedCursor {
       positions: this.#positions,
       ...(this.#lastEventId === undefined ? {} : { lastEventId: this.#lastEventId }),
       recent,
+      ...(this.#time === undefined ? {} : { time: this.#time }),
     };
   }
 
@@ -131,10 +153,11 @@ export class ConfirmedCursor {
     return this.cursor();
   }
 
-  #pass({ id, positions, place, digest }: Pending): void {
+  #pass({ id, positions, place, digest, time }: Pending): void {
     const { partition } = place;
     this.#onTheWay.delete(digest);
     const now = Date.now();
+    if (time !== undefined) this.#time = Math.max(this.#time ?? 0, timeNotAhead(time, now));
     if (positions)
       this.#positions = furthest(this.#positions, notAhead(positions, now), {
         own: partition,

@@ -20,6 +20,11 @@ export interface Cursor {
    * silent would be sent its last two seconds again at every reconnect, long after the window forgot them.
    */
   recent: Readonly<Record<string, string>>;
+  /**
+   * Epoch milliseconds of the newest event that it covers, of a source whose positions state no times. For people and metrics:
+   * it decides nothing.
+   */
+  time?: number;
 }
 
 /**
@@ -80,9 +85,21 @@ export function hasRead({ positions, lastEventId }: Cursor): boolean {
   return Object.keys(positions).length > 0 || lastEventId !== undefined;
 }
 
-/** How far a cursor is: the newest time that a partition was read up to, as ISO 8601. */
-export function cursorTime({ since, positions }: Cursor): string {
-  return new Date(Math.max(since, ...timestampsOf(positions))).toISOString();
+/** The newest time that a partition was read up to, in epoch milliseconds; undefined where nothing tells. */
+export function newestTime({ positions, time }: Pick<Cursor, 'positions' | 'time'>): number | undefined {
+  const times = [...timestampsOf(positions), ...(time === undefined ? [] : [time])];
+  return times.length === 0 ? undefined : Math.max(...times);
+}
+
+/** How far a cursor is, as ISO 8601; undefined for one that begins at the earliest event and has not read any. */
+export function cursorTime(cursor: Cursor): string | undefined {
+  const time = Math.max(cursor.since, newestTime(cursor) ?? 0);
+  return time === 0 ? undefined : new Date(time).toISOString();
+}
+
+/** The same in words for people. */
+export function describeCursor(cursor: Cursor): string {
+  return cursorTime(cursor) ?? 'the beginning';
 }
 
 /** The partition an event belongs to, as far as its id tells: the furthest one. */
@@ -138,15 +155,20 @@ const CLOCKS_MS = 15 * 60_000;
  * @param now epoch milliseconds
  */
 export function notAhead(positions: Positions, now: number): Positions {
-  if (timestampsOf(positions).every((timestamp) => timestamp <= now + CLOCKS_MS)) return positions;
+  if (timestampsOf(positions).every((timestamp) => timeNotAhead(timestamp, now) === timestamp)) {
+    return positions;
+  }
   return Object.fromEntries(
     Object.entries(positions).map(([name, position]) => [
       name,
-      'timestamp' in position
-        ? { timestamp: position.timestamp > now + CLOCKS_MS ? now : position.timestamp }
-        : position,
+      'timestamp' in position ? { timestamp: timeNotAhead(position.timestamp, now) } : position,
     ]),
   );
+}
+
+/** A time that is not far ahead of the clock. Both in epoch milliseconds. */
+export function timeNotAhead(time: number, now: number): number {
+  return time > now + CLOCKS_MS ? now : time;
 }
 
 function isFurther(position: Position, before: Position): boolean {

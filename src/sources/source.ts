@@ -7,6 +7,8 @@ export interface SourceEvent {
   id: string;
   /** The positions that the id states, where the source's ids are of that kind. */
   positions: Positions | undefined;
+  /** When it was published, in epoch milliseconds: of a source whose positions state no times, for people and metrics. */
+  time?: number;
   /** The payload as published, a JSON object where all is well. */
   text: string;
   /** What goes to the queue, where that is more than the payload: a JSON object. */

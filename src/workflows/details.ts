@@ -1,4 +1,5 @@
 import { describeHoles } from '../sources/completeness';
+import { describeCursor } from '../sources/cursor';
 import type { BatchStatus, IngestStatus } from './status';
 
 /** What the web UI shows of a lane, in Markdown. */
@@ -15,10 +16,10 @@ export function laneDetails(status: BatchStatus): string {
 
 /** What the web UI shows of ingest, in Markdown. */
 export function ingestDetails(status: IngestStatus): string {
-  const { counts, cursorTime, holes } = status;
+  const { counts, cursor, holes } = status;
   return page(status, [
     `${counts.sent} events sent in ${counts.stints} finished stints; the heartbeat under Pending Activities has the running one`,
-    `cursor at ${cursorTime}`,
+    `cursor at ${describeCursor(cursor)}`,
     `${counts.repeats} repeats recognised, ${counts.canaries} canaries`,
     `${sum(counts.rejected)} rejected${byReason(counts.rejected)}`,
     `${sum(counts.reconnects)} reconnects${byReason(counts.reconnects)}`,

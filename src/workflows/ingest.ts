@@ -27,7 +27,7 @@ import { differences } from '../definition';
 import { metersOf, type Meters } from '../metrics';
 import { QUERIES, SIGNALS, UPDATES } from '../names';
 import { type Completeness, findHoles } from '../sources/completeness';
-import { type Cursor, cursorTime, hasRead } from '../sources/cursor';
+import { type Cursor, cursorTime, describeCursor, hasRead } from '../sources/cursor';
 import { addCounts, NO_COUNTS } from '../sources/stint-counts';
 import { ingestDetails } from './details';
 import { neverEnding } from './never-ending';
@@ -211,13 +211,14 @@ class Supervisor {
 
   status(): IngestStatus {
     const problem = this.#problem();
+    const time = cursorTime(this.#cursor);
     return {
       activity: this.#activity(),
       ...(problem === undefined ? {} : { problem }),
       definition: this.#input.definition,
       version: this.#version,
       cursor: this.#cursor,
-      cursorTime: cursorTime(this.#cursor),
+      ...(time === undefined ? {} : { cursorTime: time }),
       holes: findHoles(this.#completeness),
       counts: this.#counts,
     };
@@ -260,18 +261,21 @@ class Supervisor {
     this.#stint = stint;
     try {
       const result = await stint.run(() =>
-        consumeStream.executeWithOptions({ ...stintOptions, summary: `from ${cursorTime(this.#cursor)}` }, [
-          {
-            pipeline: name,
-            source,
-            queue: queue.name,
-            lake: { bucket: lake.bucket, prefix: lake.prefix, ...(lake.acl ? { acl: lake.acl } : {}) },
-            cursor: this.#cursor,
-            completeness: this.#completeness,
-            longestMs: STINT_MS,
-            mostEvents: Math.floor(windowKeys / STINTS_PER_WINDOW),
-          },
-        ]),
+        consumeStream.executeWithOptions(
+          { ...stintOptions, summary: `from ${describeCursor(this.#cursor)}` },
+          [
+            {
+              pipeline: name,
+              source,
+              queue: queue.name,
+              lake: { bucket: lake.bucket, prefix: lake.prefix, ...(lake.acl ? { acl: lake.acl } : {}) },
+              cursor: this.#cursor,
+              completeness: this.#completeness,
+              longestMs: STINT_MS,
+              mostEvents: Math.floor(windowKeys / STINTS_PER_WINDOW),
+            },
+          ],
+        ),
       );
       this.#take(result);
     } catch (error) {

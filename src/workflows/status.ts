@@ -17,8 +17,8 @@ export interface IngestStatus {
   version: number;
   /** As of the last stint that ended; the running one is ahead. So are all the others here. */
   cursor: Cursor;
-  /** How far the cursor is, as an ISO 8601 time. */
-  cursorTime: string;
+  /** How far the cursor is, as an ISO 8601 time; none for one that begins at the earliest event and has not read any. */
+  cursorTime?: string;
   /** Offsets that the source passed over and nothing explains. */
   holes: Holes;
   counts: StintCounts & { stints: number };

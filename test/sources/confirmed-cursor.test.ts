@@ -204,8 +204,37 @@ describe('The confirmed cursor', () => {
   it('stays behind the clock when an id states a time to come', () => {
     const cursor = new ConfirmedCursor(START);
     cursor.confirm(receive(cursor, 'lying', Number.MAX_SAFE_INTEGER));
-    assert(Date.parse(cursorTime(cursor.cursor())) <= Date.now());
-    assert(Date.parse(cursorTime(cursor.cursor())) > SINCE);
+    assert(Date.parse(cursorTime(cursor.cursor()) ?? '') <= Date.now());
+    assert(Date.parse(cursorTime(cursor.cursor()) ?? '') > SINCE);
+  });
+
+  describe('of a source whose positions state no times', () => {
+    const from: Cursor = { since: 0, positions: {}, recent: {} };
+
+    function receiveAt(cursor: ConfirmedCursor, offset: number, time?: number): Pending {
+      const positions = { 'topic/0': { offset: offset + 1 } };
+      const event = { id: '', positions, ...(time === undefined ? {} : { time }) };
+      return cursor.received(event, keyDigest(String(offset)), { partition: 'topic/0', offset });
+    }
+
+    it('knows the newest time that an event states, of those it covers', () => {
+      const cursor = new ConfirmedCursor(from);
+      assert.deepEqual([cursor.time, cursorTime(cursor.cursor())], [undefined, undefined]);
+      const events = [SINCE + 5, SINCE, undefined, SINCE + 7].map((time, offset) =>
+        receiveAt(cursor, offset, time),
+      );
+      for (const event of events.slice(0, 3)) cursor.confirm(event);
+      assert.equal(cursor.time, SINCE + 5);
+      assert.equal(new ConfirmedCursor(cursor.cursor()).time, SINCE + 5);
+      for (const event of events.slice(3)) cursor.confirm(event);
+      assert.equal(cursorTime(cursor.cursor()), new Date(SINCE + 7).toISOString());
+    });
+
+    it('stays behind the clock when a producer states a time to come', () => {
+      const cursor = new ConfirmedCursor(from);
+      cursor.confirm(receiveAt(cursor, 0, Number.MAX_SAFE_INTEGER));
+      assert((cursor.time ?? Infinity) <= Date.now());
+    });
   });
 });
 

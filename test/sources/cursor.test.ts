@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import {
   type Cursor,
+  cursorTime,
+  describeCursor,
   furthest,
   notAhead,
   parsePositions,
@@ -32,6 +34,24 @@ function asked(cursor: Cursor): unknown {
   assert('lastEventId' in request);
   return JSON.parse(request.lastEventId);
 }
+
+describe('How far a cursor is', () => {
+  it('is told by the newest of its times, and never before its beginning', () => {
+    const told = (cursor: Cursor) => cursorTime(cursor) === describeCursor(cursor) && cursorTime(cursor);
+    const at = (time: number) => new Date(time).toISOString();
+    assert.equal(told(cursorAt({})), at(SINCE));
+    assert.equal(told(cursorAt({ 'a/0': { timestamp: SINCE + 5 }, 'a/1': { offset: 7 } })), at(SINCE + 5));
+    assert.equal(told(cursorAt({ 'a/0': { offset: 7 } }, { time: SINCE + 9 })), at(SINCE + 9));
+    assert.equal(told(cursorAt({ 'a/0': { offset: 7 } }, { time: SINCE - 9 })), at(SINCE));
+  });
+
+  it('is no time in 1970 where the earliest event is wanted and none was read', () => {
+    for (const positions of [{}, { 'a/0': { offset: 7 } }]) {
+      const cursor = cursorAt(positions, { since: 0 });
+      assert.deepEqual([cursorTime(cursor), describeCursor(cursor)], [undefined, 'the beginning']);
+    }
+  });
+});
 
 describe('An id of EventStreams', () => {
   it('states one position per topic partition, as a timestamp or as an offset', () => {

@@ -27,15 +27,18 @@ export function eventOf(record: LogRecord, { topic, partition, from, keyPath }: 
   const payload = readEvent(published);
   const whereabouts = { partition: name, offset, from };
   const positions = { [name]: { offset: offset + 1 } };
+  // -1 is a record without one.
+  const time = record.timestamp >= 0 ? { time: record.timestamp } : {};
   if (!payload.ok) {
     const read: ReadEvent = { ...payload, ...whereabouts, key: attributeKey(place) };
-    return { id: place, positions, text: published, read };
+    return { id: place, positions, ...time, text: published, read };
   }
   const facts = factsOf(record, topic, partition);
   const key = keyPath === '' ? undefined : valueAt(payload.value, keyPath);
   return {
     id: place,
     positions,
+    ...time,
     text: published,
     body: withMember(published, JSON.stringify(facts)),
     read: {

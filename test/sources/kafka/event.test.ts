@@ -29,6 +29,13 @@ describe('A Kafka record as an event', () => {
     // What is rejected is kept as it was published.
     assert.equal(event.text, '{"a": 1.0, "big": 12345678901234567890 }\n');
     assert.equal(event.id, 'changes/3/41');
+    assert.equal(event.time, FACTS.timestamp);
+  });
+
+  it('has a time only where the record has one', () => {
+    for (const value of ['{}', 'no JSON']) {
+      assert.equal(eventOf(record(value, { timestamp: -1 }), PLACE).time, undefined);
+    }
   });
 
   it('stands where it stood: partition, offset, and from where on there was nothing', () => {
