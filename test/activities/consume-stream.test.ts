@@ -1,13 +1,6 @@
 import assert from 'node:assert/strict';
-import { ActivityCancellationDetails, CancelledFailure } from '@temporalio/common';
-import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger } from '@temporalio/worker';
-import {
-  consumeStream,
-  type StintInput,
-  type StintProgress,
-  type StintResult,
-} from '../../src/activities/consume-stream';
+import { CancelledFailure } from '@temporalio/common';
+import { type StintInput, type StintProgress, type StintResult } from '../../src/activities/consume-stream';
 import {
   type SimulatedStream,
   type SimulatedStreamOptions,
@@ -16,38 +9,13 @@ import {
 import { findHoles } from '../../src/sources/completeness';
 import { NO_COUNTS } from '../../src/sources/stint-counts';
 import { eventually } from '../local/eventually';
+import { Attempt } from '../support/attempt';
 import { FakeS3, s3Error } from '../support/fake-s3';
 import { FakeSqs, HeldAnswers, neverAnswer, sqsError, takeAll } from '../support/fake-sqs';
 import { settled } from '../support/settled';
 import { sha256 } from '../support/sha256';
 
 const MINUTE = 60_000;
-
-/** One attempt of the activity, under way. */
-class Attempt {
-  readonly heartbeats: StintProgress[] = [];
-  readonly result: Promise<StintResult>;
-  readonly #environment: MockActivityEnvironment;
-
-  constructor(clients: { sqs: FakeSqs; s3: FakeS3 }, input: StintInput, heartbeatDetails?: StintProgress) {
-    this.#environment = new MockActivityEnvironment(
-      { heartbeatDetails },
-      { logger: new DefaultLogger('ERROR') },
-    );
-    this.#environment.on('heartbeat', (details: StintProgress) =>
-      this.heartbeats.push(JSON.parse(JSON.stringify(details)) as StintProgress),
-    );
-    this.result = this.#environment.run(() => consumeStream(clients, input));
-    // A test that fails before it looks at the result is told of its own failure.
-    this.result.catch(() => {});
-  }
-
-  cancel(reason: keyof ActivityCancellationDetails = 'cancelRequested'): void {
-    const name =
-      reason === 'cancelRequested' ? 'CANCELLED' : reason === 'workerShutdown' ? 'WORKER_SHUTDOWN' : 'PAUSED';
-    this.#environment.cancel(name, new ActivityCancellationDetails({ [reason]: true }));
-  }
-}
 
 describe('The activity consumeStream', () => {
   const streams: SimulatedStream[] = [];

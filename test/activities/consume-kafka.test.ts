@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { CancelledFailure } from '@temporalio/common';
+import type { StintInput } from '../../src/activities/consume-stream';
+import { whyNoKafka } from '../../src/local/kafka-jars';
+import { type Cursor, cursorTime } from '../../src/sources/cursor';
+import { eventually } from '../local/eventually';
+import { Attempt } from '../support/attempt';
+import { FakeS3 } from '../support/fake-s3';
+import { FakeSqs, neverAnswer, takeAll } from '../support/fake-sqs';
+import { KafkaCluster } from '../support/kafka-cluster';
+
+const PARTITIONS = 3;
+const BEGINNING: Cursor = { since: 0, positions: {}, recent: {} };
+/** Of the first event; each one is a second later than the one before. */
+const FIRST_AT = Date.parse('2026-01-01T00:00:00Z');
+
+const reason = whyNoKafka();
+const suite = reason === undefined ? describe : describe.skip;
+
+suite(
+  `The activity consumeStream on a Kafka topic${reason === undefined ? '' : ` (skipped: ${reason})`}`,
+  () => {
+    let cluster: KafkaCluster;
+    let topic: string;
+    let published: number;
+    let sqs: FakeSqs;
+    const attempts: Attempt[] = [];
+
+    before(async function () {
+      this.timeout(120_000);
+      cluster = await KafkaCluster.start();
+    });
+
+    beforeEach(async () => {
+      topic = await cluster.createTopic(PARTITIONS);
+      published = 0;
+      sqs = new FakeSqs();
+    });
+
+    afterEach(async () => {
+      for (const attempt of attempts) attempt.cancel();
+      await Promise.allSettled(attempts.splice(0).map(({ result }) => result));
+    });
+
+    after(() => cluster?.close());
+
+    async function publish(count: number): Promise<void> {
+      const numbers = Array.from({ length: count }, (_, index) => published + index);
+      published += count;
+      await cluster.send(
+        topic,
+        numbers.map((n) => ({
+          value: JSON.stringify({ n }),
+          partition: n % PARTITIONS,
+          timestamp: FIRST_AT + n * 1_000,
+        })),
+      );
+    }
+
+    function begin(
+      input: Partial<StintInput> = {},
+      heartbeatDetails?: Attempt['heartbeats'][number],
+    ): Attempt {
+      const [broker] = cluster.bootstrap;
+      const attempt = new Attempt(
+        { sqs, s3: new FakeS3() },
+        {
+          pipeline: 'test',
+          source: { url: `kafka://127.0.0.1:${broker?.port}/${topic}`, contact: '' },
+          queue: 'queue',
+          lake: { bucket: 'lake', prefix: 'raw' },
+          cursor: BEGINNING,
+          completeness: {},
+          longestMs: 600_000,
+          mostEvents: 1_000_000,
+          ...input,
+        },
+        heartbeatDetails,
+      );
+      attempts.push(attempt);
+      return attempt;
+    }
+
+    const sent = () => sqs.bodies.map((body) => (JSON.parse(body) as { n: number }).n);
+    const numbersTo = (count: number) => Array.from({ length: count }, (_, n) => n);
+    const inOrder = (numbers: readonly number[]) => [...numbers].sort((one, other) => one - other);
+    /** The next offset of each partition, once so many events are read. */
+    const positionsAfter = (count: number) =>
+      Object.fromEntries(
+        Array.from({ length: PARTITIONS }, (_, partition) => [
+          `${topic}/${partition}`,
+          { offset: numbersTo(count).filter((n) => n % PARTITIONS === partition).length },
+        ]),
+      );
+
+    it('sends each partition in its order, and heartbeats the next offsets and the time of the newest event', async () => {
+      await publish(300);
+      const { heartbeats } = begin();
+      await eventually('all are sent and told', () => heartbeats.at(-1)?.counts.sent === 300);
+      assert.deepEqual(inOrder(sent()), numbersTo(300));
+      for (let partition = 0; partition < PARTITIONS; partition += 1) {
+        const ofPartition = sent().filter((n) => n % PARTITIONS === partition);
+        assert.deepEqual(ofPartition, inOrder(ofPartition));
+      }
+      const cursor = heartbeats.at(-1)?.cursor ?? BEGINNING;
+      assert.deepEqual(cursor.positions, positionsAfter(300));
+      assert.equal(cursorTime(cursor), '2026-01-01T00:04:59.000Z');
+    });
+
+    it('returns its cursor when the workflow cancels it, without what SQS did not confirm', async () => {
+      await publish(40);
+      // The second batch is never confirmed, the others are.
+      sqs.take = (entries, call) => (call.count === 2 ? neverAnswer : takeAll)(entries, call);
+      const first = begin();
+      await eventually('three batches are confirmed', () => sqs.bodies.length === 30);
+      first.cancel();
+      const { ended, cursor, completeness } = await first.result;
+      assert.equal(ended, 'cancelled');
+
+      sqs.take = takeAll;
+      await publish(20);
+      const second = begin({ cursor, completeness });
+      await eventually('all are sent', () => new Set(sent()).size === 60);
+      second.cancel();
+      const { cursor: last } = await second.result;
+      assert.deepEqual(last.positions, positionsAfter(60));
+      assert(sent().length <= 60 + 20, 'what was confirmed behind the second batch is all that comes again');
+    });
+
+    it('goes on in a later attempt from the last heartbeat, without loss or repeats', async () => {
+      await publish(300);
+      const first = begin();
+      await eventually('all are sent and told', () => first.heartbeats.at(-1)?.counts.sent === 300);
+      first.cancel('workerShutdown');
+      await assert.rejects(first.result, CancelledFailure);
+
+      await publish(50);
+      const { ended, counts } = await begin({ mostEvents: 350 }, first.heartbeats.at(-1)).result;
+      assert.deepEqual([ended, counts.sent, counts.repeats], ['done', 350, 0]);
+      assert.deepEqual(inOrder(sent()), numbersTo(350));
+    });
+  },
+);

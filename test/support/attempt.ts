@@ -1,0 +1,37 @@
+import { ActivityCancellationDetails } from '@temporalio/common';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import {
+  consumeStream,
+  type StintInput,
+  type StintProgress,
+  type StintResult,
+} from '../../src/activities/consume-stream';
+import type { FakeS3 } from './fake-s3';
+import type { FakeSqs } from './fake-sqs';
+
+/** One attempt of the activity consumeStream, under way. */
+export class Attempt {
+  readonly heartbeats: StintProgress[] = [];
+  readonly result: Promise<StintResult>;
+  readonly #environment: MockActivityEnvironment;
+
+  constructor(clients: { sqs: FakeSqs; s3: FakeS3 }, input: StintInput, heartbeatDetails?: StintProgress) {
+    this.#environment = new MockActivityEnvironment(
+      { heartbeatDetails },
+      { logger: new DefaultLogger('ERROR') },
+    );
+    this.#environment.on('heartbeat', (details: StintProgress) =>
+      this.heartbeats.push(JSON.parse(JSON.stringify(details)) as StintProgress),
+    );
+    this.result = this.#environment.run(() => consumeStream(clients, input));
+    // A test that fails before it looks at the result is told of its own failure.
+    this.result.catch(() => {});
+  }
+
+  cancel(reason: keyof ActivityCancellationDetails = 'cancelRequested'): void {
+    const name =
+      reason === 'cancelRequested' ? 'CANCELLED' : reason === 'workerShutdown' ? 'WORKER_SHUTDOWN' : 'PAUSED';
+    this.#environment.cancel(name, new ActivityCancellationDetails({ [reason]: true }));
+  }
+}
