@@ -1,6 +1,8 @@
+import { ensureKafkaJars, whyNoKafka } from '../../src/local/kafka-jars';
 import { ensurePythonEnvironment } from '../../src/local/python';
 
-/** Temporal's and moto's servers are fetched once, before the first test and without its timeout. */
+/** What the servers of the tests are made of is fetched once, before the first test and outside its timeout. */
 export async function mochaGlobalSetup(): Promise<void> {
   await ensurePythonEnvironment();
+  if (whyNoKafka() === undefined) await ensureKafkaJars();
 }
