@@ -32,6 +32,8 @@ export interface Measurement {
   workers: number;
   /** Sluice's batches in flight; the product's own when missing. */
   inFlight?: number;
+  /** Where the events come from; the SSE stream when missing. */
+  source?: 'kafka';
   /** Events published in a second; all at once when missing. */
   rate?: number;
   /** Whether SQS and S3 are reached through counting proxies. */
@@ -85,7 +87,10 @@ function onBoth(part: (servers: ServersName) => Part): Planned[] {
 type Planned = Omit<Measurement, 'case'>;
 
 const MEASUREMENTS: Readonly<Record<CaseName, Planned[]>> = {
-  ingest: onBoth((servers) => ({ kind: 'ingest', events: EVENTS[servers].ingest })),
+  ingest: [
+    ...onBoth((servers) => ({ kind: 'ingest', events: EVENTS[servers].ingest })),
+    sluice({ kind: 'ingest', events: EVENTS.fast.ingest, source: 'kafka' }),
+  ],
   process: onBoth((servers) => ({ kind: 'process', events: EVENTS[servers].process })),
   'end-to-end': onBoth((servers) => ({ kind: 'pipeline', events: EVENTS[servers].pipeline })),
   backlog: everyone('fast', { kind: 'process', events: 100_000, limitSeconds: 60 }),
@@ -139,8 +144,9 @@ export function labelOf(measurement: Measurement): string {
 
 /** What differs from the defaults, in words. */
 export function variantOf(measurement: Measurement): string[] {
-  const { rate, batchRows, paddingBytes, inFlight, workers, packed, case: name } = measurement;
+  const { source, rate, batchRows, paddingBytes, inFlight, workers, packed, case: name } = measurement;
   return [
+    ...(source === undefined ? [] : ['from Kafka']),
     ...(rate === undefined ? [] : [`${rate} events/s`]),
     ...(batchRows === DEFAULTS.batchRows ? [] : [`${batchRows} rows a batch`]),
     ...(paddingBytes === 0 ? [] : ['20 KB events']),

@@ -1,5 +1,9 @@
 import { parseArgs } from 'node:util';
 import { startSimulatedStream } from '../src/local/simulated-stream';
+import { startSimulatedTopic } from '../src/local/simulated-topic';
+
+/** Batches of a few hundred events. */
+const PRODUCED_PER_SECOND = 5_000;
 
 /**
  * The source of a measurement, as a process of its own: the simulated stream of the demo without its faults. Prints its URL when
@@ -11,8 +15,10 @@ async function main(): Promise<void> {
       events: { type: 'string', default: '0' },
       rate: { type: 'string', default: 'Infinity' },
       padding: { type: 'string', default: '0' },
+      kafka: { type: 'boolean', default: false },
     },
   });
+  if (values.kafka) return await serveTopic(Number(values.events));
   const rate = Number(values.rate);
   const stream = await startSimulatedStream({
     events: Number(values.events),
@@ -29,6 +35,18 @@ async function main(): Promise<void> {
   });
   if (!Number.isFinite(rate)) await stream.published;
   console.log(stream.url);
+}
+
+/** The same events in a topic of Apache Kafka, all of them before its URL is printed. */
+async function serveTopic(events: number): Promise<void> {
+  const topic = await startSimulatedTopic({
+    events,
+    broken: 0,
+    awkwardOneIn: 0,
+    ratePerSecond: PRODUCED_PER_SECOND,
+  });
+  await topic.published;
+  console.log(topic.url);
 }
 
 // With whoever started it.

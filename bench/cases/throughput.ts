@@ -16,10 +16,11 @@ const EVERY_MS = 100;
 const SOURCE = path.join(__dirname, '../source.ts');
 
 /** Starts the source of a measurement. @returns its URL, from its first event on, and its process */
-export async function startSource({ events, rate, paddingBytes }: Measurement) {
+export async function startSource({ events, rate, paddingBytes, source: kind }: Measurement) {
   const source = await startProgram(SOURCE, [
     `--events=${events}`,
     `--padding=${paddingBytes}`,
+    ...(kind === 'kafka' ? ['--kafka'] : []),
     ...(rate === undefined ? [] : [`--rate=${rate}`]),
   ]);
   return { ...source, url: source.line };
@@ -39,7 +40,7 @@ export async function measureIngest(context: BenchContext, measurement: Measurem
       ...jobOf(measurement),
       part: 'ingest',
       // The scripts and Bento ask for the beginning in the URL; Sluice replaces what stands there by its own cursor.
-      sourceUrl: `${source.url}?since=2020-01-01T00:00:00Z`,
+      sourceUrl: measurement.source === 'kafka' ? source.url : `${source.url}?since=2020-01-01T00:00:00Z`,
       queue: name,
       queueUrl,
       bucket: name,

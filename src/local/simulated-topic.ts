@@ -16,6 +16,8 @@ export interface SimulatedTopicOptions {
   broken?: number;
   /** Default 50. */
   ratePerSecond?: number;
+  /** One event in so many carries awkward text; 0 for none. Default 4. */
+  awkwardOneIn?: number;
   /** Default 3. */
   partitions?: number;
   /** `host:port` of a Kafka that runs. Default: one is started, and ends with the topic. */
@@ -52,11 +54,13 @@ export class SimulatedTopic {
 
   private constructor(options: SimulatedTopicOptions, broker: string, server: KafkaServer | undefined) {
     const { seed = 7, events = 0, broken, ratePerSecond = 50, partitions = 3 } = options;
+    const { awkwardOneIn = USUAL_EVENTS.awkwardOneIn } = options;
     this.server = server;
     this.#broker = broker;
     this.#partitions = partitions;
     this.#publisher = new Publisher({
       ...USUAL_EVENTS,
+      awkwardOneIn,
       // Canaries are Wikimedia's way to keep a stream alive: a topic needs none.
       canaryOneIn: 0,
       seed,
