@@ -37,37 +37,43 @@ interface Poller {
   lastAccessTime?: { seconds?: unknown } | null;
 }
 
-/** TASK_QUEUE_TYPE_WORKFLOW of Temporal's API. */
-const WORKFLOW_TASKS = 1;
+/** TASK_QUEUE_TYPE_WORKFLOW and TASK_QUEUE_TYPE_ACTIVITY of Temporal's API. */
+const TASK_QUEUE_TYPES = [1, 2];
 
 /** Milliseconds that Temporal has for its answer. */
 const ANSWER_MS = 4_000;
 
 /**
- * A poll that finds nothing lasts a minute (`matching.longPollExpirationInterval`), and Temporal lists pollers for five; what
- * is between allows for two clocks that differ. In milliseconds.
+ * For so long, in milliseconds, Temporal lists who polled. It tells of one of a task queue's four partitions, and each poll, of a
+ * minute at most, goes to any: among several workers one may not be seen for some minutes, and a new one not at first.
  */
-const OLDEST_POLL_MS = 180_000;
+const OLDEST_POLL_MS = 300_000;
 
 /** At which path the health is told. */
 export const HEALTH_PATH = '/health';
 
 /**
  * Looks whether Workers poll. A Worker's own state stays at RUNNING and POLLING while Temporal is away, since the Rust core
- * tries again by itself, so Temporal is asked whom it saw polling for workflow tasks. (Not for activities: where all slots
- * are taken none is polled for, and rightly so. These polls share connection and shutdown with the others.)
+ * tries again by itself, so Temporal is asked, over the Worker's own connection, whom it saw polling for workflow tasks or
+ * activities.
  *
+ * @param runningMs for how long the process runs: a young one need not have been seen yet
  * @returns what is wrong, in words
  */
 export async function lookAtWorkers(
   workers: readonly WatchedWorker[],
   temporal: PollerDirectory,
+  runningMs = process.uptime() * 1_000,
 ): Promise<string[]> {
-  const problems = await Promise.all(workers.map((worker) => problemOf(worker, temporal)));
+  const problems = await Promise.all(workers.map((worker) => problemOf(worker, temporal, runningMs)));
   return problems.filter((problem) => problem !== undefined);
 }
 
-async function problemOf(worker: WatchedWorker, temporal: PollerDirectory): Promise<string | undefined> {
+async function problemOf(
+  worker: WatchedWorker,
+  temporal: PollerDirectory,
+  runningMs: number,
+): Promise<string | undefined> {
   const { taskQueue, identity } = worker.options;
   const { runState, workflowPollerState, activityPollerState } = worker.getStatus();
   if (runState !== 'RUNNING') return `the Worker of ${taskQueue} is ${runState}`;
@@ -78,20 +84,18 @@ async function problemOf(worker: WatchedWorker, temporal: PollerDirectory): Prom
     (error: unknown) => new Error(describeError(error)),
   );
   if (lastPoll instanceof Error) return `Temporal does not say who polls ${taskQueue}: ${lastPoll.message}`;
-  if (Date.now() - lastPoll <= OLDEST_POLL_MS) return undefined;
+  if (runningMs < OLDEST_POLL_MS || Date.now() - lastPoll <= OLDEST_POLL_MS) return undefined;
   return `Temporal has seen no poll of ${taskQueue} by ${identity} in the last ${OLDEST_POLL_MS / 60_000} minutes`;
 }
 
 /** @returns epoch milliseconds by Temporal's clock; -Infinity: not in the last minutes */
 async function lastPollOf({ options }: WatchedWorker, temporal: PollerDirectory): Promise<number> {
   const { namespace, taskQueue, identity } = options;
-  const question = temporal.workflowService.describeTaskQueue({
-    namespace,
-    taskQueue: { name: taskQueue },
-    taskQueueType: WORKFLOW_TASKS,
-  });
-  const { pollers } = await Promise.race([question, noAnswer()]);
-  const own = pollers.filter((poller) => poller.identity === identity);
+  const questions = TASK_QUEUE_TYPES.map((taskQueueType) =>
+    temporal.workflowService.describeTaskQueue({ namespace, taskQueue: { name: taskQueue }, taskQueueType }),
+  );
+  const answers = await Promise.race([Promise.all(questions), noAnswer()]);
+  const own = answers.flatMap(({ pollers }) => pollers).filter((poller) => poller.identity === identity);
   return Math.max(...own.map(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1_000));
 }
 
