@@ -3,7 +3,7 @@ import { parseColumns } from '../../src/lake/columns';
 import { cached, type CachedProgram, copyInto, run } from '../cache';
 import { startProcess } from '../processes';
 import { environmentOf } from '../servers/servers';
-import type { Job, Running } from './peer';
+import { type Job, type Running, together } from './peer';
 
 const FOLDER = path.join(__dirname, 'bento');
 const SOURCES = ['main.go', 'go.mod', 'go.sum'].map((file) => path.join(FOLDER, file));
@@ -46,12 +46,5 @@ export async function startBento(job: Job): Promise<Running> {
     ...(job.part === 'process' ? {} : { 'bento ingest': await start('ingest') }),
     ...(job.part === 'ingest' ? {} : { 'bento process': await start('process') }),
   };
-  const all = Object.values(processes);
-  return {
-    processes,
-    requireAlive: () => all.forEach((one) => one.requireAlive()),
-    stop: async () => {
-      await Promise.all(all.map((one) => one.stop()));
-    },
-  };
+  return together(processes);
 }

@@ -46,3 +46,15 @@ export interface Running {
 }
 
 export type StartPeer = (job: Job) => Promise<Running>;
+
+/** A peer that is nothing but its processes. */
+export function together(processes: Record<string, BenchProcess>): Running {
+  const all = Object.values(processes);
+  return {
+    processes,
+    requireAlive: () => all.forEach((one) => one.requireAlive()),
+    stop: async () => {
+      await Promise.all(all.map((one) => one.stop()));
+    },
+  };
+}

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { cached, type CachedProgram, run, type Say } from '../cache';
 import { startProcess } from '../processes';
 import { environmentOf } from '../servers/servers';
-import type { Job, Running } from './peer';
+import { type Job, type Running, together } from './peer';
 
 const FOLDER = path.join(__dirname, 'scripts');
 
@@ -37,14 +37,7 @@ export async function startScripts(job: Job): Promise<Running> {
       ? {}
       : { processor: await start('processor', [job.queue, job.bucket, job.columns, String(job.batchRows)]) }),
   };
-  const all = Object.values(processes);
-  return {
-    processes,
-    requireAlive: () => all.forEach((one) => one.requireAlive()),
-    stop: async () => {
-      await Promise.all(all.map((one) => one.stop()));
-    },
-  };
+  return together(processes);
 }
 
 /** A copied environment still works: its python is a link, and packages are found beside it. */

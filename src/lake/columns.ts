@@ -59,7 +59,8 @@ function withoutFormula(text: string): string {
   return FORMULA_START.test(text) && !isNumber ? `'${text}` : text;
 }
 
-function valueAt(event: object, path: string): unknown {
+/** @param path names of members, joined by dots. @returns undefined where there is no such member */
+export function valueAt(event: object, path: string): unknown {
   let value: unknown = event;
   for (const member of path.split('.')) {
     // Own members only: `constructor` is no field of an event.

@@ -1,3 +1,4 @@
+import { valueAt } from '../../lake/columns';
 import { attributeKey, type ReadEvent, readEvent } from '../event';
 import { partitionName } from '../cursor';
 import type { SourceEvent } from '../source';
@@ -99,15 +100,6 @@ function withMember(object: string, value: string): string {
   const end = object.lastIndexOf('}');
   const head = object.slice(0, end).trimEnd();
   return `${head}${head.endsWith('{') ? '' : ','}"${RECORD_MEMBER}":${value}}`;
-}
-
-function valueAt(event: object, path: string): unknown {
-  let value: unknown = event;
-  for (const member of path.split('.')) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, member)) return undefined;
-    value = (value as Record<string, unknown>)[member];
-  }
-  return value;
 }
 
 function isKey(value: unknown): value is string | number {
