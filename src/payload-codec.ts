@@ -40,7 +40,10 @@ export const payloadCodec: PayloadCodec = {
 };
 
 /** For everything that talks to Temporal: clients, Workers, and who replays. */
-export const dataConverter: DataConverter = { payloadCodecs: [payloadCodec] };
+export const dataConverter = {
+  payloadCodecs: [payloadCodec],
+  payloadConverterPath: require.resolve('./payload-converter'),
+} satisfies DataConverter;
 
 /** @returns the payload itself where compressing it is not worth it, or was done before */
 async function compress(payload: Payload): Promise<Payload> {

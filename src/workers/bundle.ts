@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundleWorkflowCode, DefaultLogger, type WorkerOptions } from '@temporalio/worker';
+import { dataConverter } from '../payload-codec';
 
 const BUILT = join(__dirname, '../workflow-bundle.js');
 
@@ -14,6 +15,7 @@ export function workflowCode(): Pick<WorkerOptions, 'workflowBundle' | 'workflow
 async function build(): Promise<void> {
   const { code } = await bundleWorkflowCode({
     workflowsPath: require.resolve('../workflows'),
+    payloadConverterPath: dataConverter.payloadConverterPath,
     logger: new DefaultLogger('WARN'),
   });
   writeFileSync(BUILT, code);

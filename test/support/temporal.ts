@@ -41,6 +41,7 @@ export function installRuntime(): void {
 export function workflowBundle(): ReturnType<typeof bundleWorkflowCode> {
   bundle ??= bundleWorkflowCode({
     workflowsPath: require.resolve('../../src/workflows'),
+    payloadConverterPath: dataConverter.payloadConverterPath,
     logger: new DefaultLogger('ERROR'),
   });
   return bundle;
