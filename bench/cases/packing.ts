@@ -4,7 +4,7 @@ import {
   SendMessageBatchCommand,
   type SQSClient,
 } from '@aws-sdk/client-sqs';
-import { DEFAULT_COLUMNS, parseColumns, projectRow } from '../../src/lake/columns';
+import { DEFAULT_COLUMNS, parseColumns, projectionOf } from '../../src/lake/columns';
 import type { Measurement } from '../plan';
 import { createQueue, eventTexts, take } from '../queue';
 import type { Figures } from '../results';
@@ -92,7 +92,7 @@ async function takeAll(
   left: { rows: number },
   tally: Tally,
 ): Promise<void> {
-  const columns = parseColumns(DEFAULT_COLUMNS);
+  const rowOf = projectionOf(parseColumns(DEFAULT_COLUMNS));
   while (left.rows > 0) {
     const { Messages = [] } = await sqs.send(
       new ReceiveMessageCommand({ QueueUrl: queueUrl, MaxNumberOfMessages: ENTRIES, WaitTimeSeconds: 1 }),
@@ -103,7 +103,7 @@ async function takeAll(
     );
     if (Messages.length === 0) continue;
     for (const { Body = '[]' } of Messages) {
-      const rows = (JSON.parse(Body) as object[]).map((event) => projectRow(event, columns));
+      const rows = (JSON.parse(Body) as object[]).map(rowOf);
       left.rows -= rows.length;
     }
     count(tally, 0);

@@ -8,7 +8,7 @@ import {
 import type { S3Client } from '@aws-sdk/client-s3';
 import { log } from '@temporalio/activity';
 import { describeError } from '../aws-errors';
-import { projectRow } from '../lake/columns';
+import { projectionOf } from '../lake/columns';
 import { keepRejected, type Lake, type RejectReason } from '../lake/rejected';
 import { KEY_ATTRIBUTE } from '../names';
 import { queueUrl } from '../queue/queue-url';
@@ -123,7 +123,7 @@ class Collector {
   readonly #clients: Clients;
   readonly #input: ReceiveInput;
   readonly #url: string;
-  readonly #columns: { path: string }[];
+  readonly #project: (event: object) => string[];
   readonly #begun = Date.now();
   #polled = false;
   #bytes = 0;
@@ -133,7 +133,11 @@ class Collector {
   constructor(clients: Clients, input: ReceiveInput, url: string) {
     this.#clients = clients;
     this.#input = input;
-    this.#columns = input.paths.map((path) => ({ path }));
+    const { paths, escapeFormulas } = input;
+    this.#project = projectionOf(
+      paths.map((path) => ({ path })),
+      { escapeFormulas },
+    );
     this.#url = url;
   }
 
@@ -239,12 +243,11 @@ class Collector {
   }
 
   #readRow(body: string): ReadRow {
-    const { escapeFormulas } = this.#input;
     const read = readEvent(body);
     if (!read.ok) return read;
     let row: string[];
     try {
-      row = projectRow(read.value, this.#columns, { escapeFormulas });
+      row = this.#project(read.value);
     } catch (error) {
       // JSON.parse takes what JSON.stringify then overflows the stack with: some thousand levels.
       return { ok: false, reason: 'nested-too-deep', detail: describeError(error), key: read.key };

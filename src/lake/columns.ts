@@ -32,19 +32,22 @@ export function parseColumns(text: string): Column[] {
 }
 
 /**
- * @param escapeFormulas whether texts that a spreadsheet would run get a `'` before them
- * @returns one text per column; see {@link cell}
+ * How events become rows; made once for many, since it splits the paths.
+ *
+ * @param escapeFormulas whether texts that a spreadsheet would run get a `'` before them. Default: false
+ * @returns what makes a row of an event: one text per column; see {@link cell}
  */
-export function projectRow(
-  event: object,
+export function projectionOf(
   columns: readonly Pick<Column, 'path'>[],
   { escapeFormulas = false }: { escapeFormulas?: boolean } = {},
-): string[] {
-  return columns.map(({ path }) => {
-    const value = valueAt(event, path);
-    const text = cell(value);
-    return escapeFormulas && typeof value === 'string' ? withoutFormula(text) : text;
-  });
+): (event: object) => string[] {
+  const paths = columns.map(({ path }) => membersOf(path));
+  return (event) =>
+    paths.map((members) => {
+      const value = valueAt(event, members);
+      const text = cell(value);
+      return escapeFormulas && typeof value === 'string' ? withoutFormula(text) : text;
+    });
 }
 
 /**
@@ -59,10 +62,15 @@ function withoutFormula(text: string): string {
   return FORMULA_START.test(text) && !isNumber ? `'${text}` : text;
 }
 
-/** @param path names of members, joined by dots. @returns undefined where there is no such member */
-export function valueAt(event: object, path: string): unknown {
+/** @param path names of members, joined by dots */
+export function membersOf(path: string): readonly string[] {
+  return path.split('.');
+}
+
+/** @param members see {@link membersOf}. @returns undefined where there is no such member */
+export function valueAt(event: object, members: readonly string[]): unknown {
   let value: unknown = event;
-  for (const member of path.split('.')) {
+  for (const member of members) {
     // Own members only: `constructor` is no field of an event.
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, member)) return undefined;
     value = (value as Record<string, unknown>)[member];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { parse } from 'papaparse';
-import { DEFAULT_COLUMNS, parseColumns, projectRow } from '../../src/lake/columns';
+import { DEFAULT_COLUMNS, parseColumns, projectionOf } from '../../src/lake/columns';
 import { writeCsv } from '../../src/lake/csv';
 import { encodeMessage } from '../../src/queue/message';
 import { readEvent } from '../../src/sources/event';
@@ -59,7 +59,7 @@ describe('Any text in the place of an event', function () {
       fc.property(texts, fc.boolean(), (batch, escapeFormulas) => {
         const rows = batch.flatMap((text) => {
           const event = readEvent(text);
-          return event.ok ? [projectRow(event.value, COLUMNS, { escapeFormulas })] : [];
+          return event.ok ? [projectionOf(COLUMNS, { escapeFormulas })(event.value)] : [];
         });
         for (const row of rows) assert.equal(row.length, COLUMNS.length);
         const { data, errors } = parse<string[]>(Buffer.from(writeCsv(header, rows)).toString(), {

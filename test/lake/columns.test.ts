@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { DEFAULT_COLUMNS, parseColumns, projectRow } from '../../src/lake/columns';
+import { DEFAULT_COLUMNS, parseColumns, projectionOf } from '../../src/lake/columns';
 
 function cellOf(event: object, path: string): string | undefined {
-  return projectRow(event, [{ path }])[0];
+  return projectionOf([{ path }])(event)[0];
 }
 
 describe('The columns', () => {
@@ -105,7 +105,7 @@ describe('A row', () => {
       yes: true,
     };
     const columns = parseColumns('text,zero,negative,big,small,no,yes');
-    assert.deepEqual(projectRow(event, columns), [
+    assert.deepEqual(projectionOf(columns)(event), [
       ' a "b"\r\n',
       '0',
       '-1',
@@ -118,7 +118,7 @@ describe('A row', () => {
 
   it('has objects and arrays as JSON', () => {
     const event = { object: { b: [1, null], a: 'é"' }, list: [], none: {} };
-    assert.deepEqual(projectRow(event, parseColumns('object,list,none')), [
+    assert.deepEqual(projectionOf(parseColumns('object,list,none'))(event), [
       '{"b":[1,null],"a":"é\\""}',
       '[]',
       '{}',
@@ -143,10 +143,10 @@ describe('A row', () => {
   });
 
   it('has as many fields as there are columns, all of them texts, whatever the event', () => {
-    const columns = parseColumns(DEFAULT_COLUMNS);
+    const rowOf = projectionOf(parseColumns(DEFAULT_COLUMNS));
     fc.assert(
       fc.property(fc.object({ key: fc.constantFrom('meta', 'id', 'length', 'old', 'title') }), (event) => {
-        const row = projectRow(JSON.parse(JSON.stringify(event)) as object, columns);
+        const row = rowOf(JSON.parse(JSON.stringify(event)) as object);
         assert.equal(row.length, 24);
         assert(row.every((field) => typeof field === 'string'));
       }),

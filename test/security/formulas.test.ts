@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { loadPipeline } from '../../src/config';
-import { projectRow } from '../../src/lake/columns';
+import { projectionOf } from '../../src/lake/columns';
 import { anyText } from '../fuzz/awkward';
 
 const COLUMNS = [{ name: 'title', path: 'title' }];
 
 function field(title: unknown, options?: { escapeFormulas: boolean }): string | undefined {
-  return projectRow({ title }, COLUMNS, options)[0];
+  return projectionOf(COLUMNS, options)({ title })[0];
 }
 
 const escaped = (title: unknown) => field(title, { escapeFormulas: true });

@@ -8,7 +8,7 @@ import type { DeletedMessages, DeleteInput } from '../../src/activities/delete-m
 import type { QueueDepth } from '../../src/activities/measure-queue';
 import type { ReceivedMessages, ReceiveInput } from '../../src/activities/receive-messages';
 import type { UploadedObject, UploadInput } from '../../src/activities/upload-batch';
-import { projectRow } from '../../src/lake/columns';
+import { projectionOf } from '../../src/lake/columns';
 import { keyDigest, readEvent } from '../../src/sources/event';
 
 interface StoredMessage {
@@ -142,8 +142,8 @@ export class FakeLane {
     const begun = Date.now();
     const messages = await this.#poll(input);
     await this.afterReceive(count);
-    const columns = input.paths.map((path) => ({ path }));
-    const rows = messages.map(({ value }) => projectRow(value, columns));
+    const rowOf = projectionOf(input.paths.map((path) => ({ path })));
+    const rows = messages.map(({ value }) => rowOf(value));
     return {
       messageIds: messages.map(({ messageId }) => messageId),
       receipts: messages.map(({ receipt }) => receipt),

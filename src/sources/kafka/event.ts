@@ -1,4 +1,4 @@
-import { valueAt } from '../../lake/columns';
+import { membersOf, valueAt } from '../../lake/columns';
 import { attributeKey, type ReadEvent, readEvent } from '../event';
 import { partitionName } from '../cursor';
 import type { SourceEvent } from '../source';
@@ -35,7 +35,7 @@ export function eventOf(record: LogRecord, { topic, partition, from, keyPath }: 
     return { id: place, positions, ...time, text: published, read };
   }
   const facts = factsOf(record, topic, partition);
-  const key = keyPath === '' ? undefined : valueAt(payload.value, keyPath);
+  const key = keyPath === '' ? undefined : valueAt(payload.value, membersOf(keyPath));
   return {
     id: place,
     positions,
