@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EventSource } from 'eventsource';
 import {
@@ -11,6 +12,7 @@ import {
   timestampsOf,
 } from './cursor';
 import { type ReadEvent, readEvent } from './event';
+import { httpGet } from './http-get';
 import {
   type OnReconnect,
   type ReconnectReason,
@@ -204,14 +206,16 @@ class Subscription {
         },
       );
       if (!response) continue;
-      const { status } = response;
-      if (
-        status === 200 &&
-        response.headers.get('content-type')?.startsWith('text/event-stream') &&
-        response.body
-      ) {
-        const chunks = ReadableStream.from(this.#gated(response.body, body, stop));
-        return new Response(chunks, { status, headers: response.headers });
+      const { statusCode: status = 0, headers } = response;
+      const type = headers['content-type'];
+      if (status === 200 && type?.startsWith('text/event-stream')) {
+        const { 'content-encoding': encoding = 'identity' } = headers;
+        if (encoding !== 'identity') {
+          body.abort();
+          throw new SourceRefused(compressed(this.#options.url, encoding));
+        }
+        const chunks = ReadableStream.from(this.#gated(response, body, stop));
+        return new Response(chunks, { status, headers: { 'content-type': type } });
       }
       const says = await this.#excerpt(response, body);
       if (REFUSES_ID.has(status) && 'lastEventId' in request) {
@@ -220,7 +224,7 @@ class Subscription {
         this.#options.onReconnect('refused', `${status} for the id ${request.lastEventId}: ${says}`);
       } else if (status === 200 || status === 408 || status === 429 || status >= 500) {
         this.#options.onReconnect('refused', `${status} ${says}`);
-        await delay(retryAfter(response.headers), undefined, { signal: stop });
+        await delay(retryAfter(headers), undefined, { signal: stop });
       } else {
         throw new SourceRefused(refusal(this.#options.url, status, says));
       }
@@ -240,32 +244,32 @@ class Subscription {
     request: ResumeRequest,
     signal: AbortSignal,
     connection: AbortController,
-  ): Promise<Response> {
+  ): Promise<IncomingMessage> {
     const address = new URL(url);
     const headers: Record<string, string> = {
       Accept: 'text/event-stream',
       'User-Agent': this.#options.userAgent,
     };
-    // A header is bytes: UTF-8 (HTML specification), which fetch takes one character per byte.
+    // A header is bytes: UTF-8 (HTML specification), which Node takes one character per byte.
     if ('lastEventId' in request)
       headers['Last-Event-ID'] = Buffer.from(request.lastEventId).toString('latin1');
     else if (!address.searchParams.has('since'))
       address.searchParams.set('since', new Date(request.since).toISOString());
     const tooLong = setTimeout(() => connection.abort(), this.#options.silenceMs);
     try {
-      return await fetch(address, { headers, signal, redirect: 'follow' });
+      return await httpGet(address, { headers, signal });
     } finally {
       clearTimeout(tooLong);
     }
   }
 
   /** The beginning of an answer that is no event stream. It may have no end, or not come at all. */
-  async #excerpt({ body }: Response, connection: AbortController): Promise<string> {
+  async #excerpt(body: AsyncIterable<Uint8Array>, connection: AbortController): Promise<string> {
     const tooLong = setTimeout(() => connection.abort(), this.#options.silenceMs);
     const decoder = new TextDecoder();
     let text = '';
     try {
-      for await (const chunk of body ?? []) {
+      for await (const chunk of body) {
         text += decoder.decode(chunk, { stream: true });
         if (text.length >= EXCERPT_LENGTH) break;
       }
@@ -291,7 +295,7 @@ class Subscription {
    * then reconnects, whereas it takes an AbortError for its own `close()`.
    */
   async *#gated(
-    body: ReadableStream<Uint8Array>,
+    body: AsyncIterable<Uint8Array>,
     connection: AbortController,
     stop: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
@@ -403,9 +407,12 @@ function requestByTime(cursor: Cursor): ResumeRequest {
   return { since: times.length === 0 ? cursor.since : rewound(oldest, cursor.since) };
 }
 
+function compressed(url: string, encoding: string): string {
+  return `${url} answered with content-encoding ${encoding}, which was not asked for: let its server, or the proxy before it, send the stream as it is`;
+}
+
 /** @returns milliseconds; 0 where the header is missing or unreadable, five minutes at most */
-function retryAfter(headers: Headers): number {
-  const value = headers.get('retry-after') ?? '';
+function retryAfter({ 'retry-after': value = '' }: IncomingHttpHeaders): number {
   const wait = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
   return Math.min(Math.max(wait || 0, 0), 300_000);
 }
@@ -422,7 +429,6 @@ function refusal(url: string, status: number, says: string): string {
   return `${url} answered ${status}${says === '' ? '' : ` (${says})`}: ${remedy}`;
 }
 
-/** fetch says "fetch failed" and keeps what happened in the cause. */
 function causeOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? error.cause.message : error.message;

@@ -142,6 +142,20 @@ describe('An SSE source', () => {
       assert.equal(asked.length, server.requests.length);
     });
 
+    it('follows a redirect, with all that it asks for', async () => {
+      const target = await serve((_, response) => openStream(response).write(frame('{"n":1}')));
+      const server = await serve((_, response) =>
+        response.writeHead(301, { location: target.url }).end('Moved'),
+      );
+      const positions = { 'a/0': { timestamp: SINCE + 60_000 } };
+      await follow(server.url, { from: { ...START, positions } }).received(1);
+      const [asked] = target.requests;
+      assert(asked?.lastEventId?.includes('"a"'), 'the id must travel');
+      assert.equal(asked?.lastEventId, server.requests[0]?.lastEventId);
+      assert.equal(asked?.userAgent, server.requests[0]?.userAgent);
+      assert.deepEqual(reconnects, []);
+    });
+
     it('sends an id of any script back in UTF-8', async () => {
       const id = 'événement-№7-事件';
       const server = await serve((_, response, count) => {
@@ -435,6 +449,15 @@ describe('An SSE source', () => {
         assert.equal(server.requests.length, 1);
       });
     }
+
+    it('gives up at an answer that is compressed, though it did not ask for that', async () => {
+      const server = await serve((_, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': 'gzip' }).end('?');
+      });
+      const error = await follow(server.url).ended;
+      assert(error instanceof SourceRefused);
+      assert.match(error.message, /gzip/);
+    });
 
     it('gives what was read before it gives up', async () => {
       const server = await serve((_, response, count) => {
