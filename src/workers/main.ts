@@ -56,7 +56,8 @@ async function main(names: string[]): Promise<void> {
     logger.info('Worker process ends');
   } catch (error) {
     logger.error('Worker process failed', { error });
-    process.exitCode = 1;
+    // At once: a Worker that was made, or is being made, beside one that failed would keep the process, which then does nothing.
+    process.exit(1);
   } finally {
     health?.close();
     health?.closeAllConnections();
