@@ -4,6 +4,7 @@ import { StackError } from '../src/local/stack-error';
 import { bench } from './bench';
 import { PEERS } from './peers/peer';
 import { CASES, planOf } from './plan';
+import { profileTable } from './profile';
 import { readResults } from './results';
 import { tableOf, writeReport } from './report';
 import { SERVERS } from './servers/servers';
@@ -31,6 +32,7 @@ void runInForeground(async ({ endings, interrupted }) => {
     return INTERRUPTED;
   }
   for (const line of tableOf(outcome)) console.log(line);
+  if (profile !== undefined) console.log(`\n${await profileTable(profile)}`);
   return outcome.length === plan.length * rounds ? 0 : 1;
 });
 

@@ -23,6 +23,8 @@ export interface BenchProcess {
   requireAlive(): void;
   /** Ends it, after some seconds with SIGKILL. Resolves when it is gone. */
   stop(): Promise<void>;
+  /** Resolves when it is gone. */
+  gone: Promise<unknown>;
 }
 
 export interface StartOptions {
@@ -50,6 +52,7 @@ export async function startProcess({ command, env, cwd, log }: StartOptions): Pr
   ])) as [string];
   return {
     pid: Number(line),
+    gone,
     requireAlive: () => {
       if (isGone(tether)) throw new Error(`${command[0]} ended by itself (${tether.exitCode}): see ${log}`);
     },
@@ -78,6 +81,7 @@ export async function startProgram(
   ])) as [string];
   return {
     pid: child.pid ?? 0,
+    gone,
     line,
     lines: (listener) => lines.on('line', listener),
     requireAlive: () => {

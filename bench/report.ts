@@ -129,7 +129,8 @@ const TABLES: Record<string, Table> = {
       'rows/s received': 'perSecond',
       'SQS requests per event': 'sqsRequestsPerEvent',
       'as billed': 'sqsBilledPerEvent',
-      'client CPU ms per event': 'cpuMsPerEvent: client',
+      'CPU ms per event: sending': 'cpuMsPerEvent: sending',
+      receiving: 'cpuMsPerEvent: receiving',
     }),
 };
 

@@ -7,7 +7,7 @@ import { start } from '../../src/cli/start';
 import { loadPipeline } from '../../src/config';
 import { packageRoot } from '../../src/local/python';
 import { startTemporalServer } from '../../src/local/temporal-server';
-import { startProcess } from '../processes';
+import { type BenchProcess, startProcess } from '../processes';
 import { clientsOf, environmentOf } from '../servers/servers';
 import type { Job, Running } from './peer';
 import { connectTo, recordOf } from './temporal-record';
@@ -50,6 +50,8 @@ export async function startSluice(job: Job): Promise<Running> {
     );
     const workers = await Promise.all(starting);
     endings.push(() => Promise.all(workers.map((worker) => worker.stop())));
+    // Node writes a profile when it ends by itself, which the poll under way delays.
+    if (job.nodeOptions.length > 0) endings.push(() => Promise.all(workers.map(endInItsOwnTime)));
     const named = workers.map(
       (worker, index) => [index === 0 ? 'worker' : `worker ${index + 1}`, worker] as const,
     );
@@ -63,6 +65,11 @@ export async function startSluice(job: Job): Promise<Running> {
     await stop();
     throw error;
   }
+}
+
+async function endInItsOwnTime({ pid, gone }: BenchProcess): Promise<void> {
+  process.kill(pid, 'SIGTERM');
+  await gone;
 }
 
 function contextOf(job: Job, temporal: Client): Context {
