@@ -94,6 +94,7 @@ function noteLines({ sequence, keys, offsets, graceSeconds }: LakeReport): strin
   const lines = [
     sequence.onTheWay > 0 && `missing sequence numbers: ${sequence.onTheWay} ${mayCome}`,
     offsets && offsets.onTheWay > 0 && `missing offsets: ${offsets.onTheWay} ${mayCome}`,
+    ...jumpNotes(offsets),
     offsets && offsets.unexplained > 0 && offsets.unreadable > 0 && rejectedNote(offsets),
     !keys && "repeats can't be checked: no column has the path meta.id",
     keys &&
@@ -106,6 +107,13 @@ function noteLines({ sequence, keys, offsets, graceSeconds }: LakeReport): strin
       `not counted: ${amount(offsets.rowsWithout, 'row')} without an offset`,
   ];
   return lines.filter((line) => typeof line === 'string');
+}
+
+function jumpNotes(offsets: LakeReport['offsets']): string[] {
+  return linesOf('offset', offsets?.jumps, (one) => {
+    const what = `${one.partition}: ${span(one)} before ${one.before}`;
+    return `${what}: so far apart that another count begins, of another cluster or of a stream that began anew`;
+  });
 }
 
 function rejectedNote({ unexplained, unreadable }: OffsetReport): string {

@@ -1,3 +1,4 @@
+import { JUMP } from '../sources/completeness';
 import { Findings, type Found } from './findings';
 import { type BatchObject, HOUR_MS, type KeptObject } from './reader';
 
@@ -149,6 +150,8 @@ export interface OffsetReport {
   partitions: (Span & { partition: string })[];
   /** Counts offsets. Empty when rejected events whose offset can't be read may account for all of them. */
   missing: Found<MissingSpan & { partition: string }>;
+  /** Offsets so far apart that they are of two counts, as ingest takes them, too; each counts once, and is no finding. */
+  jumps: Found<MissingSpan & { partition: string }>;
   /** Missing offsets that are no finding yet. */
   onTheWay: number;
   /** Missing offsets that no canary, rejected or new object explains, findings or not. */
@@ -203,13 +206,14 @@ export class OffsetCheck {
   /** Judges what was taken, once. */
   report(): OffsetReport {
     const again = this.#judgeResent();
-    const { missing, onTheWay } = this.#judgeHoles();
+    const { missing, jumps, onTheWay } = this.#judgeHoles();
     const unreadable = this.#unreadable;
     return {
       partitions: [...this.#rows].flatMap(([partition, { extent }]) =>
         extent ? [{ partition, ...extent }] : [],
       ),
       missing: missing.count > unreadable ? missing : new Findings(),
+      jumps,
       onTheWay: onTheWay + again.onTheWay,
       unexplained: missing.count,
       unreadable,
@@ -235,16 +239,22 @@ export class OffsetCheck {
 
   #judgeHoles() {
     const missing = new Findings<MissingSpan & { partition: string }>();
+    const jumps = new Findings<MissingSpan & { partition: string }>();
     let onTheWay = 0;
     for (const partition of this.#rows.keys()) {
       for (const hole of this.#holes(partition)) {
+        const { from, to, next } = hole;
+        if (to - from >= JUMP) {
+          jumps.add({ partition, from, to, before: next.key });
+          continue;
+        }
         for (const { from, to } of intervalsOf(this.#explained, partition).missing(hole)) {
           if (isYoung(hole.next, this.#rules)) onTheWay += to - from + 1;
           else missing.add({ partition, from, to, before: hole.next.key }, to - from + 1);
         }
       }
     }
-    return { missing, onTheWay };
+    return { missing, jumps, onTheWay };
   }
 
   #holes(partition: string) {

@@ -54,7 +54,7 @@ const MOST_SHOWN = 5;
 const LONGEST_NAME = 260;
 
 /** Offsets further apart than this are not of one count: half an hour of Wikimedia's recentchange. */
-const JUMP = 100_000;
+export const JUMP = 100_000;
 
 /** Where an event stands. */
 export interface Place {

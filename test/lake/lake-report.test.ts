@@ -206,6 +206,7 @@ describe('The report of a lake', () => {
         onTheWay: 0,
         unexplained: 0,
         unreadable: 0,
+        jumps: { count: 0, named: [] },
         lostAgain: { count: 0, named: [] },
         rowsWithout: 0,
       },

@@ -163,6 +163,17 @@ describe('The offsets of rows', () => {
     ]);
   });
 
+  it('begin another count where they are 100,000 apart, which is told and no finding', () => {
+    const offsets = check(strict, [1, 2, 100_003, 100_004, 7_000_000, 7_000_002]);
+    const { missing, jumps, unexplained } = offsets.report();
+    assert.deepEqual(jumps.named, [
+      { partition: 't/0', from: 100_005, to: 6_999_999, before: 'batch-7000000' },
+    ]);
+    assert.equal(jumps.count, 1);
+    assert.equal(missing.count, 100_000 + 1);
+    assert.equal(unexplained, missing.count);
+  });
+
   it('may lack those of canary and rejected events of the same partition', () => {
     const offsets = check(strict, [1, 3, 5, 7]);
     offsets.addKept(kept('canary'), { partition: 't/0', offset: 2 });
