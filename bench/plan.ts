@@ -60,6 +60,8 @@ const DEFAULTS = {
   limitSeconds: 45,
 } as const;
 
+const SCRIPTS_LIMIT_SECONDS = 20;
+
 /** moto's own cost grows with its backlog: it gets fewer events. */
 const EVENTS = {
   moto: { ingest: 1_500, process: 1_000, pipeline: 1_000, counted: 1_000 },
@@ -75,9 +77,14 @@ function sluice(part: Part): Planned {
   return { ...DEFAULTS, peer: 'sluice', servers: 'fast', ...part };
 }
 
-/** The same for everyone. */
+/** The same for everyone; the scripts, whose speed is low and even, are watched for a shorter time. */
 function everyone(servers: ServersName, part: Part): Planned[] {
-  return PEERS.map((peer) => ({ ...sluice(part), peer, servers }));
+  return PEERS.map((peer) => {
+    const planned = { ...sluice(part), peer, servers };
+    return peer === 'scripts' && part.rate === undefined
+      ? { ...planned, limitSeconds: SCRIPTS_LIMIT_SECONDS }
+      : planned;
+  });
 }
 
 function onBoth(part: (servers: ServersName) => Part): Planned[] {
