@@ -59,8 +59,8 @@ describe('A worker process', function () {
       GetSystemInfo: (answer) => answer(null, Buffer.of()),
       DescribeNamespace: (answer) => {
         asked += 1;
-        // Of the two one is refused, and the other waits.
-        if (asked === 1) answer({ code: status.PERMISSION_DENIED, details: 'not you' });
+        // The first may be asked for the connection, and is let pass; of the two Workers one is refused, and the other waits.
+        if (asked <= 2) answer({ code: status.PERMISSION_DENIED, details: 'not you' });
       },
     });
     endings.push(temporal.close);
