@@ -104,7 +104,7 @@ const MEASUREMENTS: Readonly<Record<CaseName, Planned[]>> = {
   requests: onBoth((servers) => ({ kind: 'pipeline', events: EVENTS[servers].counted, counted: true })),
   latency: [
     ...onBoth(() => ({ kind: 'pipeline', events: 2_000, rate: 50, counted: true })),
-    ...everyone('fast', { kind: 'pipeline', events: 10_000, rate: 500, counted: true }),
+    ...everyone('fast', { kind: 'pipeline', events: 20_000, rate: 500, counted: true }),
   ],
   scale: [
     ...[1, 2, 4, 8].map((inFlight) => sluice({ kind: 'process', events: 20_000, inFlight })),

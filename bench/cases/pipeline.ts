@@ -19,9 +19,6 @@ const LONGEST_SETTLING_MS = 15_000;
 /** Requests of SQS that grow with the events. */
 const OF_MESSAGES = /Message/;
 
-/** What is published in the first seconds meets a pipeline that is still starting. */
-const WARM_UP_MS = 5_000;
-
 /**
  * The whole way, from a stream to objects: rows/s where everything is published at once, the time from publication to object at a
  * rate, and, through counting proxies, requests for every event.
@@ -111,17 +108,20 @@ function requestFigures({ sqs, s3 }: { sqs: Counts; s3: Counts }, events: number
   };
 }
 
-/** From the event's own time to S3's answer to the PUT of its object. */
+/**
+ * From the event's own time to S3's answer to the PUT of its object, for the later half of the time: what was published earlier met a
+ * pipeline that was starting, or that was catching up.
+ */
 function latencies(rows: readonly LakeRow[], puts: ReadonlyMap<string, number>, bucket: string): Figures {
-  const first = Math.min(...rows.map(({ publishedAt }) => publishedAt));
+  const times = rows.map(({ publishedAt }) => publishedAt).sort((a, b) => a - b);
+  const middle = ((times[0] ?? NaN) + (times.at(-1) ?? NaN)) / 2;
   const waits = rows
-    .filter(({ publishedAt }) => publishedAt >= first + WARM_UP_MS)
+    .filter(({ publishedAt }) => publishedAt >= middle)
     .map(({ object, publishedAt }) => {
       const put = puts.get(`/${bucket}/${object.split('/').map(encodeURIComponent).join('/')}`);
       if (put === undefined) throw new Error(`No PUT of ${object} went through the proxy`);
       return put - publishedAt;
     });
-  // A run that is shorter than its warm-up tells nothing.
   if (waits.length === 0) return {};
   return { p50Ms: percentile(waits, 50), p99Ms: percentile(waits, 99), maxMs: Math.max(...waits) };
 }
