@@ -11,6 +11,7 @@ import { describeError } from '../aws-errors';
 import { projectionOf } from '../lake/columns';
 import { keepRejected, type Lake, type RejectReason } from '../lake/rejected';
 import { KEY_ATTRIBUTE } from '../names';
+import { Pace } from '../queue/pace';
 import { queueUrl } from '../queue/queue-url';
 import { keyDigest, readEvent } from '../sources/event';
 import { awsFailure } from './failures';
@@ -72,8 +73,6 @@ export interface ReceivedMessages {
 /** The most that SQS hands out at once. */
 const MESSAGES_PER_POLL = 10;
 
-const LONGEST_PAUSE_MS = 1_000;
-
 /** Messages older than this when they are received, in milliseconds, waited behind others. */
 const BACKLOG_AGE_MS = 2_000;
 
@@ -124,7 +123,7 @@ class Collector {
   readonly #input: ReceiveInput;
   readonly #url: string;
   readonly #project: (event: object) => string[];
-  readonly #begun = Date.now();
+  readonly #pace = new Pace();
   #polled = false;
   #bytes = 0;
   #collectUntil = Infinity;
@@ -179,18 +178,17 @@ class Collector {
     if (messages.length === 0) this.#reach(begun);
     else if (this.#collectUntil === Infinity) this.#collectUntil = Date.now() + this.#input.collectMs;
     await this.#sort(messages);
+    if (newest > 0) this.#pace.saw(newest, this.#count());
   }
 
   /**
-   * A long poll returns with the first message there is. Unless there is a backlog, the next one waits for as long as
-   * ten messages take to come, so that requests are not spent on ones and twos.
+   * A long poll returns with the first message there is. Unless there is a backlog, the next one waits until ten have come, so
+   * that requests are not spent on ones and twos.
    */
   async pause(signal: AbortSignal): Promise<void> {
     if (this.result.behind || !this.wantsMore()) return;
-    const msPerPoll = (MESSAGES_PER_POLL * (Date.now() - this.#begun)) / this.#count();
-    await delay(Math.min(msPerPoll, LONGEST_PAUSE_MS, this.#collectUntil - Date.now()), undefined, {
-      signal,
-    }).catch(() => {});
+    const pause = Math.min(this.#pace.pauseMs(Date.now()), this.#collectUntil - Date.now());
+    if (pause > 0) await delay(pause, undefined, { signal }).catch(() => {});
   }
 
   #count(): number {
