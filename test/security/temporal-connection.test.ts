@@ -5,15 +5,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { ServerCredentials } from '@grpc/grpc-js';
 import { HOST } from '../../src/local/ports';
 import { eventually } from '../local/eventually';
+import { EMPTY, startFakeTemporal } from '../support/fake-temporal';
 
 const API_KEY = 'hunter2-api-key';
 const AWS_SECRET = 'hunter2-aws-secret';
-
-/** What every client of Temporal asks first. */
-const GET_SYSTEM_INFO = '/temporal.api.workflowservice.v1.WorkflowService/GetSystemInfo';
 
 /** Files of a certificate and its key. */
 interface Certificate {
@@ -43,45 +41,28 @@ function makeCertificate(folder: string, name: string, issuer?: Certificate): Ce
 class TlsTemporal {
   /** The `authorization` of each request. */
   readonly authorizations: (string | undefined)[] = [];
-  readonly #server = new Server();
+  #close = () => {};
 
   /** @param authority that must have signed the client's certificate */
   async listen(authority: Certificate, own: Certificate): Promise<string> {
-    const bytes = (message: Buffer) => message;
-    this.#server.addService(
-      {
-        getSystemInfo: {
-          path: GET_SYSTEM_INFO,
-          requestStream: false,
-          responseStream: false,
-          requestSerialize: bytes,
-          requestDeserialize: bytes,
-          responseSerialize: bytes,
-          responseDeserialize: bytes,
-        },
-      },
-      {
-        getSystemInfo: (
-          call: { metadata: { get(name: string): unknown[] } },
-          answer: (error: null, message: Buffer) => void,
-        ) => {
-          this.authorizations.push(call.metadata.get('authorization')[0]?.toString());
-          // The message without any field.
-          answer(null, Buffer.of());
-        },
-      },
-    );
     const pair = { cert_chain: readFileSync(own.certificate), private_key: readFileSync(own.key) };
     const credentials = ServerCredentials.createSsl(readFileSync(authority.certificate), [pair], true);
-    return await new Promise((resolve, reject) => {
-      this.#server.bindAsync(`${HOST}:0`, credentials, (error, port) =>
-        error ? reject(error) : resolve(`${HOST}:${port}`),
-      );
-    });
+    const { address, close } = await startFakeTemporal(
+      {
+        // What every client of Temporal asks first.
+        GetSystemInfo: (answer, { metadata }) => {
+          this.authorizations.push(metadata.get('authorization')[0]?.toString());
+          answer(null, EMPTY);
+        },
+      },
+      credentials,
+    );
+    this.#close = close;
+    return address;
   }
 
   close(): void {
-    this.#server.forceShutdown();
+    this.#close();
   }
 }
 

@@ -1,49 +1,9 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { Server, ServerCredentials, status } from '@grpc/grpc-js';
-import { HOST } from '../../src/local/ports';
+import { status } from '@grpc/grpc-js';
 import { packageRoot } from '../../src/local/python';
-
-type Answer = (error: { code: status; details: string } | null, message?: Buffer) => void;
-
-/** A Temporal that answers by these functions alone, from the name of a method to what it does. */
-async function startTemporal(methods: Record<string, (answer: Answer) => void>): Promise<{
-  address: string;
-  close: () => void;
-}> {
-  const server = new Server();
-  const bytes = (message: Buffer) => message;
-  const service = Object.fromEntries(
-    Object.keys(methods).map((name) => [
-      name,
-      {
-        path: `/temporal.api.workflowservice.v1.WorkflowService/${name}`,
-        requestStream: false,
-        responseStream: false,
-        requestSerialize: bytes,
-        requestDeserialize: bytes,
-        responseSerialize: bytes,
-        responseDeserialize: bytes,
-      },
-    ]),
-  );
-  server.addService(
-    service,
-    Object.fromEntries(
-      Object.entries(methods).map(([name, method]) => [
-        name,
-        (_call: unknown, answer: Answer) => method(answer),
-      ]),
-    ),
-  );
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`${HOST}:0`, ServerCredentials.createInsecure(), (error, bound) =>
-      error ? reject(error) : resolve(bound),
-    );
-  });
-  return { address: `${HOST}:${port}`, close: () => server.forceShutdown() };
-}
+import { EMPTY, startFakeTemporal } from '../support/fake-temporal';
 
 describe('A worker process', function () {
   this.timeout(60_000);
@@ -55,8 +15,8 @@ describe('A worker process', function () {
 
   it('ends when one of its Workers can not be made, though the other is still being made', async () => {
     let asked = 0;
-    const temporal = await startTemporal({
-      GetSystemInfo: (answer) => answer(null, Buffer.of()),
+    const temporal = await startFakeTemporal({
+      GetSystemInfo: (answer) => answer(null, EMPTY),
       DescribeNamespace: (answer) => {
         asked += 1;
         // The first may be asked for the connection, and is let pass; of the two Workers one is refused, and the other waits.
