@@ -11,7 +11,7 @@ import { describeError } from '../aws-errors';
 import { projectionOf } from '../lake/columns';
 import { keepRejected, type Lake, type RejectReason } from '../lake/rejected';
 import { KEY_ATTRIBUTE } from '../names';
-import { Pace } from '../queue/pace';
+import { MESSAGES_PER_POLL, Pace } from '../queue/pace';
 import { queueUrl } from '../queue/queue-url';
 import { keyDigest, readEvent } from '../sources/event';
 import { awsFailure } from './failures';
@@ -69,9 +69,6 @@ export interface ReceivedMessages {
   /** A poll failed: it may have hidden messages until their visibility timeout ends. */
   lostPolls: number;
 }
-
-/** The most that SQS hands out at once. */
-const MESSAGES_PER_POLL = 10;
 
 /** Messages older than this when they are received, in milliseconds, waited behind others. */
 const BACKLOG_AGE_MS = 2_000;

@@ -1,4 +1,6 @@
-const MESSAGES_PER_POLL = 10;
+/** The most that SQS hands out at once. */
+export const MESSAGES_PER_POLL = 10;
+
 const LONGEST_PAUSE_MS = 1_000;
 
 /** As long as nothing tells how fast messages come. */
