@@ -31,6 +31,8 @@ describe('The pipeline, with its workers killed again and again', function () {
     await pipeline.sluice('start');
     let worker = pipeline.startWorker();
     for (let kills = 1; kills <= 6; kills += 1) {
+      // A worker that is killed before it reads costs nothing.
+      await eventually('ingest reads', () => pipeline.stream.connections > 0, 60_000);
       // Where the stop in the middle took long, all may be published by now, and the rest of the kills hit the drain.
       const goal = Math.min(published.length + 50, EVENTS - BROKEN);
       await eventually('more events', () => published.length >= goal, 60_000);
