@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { StackError } from './stack-error';
@@ -5,14 +6,18 @@ import { StackError } from './stack-error';
 /** The only address that the embedded stack listens on. */
 export const HOST = '127.0.0.1';
 
+/**
+ * Where free ports are looked for: below those that Linux (32768 and up), macOS and Windows (49152 and up) give to
+ * outgoing connections. One of those can be some client's own by the time that a server listens on it.
+ */
+export const FREE_PORTS = { from: 10_000, to: 32_767 };
+
 const given = new Set<number>();
 
-/** A port that nothing listens on, chosen by the operating system; no two calls in a process get the same one. */
+/** A port that nothing listens on, chosen at random from FREE_PORTS; no two calls in a process get the same one. */
 export async function freePort(): Promise<number> {
-  const server = await listen(0);
-  const port = portOf(server);
-  await close(server);
-  if (given.has(port)) return freePort();
+  const port = randomInt(FREE_PORTS.from, FREE_PORTS.to + 1);
+  if (given.has(port) || !(await isFree(port))) return freePort();
   given.add(port);
   return port;
 }
@@ -33,9 +38,24 @@ export async function requireFreePort(port: number, server: string): Promise<voi
   }
 }
 
+async function isFree(port: number): Promise<boolean> {
+  try {
+    await close(await listen(port));
+    return true;
+  } catch (error) {
+    // EACCES: Windows keeps ranges for itself.
+    if (codeOf(error) === 'EADDRINUSE' || codeOf(error) === 'EACCES') return false;
+    throw error;
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return 'code' in error && error.code === 'EADDRINUSE' ? 'it is in use' : error.message;
+  return codeOf(error) === 'EADDRINUSE' ? 'it is in use' : error.message;
 }
 
 async function listen(port: number): Promise<Server> {
@@ -47,10 +67,4 @@ async function listen(port: number): Promise<Server> {
 async function close(server: Server): Promise<void> {
   server.close();
   await once(server, 'close');
-}
-
-function portOf(server: Server): number {
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new TypeError('not a TCP server');
-  return address.port;
 }
