@@ -18,7 +18,7 @@ export function awsClients(): { sqs: SQSClient; s3: S3Client } {
   // On Node 20 it warns at every start, of later releases than the one that is pinned here.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
   const isLocal = Boolean(process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL);
-  return {
+  const clients = {
     sqs: new SQSClient({
       requestHandler,
       // A receive that the SDK repeats in silence has hidden messages. Who sends and deletes tries again by itself.
@@ -29,4 +29,7 @@ export function awsClients(): { sqs: SQSClient; s3: S3Client } {
     // moto and its like don't serve buckets as host names.
     s3: new S3Client({ requestHandler, forcePathStyle: isLocal }),
   };
+  // It copies all that is sent and received for a logger that nobody has set.
+  for (const { middlewareStack } of Object.values(clients)) middlewareStack.remove('loggerMiddleware');
+  return clients;
 }
