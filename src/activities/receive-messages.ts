@@ -30,8 +30,10 @@ export interface ReceiveInput {
   /** Where the cells of a row stand in an event, such as `meta.id`. Their names are not needed, and would stand in every history. */
   paths: readonly string[];
   escapeFormulas: boolean;
-  /** Messages wanted at most. */
+  /** Messages wanted. */
   rows: number;
+  /** Messages wanted at most, as long as there is a backlog. Default: {@link rows}. */
+  backlogRows?: number;
   /** Bytes of rows (as JSON) wanted at most; messages beyond it are released at once. */
   bytes: number;
   /** Long polling, in seconds, for the first message. */
@@ -64,7 +66,7 @@ export interface ReceivedMessages {
   /** Epoch milliseconds, by this worker's clock: when the first poll began and when the last was answered. */
   from: number;
   until: number;
-  /** The last poll came back full, of messages that had waited: several receives at once would find work. */
+  /** The last polls came back full, and many more should be waiting: several receives at once would find work. */
   behind: boolean;
   /** A poll failed: it may have hidden messages until their visibility timeout ends. */
   lostPolls: number;
@@ -73,12 +75,15 @@ export interface ReceivedMessages {
 /** Messages older than this when they are received, in milliseconds, waited behind others. */
 const BACKLOG_AGE_MS = 2_000;
 
+/** So many full polls that should be waiting are a backlog, too. */
+const BACKLOG_POLLS = 20;
+
 /** A row larger than this is rejected: state and history carry rows. */
 export const LARGEST_ROW_BYTES = 64 * 1024;
 
 /**
- * Receives messages and turns them into rows. Polls one at a time, and several at once only while there is a
- * backlog: at 50 events/s four polls at once cost 0.48 requests per event, one costs 0.30.
+ * Receives messages and turns them into rows. Polls one at a time, and several at once only while that many should come back
+ * full: at 50 events/s four polls at once cost 0.48 requests per event, one costs 0.30.
  *
  * A poll under way is never aborted, since it would hide what it was just given.
  *
@@ -140,14 +145,12 @@ class Collector {
   wantsMore(): boolean {
     if (!this.#polled) return true;
     if (this.result.lostPolls > 0 || this.#count() === 0) return false;
-    return (
-      this.#count() < this.#input.rows && this.#bytes < this.#input.bytes && Date.now() < this.#collectUntil
-    );
+    return this.#room() > 0 && Date.now() < this.#collectUntil;
   }
 
-  /** One round: one poll, or several at once while there is a backlog. */
+  /** One round: one poll, or several at once where that many should come back full. */
   async poll(): Promise<void> {
-    const room = this.#input.rows - this.#count();
+    const room = this.#room();
     const polls = Math.min(this.#polls, Math.ceil(room / MESSAGES_PER_POLL));
     const sizes = Array.from({ length: polls }, (_, index) =>
       Math.min(MESSAGES_PER_POLL, room - index * MESSAGES_PER_POLL),
@@ -167,25 +170,41 @@ class Collector {
       if (messages.length + this.#count() === 0)
         throw awsFailure(errors[0], `receive from the queue ${this.#input.queue}`);
     }
-    const isFull = messages.length === sizes.reduce((sum, size) => sum + size, 0);
-    const newest = Math.max(...messages.map((message) => sentTime(message) ?? 0));
-    // A poll that was paused for is often full, too; only age tells a backlog.
-    this.result.behind = isFull && Date.now() - newest > BACKLOG_AGE_MS;
-    this.#polls = this.result.behind ? this.#polls * 2 : 1;
     if (messages.length === 0) this.#reach(begun);
     else if (this.#collectUntil === Infinity) this.#collectUntil = Date.now() + this.#input.collectMs;
     await this.#sort(messages);
-    if (newest > 0) this.#pace.saw(newest, this.#count());
+    const wanted = sizes.reduce((sum, size) => sum + size, 0);
+    this.#lookAhead(messages, messages.length === wanted);
+  }
+
+  /** How much is waiting, and so how many polls to make at once. A poll that was paused for is often full, too. */
+  #lookAhead(messages: Message[], isFull: boolean): void {
+    const sentAt = messages.flatMap((message) => sentTime(message) ?? []);
+    this.#pace.saw(sentAt, this.#count());
+    const now = Date.now();
+    const isOld = now - Math.max(...sentAt) > BACKLOG_AGE_MS;
+    const waiting = isOld ? Infinity : this.#pace.fullPolls(now);
+    this.result.behind = isFull && waiting >= BACKLOG_POLLS;
+    this.#polls = isFull ? Math.max(1, Math.min(this.#polls * 2, waiting)) : 1;
   }
 
   /**
-   * A long poll returns with the first message there is. Unless there is a backlog, the next one waits until ten have come, so
-   * that requests are not spent on ones and twos.
+   * A long poll returns with the first message there is. Where it did, the next one waits until ten have come, so that requests are
+   * not spent on ones and twos.
    */
   async pause(signal: AbortSignal): Promise<void> {
     if (this.result.behind || !this.wantsMore()) return;
     const pause = Math.min(this.#pace.pauseMs(Date.now()), this.#collectUntil - Date.now());
     if (pause > 0) await delay(pause, undefined, { signal }).catch(() => {});
+  }
+
+  /** Messages that the next polls may bring: their rows, as large as those so far, must fit. */
+  #room(): number {
+    const { rows, backlogRows = rows, bytes } = this.#input;
+    const count = this.#count();
+    const wanted = (this.result.behind ? backlogRows : rows) - count;
+    const rowBytes = count === 0 ? 0 : this.#bytes / count;
+    return rowBytes === 0 ? wanted : Math.min(wanted, Math.floor((bytes - this.#bytes) / rowBytes));
   }
 
   #count(): number {

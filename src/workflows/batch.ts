@@ -7,6 +7,7 @@ import {
   defineUpdate,
   log,
   metricMeter,
+  patched,
   proxyActivities,
   type RetryPolicy,
   setCurrentDetails,
@@ -84,6 +85,18 @@ const UPLOADS_AT_ONCE = 4;
 const RECEIVES_AT_ONCE = 4;
 const DELETES_AT_ONCE = 2;
 
+/** How much one activity takes at once, and how many batches a lane holds. */
+interface Sizes {
+  /** Rows that a receive may bring in a backlog, as whole batches. */
+  backlogRows: number;
+  deletions: number;
+  batches: number;
+}
+
+/** Each activity costs three events and a share of a workflow task, the dearest part of a row: fewer of them in a backlog. */
+const LARGE: Sizes = { backlogRows: 300, deletions: 300, batches: 2 * UPLOADS_AT_ONCE };
+const SMALL: Sizes = { backlogRows: 0, deletions: 100, batches: UPLOADS_AT_ONCE + 1 };
+
 /**
  * What the lane's state may come to, in bytes: window, rows, receipts, and what receives under way may bring. All arguments of
  * continue-as-new share 2 MiB.
@@ -97,7 +110,6 @@ const RECEIPT_BYTES = 450;
 /** Copies to delete wait for nine others, or so many milliseconds. */
 const DELETE_AT = 10;
 const DELETE_AFTER_MS = 5_000;
-const MOST_DELETIONS = 100;
 
 /** For how long a receive collects rows after its first; a quarter of the visibility timeout at most. */
 const COLLECT_MS = 5_000;
@@ -189,6 +201,8 @@ class Lane {
   #frozen: FrozenBatch[];
   #uploading: FrozenBatch[] = [];
   #removed = false;
+  /** Runs that began before there were large ones go on with the small. */
+  readonly #sizes = patched('large-receives') ? LARGE : SMALL;
   #receiving = 0;
   /** The last receive whose rows a flush wants, as they were started. */
   #flushReceivesUpTo = 0;
@@ -395,11 +409,11 @@ class Lane {
   #startReceives(): void {
     const limit = this.#backlog && !this.window.isFull ? RECEIVES_AT_ONCE : 1;
     while (this.#mayReceive() && this.#receiving < limit) {
-      const rows = this.#rowsToReceive();
-      if (rows === 0 || this.#roomForBytes() < RECEIVE_BYTES) return;
+      const size = this.#rowsToReceive();
+      if (size.most === 0 || this.#roomForBytes() < RECEIVE_BYTES) return;
       this.#receiving += 1;
-      this.#reservedRows += rows;
-      void this.#receive(rows, this.window.beginReceive());
+      this.#reservedRows += size.most;
+      void this.#receive(size, this.window.beginReceive());
     }
   }
 
@@ -409,25 +423,29 @@ class Lane {
   }
 
   /** What completes the waiting batch; whole batches while more is waiting than that. */
-  #rowsToReceive(): number {
-    if (this.window.isFull) return TRICKLE_ROWS;
+  #rowsToReceive(): { rows: number; most: number } {
+    if (this.window.isFull) return { rows: TRICKLE_ROWS, most: TRICKLE_ROWS };
     const { rows } = this.#definition.batch;
+    const room = this.#sizes.batches * rows - this.#rowsInState() - this.#reservedRows;
     const wanted = this.#backlog ? rows : rows - (this.#assembler.rows.length % rows);
-    const room = (UPLOADS_AT_ONCE + 1) * rows - this.#rowsInState() - this.#reservedRows;
-    return room < wanted ? 0 : wanted;
+    if (room < wanted) return { rows: 0, most: 0 };
+    const wholeBatches = rows * Math.floor(Math.min(room, this.#sizes.backlogRows) / rows);
+    return { rows: wanted, most: this.#backlog ? Math.max(wanted, wholeBatches) : wanted };
   }
 
   #roomForBytes(): number {
     const frozen = [...this.#frozen, ...this.#uploading].reduce((sum, { bytes }) => sum + bytes, 0);
-    const held = this.#assembler.bytes + frozen + this.#rowsInState() * RECEIPT_BYTES;
+    const reserved = this.#sizes === LARGE ? this.#reservedRows : 0;
+    const receipts = (this.#rowsInState() + reserved) * RECEIPT_BYTES;
+    const held = this.#assembler.bytes + frozen + receipts;
     return STATE_BYTES - this.window.bytes - held - this.#receiving * RECEIVE_BYTES;
   }
 
-  async #receive(rows: number, number: number): Promise<void> {
+  async #receive(size: { rows: number; most: number }, number: number): Promise<void> {
     let received: ReceivedMessages | undefined;
     let wait = 0;
     try {
-      received = await this.#receiveFromQueue(rows);
+      received = await this.#receiveFromQueue(size);
     } catch (error) {
       wait = this.#receiveFailed(error);
     }
@@ -437,17 +455,17 @@ class Lane {
     if (this.window.isFull) wait = TRICKLE_MS;
     if (wait > 0) await sleep(wait, { summary: 'before the next receive' });
     this.#receiving -= 1;
-    this.#reservedRows -= rows;
+    this.#reservedRows -= size.most;
     this.#stir();
   }
 
-  #receiveFromQueue(rows: number): Promise<ReceivedMessages> {
+  #receiveFromQueue({ rows, most }: { rows: number; most: number }): Promise<ReceivedMessages> {
     const { queue, lake, drainQuietSeconds } = this.#definition;
     const { bucket, prefix, acl, columns, escapeFormulas } = lake;
     const visibilityMs = queue.visibilityTimeoutSeconds * 1_000;
     const patience = pollSeconds(visibilityMs);
     return receiveMessages.executeWithOptions(
-      { ...receiving, summary: `up to ${rows} rows from ${queue.name}` },
+      { ...receiving, summary: `up to ${most} rows from ${queue.name}` },
       [
         {
           queue: queue.name,
@@ -455,6 +473,7 @@ class Lane {
           paths: columns.map(({ path }) => path),
           escapeFormulas,
           rows,
+          ...(most === rows ? {} : { backlogRows: most }),
           bytes: RECEIVE_BYTES,
           waitSeconds: this.#stopping
             ? Math.min(patience, Math.max(1, Math.floor(drainQuietSeconds)))
@@ -615,7 +634,7 @@ class Lane {
   #startDeletes(): void {
     while (this.#deleting < DELETES_AT_ONCE && this.#mayDelete()) {
       this.#deleting += 1;
-      void this.#delete(this.window.takeDue(MOST_DELETIONS));
+      void this.#delete(this.window.takeDue(this.#sizes.deletions));
     }
     if (this.window.due === 0) this.#copiesDue = false;
     else if (!this.#copiesWait && this.window.due < DELETE_AT) void this.#waitForCopies();

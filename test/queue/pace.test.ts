@@ -22,12 +22,14 @@ function receive({ everyMs, clump, skewMs }: Stream): { tookMs: number; polls: n
   for (;;) {
     const waiting = Array.from({ length: WANTED }, (_, index) => sentAt(index)).filter((at) => at <= now);
     const isEmpty = waiting.length <= count;
+    const before = count;
     if (isEmpty) now = sentAt(count);
     count = isEmpty ? count + 1 : Math.min(waiting.length, count + PER_POLL);
+    const times = Array.from({ length: count - before }, (_, index) => sentAt(before + index) + skewMs);
     polls += 1;
     now += ANSWER_MS;
     if (count >= WANTED) return { tookMs: now, polls };
-    pace.saw(sentAt(count - 1) + skewMs, count);
+    pace.saw(times, count);
     now += pace.pauseMs(now);
   }
 }
@@ -51,11 +53,35 @@ describe('The pace of polls', () => {
       fc.property(fc.array(fc.tuple(time, fc.nat({ max: 10 }))), time, (polls, now) => {
         const pace = new Pace();
         let count = 0;
-        for (const [sentAt, more] of polls) pace.saw(sentAt, (count += more));
+        for (const [sentAt, more] of polls) pace.saw([sentAt], (count += more));
         const pause = pace.pauseMs(now);
         assert(pause >= 0 && pause <= 1_000, String(pause));
       }),
     );
+  });
+
+  it('tells how many polls should come back full', () => {
+    const pace = new Pace();
+    const times = (from: number) => Array.from({ length: 10 }, (_, index) => from + 2 * index);
+    assert.equal(pace.fullPolls(1_000), 0, 'nothing is known');
+    pace.saw([500, 500, 500], 3);
+    assert.equal(pace.fullPolls(1_000), 0, 'three that were sent at once tell nothing');
+    pace.saw(times(520), 13);
+    assert.equal(pace.fullPolls(538), 0);
+    // 10 in 38 ms.
+    assert.equal(pace.fullPolls(538 + 37), 0);
+    assert.equal(pace.fullPolls(538 + 39), 1);
+    assert.equal(pace.fullPolls(538 + 200), 5);
+    assert.equal(pace.fullPolls(0), 0, 'the clocks differ');
+  });
+
+  it('waits for nothing after ten that were sent at once', () => {
+    const pace = new Pace();
+    pace.saw(Array<number>(9).fill(500), 9);
+    assert.equal(pace.pauseMs(510), 200);
+    const full = new Pace();
+    full.saw(Array<number>(10).fill(500), 10);
+    assert.equal(full.pauseMs(510), 0);
   });
 
   it('does not let a receive drag on where the clocks differ', () => {

@@ -99,6 +99,13 @@ describe('Recorded histories', () => {
     assert(files.some((file) => file.startsWith('uncompressed-batch-') && !hasCompressed(file)));
   });
 
+  it('began before and after the patch large-receives', () => {
+    const hasPatch = (history: History | undefined) =>
+      history?.events?.some((event) => event.markerRecordedEventAttributes?.markerName === 'core_patch');
+    assert.equal(hasPatch(histories.get('small-receives-batch-4.json')), false);
+    assert.equal(hasPatch(histories.get('batch-1.json')), true);
+  });
+
   it('are small, and name no machine', async () => {
     assert(texts.size > 0);
     for (const [file, text] of texts) {

@@ -42,6 +42,8 @@ export class FakeLane {
   /** Keys that were deleted while neither an object held their row nor another message brought them. */
   readonly deletedTooEarly: string[] = [];
   readonly receives: ReceiveInput[] = [];
+  /** How many messages each deletion was told to delete. */
+  readonly deletions: number[] = [];
   /** Characters of a receipt. Those of SQS are some 400. */
   receiptLength = 16;
   /** Receives that wait for messages. */
@@ -155,7 +157,7 @@ export class FakeLane {
       reached: messages.length === 0 ? begun : Math.max(...messages.map(({ sentAt }) => sentAt)),
       from: begun,
       until: Date.now(),
-      behind: messages.length === input.rows,
+      behind: messages.length === (input.backlogRows ?? input.rows),
       lostPolls: 0,
     };
   }
@@ -172,14 +174,14 @@ export class FakeLane {
     return taken;
   }
 
-  #take({ rows, bytes, visibilityTimeoutSeconds }: ReceiveInput): StoredMessage[] {
+  #take({ rows, backlogRows = rows, bytes, visibilityTimeoutSeconds }: ReceiveInput): StoredMessage[] {
     const now = Date.now();
     const taken: StoredMessage[] = [];
     let room = bytes;
     for (const message of this.#messages.values()) {
       if (message.visibleAt > now) continue;
       room -= message.bytes;
-      if (taken.length === rows || room < 0) break;
+      if (taken.length === backlogRows || room < 0) break;
       message.receipt = randomBytes(this.receiptLength).toString('base64').slice(0, this.receiptLength);
       this.#receipts.set(message.receipt, message.messageId);
       message.visibleAt = now + visibilityTimeoutSeconds * 1_000;
@@ -200,6 +202,7 @@ export class FakeLane {
   }
 
   async #delete({ receipts }: DeleteInput): Promise<DeletedMessages> {
+    this.deletions.push(receipts.length);
     const inLake = new Set(this.rowKeys);
     for (const receipt of receipts) {
       const messageId = this.#receipts.get(receipt) ?? '';

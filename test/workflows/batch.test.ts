@@ -56,6 +56,25 @@ describe('The workflow batch', () => {
     assert.deepEqual([nextSequence, rowsWaiting], [4, 0]);
   });
 
+  it('takes several batches with one receive while there is a backlog, and deletes as many with one activity', async () => {
+    lane.send(keysOf(900));
+    await start();
+    await allSettled(keysOf(900));
+    assert(lane.batches.every(({ keys }) => keys.length === 100));
+    const asked = lane.receives.map(({ rows, backlogRows = rows }) => ({ rows, backlogRows }));
+    assert.deepEqual(asked[0], { rows: 100, backlogRows: 100 }, 'nothing is known of a backlog yet');
+    assert.equal(Math.max(...asked.map(({ backlogRows }) => backlogRows)), 300);
+    const least = Math.max(...lane.deletions);
+    assert(least >= 100 && least <= 300, `${least} at once`);
+  });
+
+  it('deletes the messages of a batch of 300 rows with one activity', async () => {
+    lane.send(keysOf(300));
+    await start({ batch: { rows: 300, flushAfterSeconds: 60 } });
+    await allSettled(keysOf(300));
+    assert.deepEqual(lane.deletions, [300]);
+  });
+
   it('names objects by hour, sequence and digest of the first key', async () => {
     lane.send(keysOf(10));
     await start();
