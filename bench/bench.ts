@@ -126,7 +126,7 @@ class Stage {
   }
 }
 
-/** ElasticMQ takes twice the CPU for a message until its JVM has compiled what it does: whoever came first would pay for it. */
+/** ElasticMQ takes two to three times the CPU for a message until its JVM has compiled what it does: whoever came first would pay. */
 async function warmUp(servers: Servers, say: Say): Promise<void> {
   if (servers.name !== 'fast') return;
   const context = { servers, name: 'bench-warm-up', say, peers: PEERS, folder: '', nodeOptions: [] };

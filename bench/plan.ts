@@ -126,7 +126,7 @@ const MEASUREMENTS: Readonly<Record<CaseName, Planned[]>> = {
 /** What the fast servers do before the first of them is measured. */
 export const WARM_UP: Measurement = {
   case: 'packing',
-  ...sluice({ kind: 'packing', events: 20_000, packed: 1 }),
+  ...sluice({ kind: 'packing', events: 60_000, packed: 1 }),
 };
 
 /** Everything that is to be measured once, in order: peers of the same thing follow each other. */
