@@ -78,6 +78,9 @@ const BACKLOG_AGE_MS = 2_000;
 /** So many full polls that should be waiting are a backlog, too. */
 const BACKLOG_POLLS = 20;
 
+/** Four receives at once share the 50 connections of the SQS client with the deletions. */
+const MOST_POLLS_AT_ONCE = 8;
+
 /** A row larger than this is rejected: state and history carry rows. */
 export const LARGEST_ROW_BYTES = 64 * 1024;
 
@@ -185,7 +188,7 @@ class Collector {
     const isOld = now - Math.max(...sentAt) > BACKLOG_AGE_MS;
     const waiting = isOld ? Infinity : this.#pace.fullPolls(now);
     this.result.behind = isFull && waiting >= BACKLOG_POLLS;
-    this.#polls = isFull ? Math.max(1, Math.min(this.#polls * 2, waiting)) : 1;
+    this.#polls = isFull ? Math.max(1, Math.min(this.#polls * 2, waiting, MOST_POLLS_AT_ONCE)) : 1;
   }
 
   /**
