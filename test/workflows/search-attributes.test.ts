@@ -17,11 +17,14 @@ describe('Search attributes', () => {
 
   const attributes = async () => (await handle.describe()).typedSearchAttributes;
 
+  /** Those of Sluice's own: with each patch the SDK sets one of Temporal's. */
   async function upserts(): Promise<number> {
     const [history] = await historiesOf(temporal.client, handle.workflowId);
-    return (history?.events ?? []).filter(
-      ({ upsertWorkflowSearchAttributesEventAttributes: upsert }) => upsert,
-    ).length;
+    const fields = (history?.events ?? []).flatMap(
+      ({ upsertWorkflowSearchAttributesEventAttributes: upsert }) =>
+        upsert ? [Object.keys(upsert.searchAttributes?.indexedFields ?? {})] : [],
+    );
+    return fields.filter((names) => !names.includes('TemporalChangeVersion')).length;
   }
 
   it('are left alone by a workflow that was started without', async () => {
