@@ -15,6 +15,7 @@ interface StackCommandOptions {
   temporalPort: number;
   uiPort: number;
   motoPort: number;
+  codecPort: number;
   /** Of the simulated EventStreams. */
   streamPort: number;
   simulated?: true;
@@ -50,6 +51,12 @@ function readOptions(folder: string): StackCommandOptions {
     .option('--temporal-port <port>', 'of Temporal', wholeNumber(1, 65_535), 7233)
     .option('--ui-port <port>', "of Temporal's web UI", wholeNumber(1, 65_535), 8233)
     .option('--moto-port <port>', 'of moto', wholeNumber(1, 65_535), 5000)
+    .option(
+      '--codec-port <port>',
+      "of the codec server, for Temporal's web UI and CLI",
+      wholeNumber(1, 65_535),
+      8234,
+    )
     .option('--simulated', 'also a simulated EventStreams of 20 events/s, for a machine without internet')
     .option('--stream-port <port>', 'of the simulated EventStreams', wholeNumber(1, 65_535), 8088)
     .option('--reset', 'delete what Temporal kept, and begin anew')
@@ -90,7 +97,7 @@ async function watch(stack: Stack): Promise<never> {
 }
 
 function description(
-  { temporal, moto, environment }: Stack,
+  { temporal, moto, codec, environment }: Stack,
   databaseFile: string,
   stream: SimulatedStream | undefined,
 ): string {
@@ -100,6 +107,7 @@ function description(
 Temporal   ${temporal.address}, its state in ${shown(databaseFile)}
 web UI     ${temporal.webUrl}
 moto       ${moto.url}, SQS and S3 in memory
+codec      ${codec.url}, which the web UI asks for compressed payloads
 ${stream ? `stream     ${stream.url}, simulated\n` : ''}
 ${RESTART}
 

@@ -11,7 +11,7 @@ import { freePort, HOST, requireFreePort } from './ports';
 import { requireReachable } from './reachable';
 
 /** What a person will have bookmarked. */
-const USUAL_PORTS = { temporal: 7233, ui: 8233, moto: 5000, metrics: 9464 };
+const USUAL_PORTS = { temporal: 7233, ui: 8233, moto: 5000, codec: 8234, metrics: 9464 };
 
 const LOOK_EVERY_MS = 1_000;
 const SHOW_EVERY_MS = 10_000;
@@ -67,12 +67,14 @@ async function begin(endings: Endings): Promise<EmbeddedPipeline> {
       temporalPort: await usualOrFreePort(USUAL_PORTS.temporal),
       uiPort: await usualOrFreePort(USUAL_PORTS.ui),
       motoPort: await usualOrFreePort(USUAL_PORTS.moto),
+      codecPort: await usualOrFreePort(USUAL_PORTS.codec),
     },
     endings,
   });
   console.log(`source             ${definition.source.url}`);
   console.log(`Temporal's web UI  ${pipeline.stack.temporal.webUrl}`);
   console.log(`moto, SQS and S3   ${pipeline.stack.moto.url}`);
+  console.log(`codec server       ${pipeline.stack.codec.url}`);
   if (worker.metricsAddress) console.log(`metrics            http://${worker.metricsAddress}/metrics`);
   console.log('Ctrl-C stops the pipeline and ends all.');
   return pipeline;

@@ -24,6 +24,8 @@ export interface TemporalServerOptions {
   port?: number | undefined;
   /** The web UI's port. Default: a free port. */
   uiPort?: number | undefined;
+  /** The codec server that the web UI asks. Default: none. */
+  uiCodecEndpoint?: string | undefined;
   /** The SQLite file that holds all workflows. Default: they are kept in memory. */
   databaseFile?: string | undefined;
   /** Server settings by name, for instance `{ 'limit.historyCount.suggestContinueAsNew': 100 }`. */
@@ -42,6 +44,7 @@ export async function startTemporalServer(options: TemporalServerOptions = {}): 
   const {
     port = await freePort(),
     uiPort = await freePort(),
+    uiCodecEndpoint,
     databaseFile,
     dynamicConfig = {},
     log,
@@ -63,6 +66,7 @@ export async function startTemporalServer(options: TemporalServerOptions = {}): 
   const flags = ['--ip', HOST, '--log-level', 'warn'];
   for (const [flag, value] of Object.entries(ports)) flags.push(flag, String(value));
   if (databaseFile !== undefined) flags.push('--db-filename', databaseFile);
+  if (uiCodecEndpoint !== undefined) flags.push('--ui-codec-endpoint', uiCodecEndpoint);
   for (const [key, value] of Object.entries(dynamicConfig)) {
     flags.push('--dynamic-config-value', `${key}=${JSON.stringify(value)}`);
   }

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { Client, Connection } from '@temporalio/client';
 import type { Page } from 'playwright-core';
+import { startStack } from '../../src/local/stack';
 import { SEARCH_ATTRIBUTES } from '../../src/names';
+import { dataConverter } from '../../src/payload-codec';
 import { eventually } from '../local/eventually';
 import { findChromium, launchChromium, openWorkflowList } from '../support/browser';
 import { Pipeline } from './pipeline';
@@ -77,5 +80,39 @@ describe("The batch workflow's page in Temporal's web UI, after a run (skipped w
     assert.equal(shown[pipeline.name], 'recentchange');
     assert.equal(shown[activity.name], 'running');
     assert.equal(shown[problem.name], undefined);
+  });
+});
+
+describe('A compressed payload in the web UI of the embedded stack (skipped where there is no Chromium)', function () {
+  this.timeout(60_000);
+  const endings: (() => Promise<unknown>)[] = [];
+
+  after(async () => {
+    for (const end of endings.toReversed()) await end();
+  });
+
+  it('is readable without a setting', async function () {
+    const executable = findChromium();
+    if (executable === undefined) this.skip();
+    const browser = await launchChromium(executable);
+    endings.push(() => browser.close());
+    const stack = await startStack();
+    endings.push(() => stack.stop());
+    const connection = await Connection.connect({ address: stack.temporal.address });
+    endings.push(() => connection.close());
+    const client = new Client({ connection, dataConverter });
+    const text = 'readable '.repeat(1_000);
+    const handle = await client.workflow.start('noWorkerKnowsIt', {
+      taskQueue: 'nobody',
+      workflowId: 'large',
+      args: [{ text }],
+    });
+    const { events } = await handle.fetchHistory();
+    const input = events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0];
+    assert.equal(Buffer.from(input?.metadata?.['encoding'] ?? []).toString(), 'binary/zlib');
+
+    const page = await openWorkflowList(browser, stack.temporal.webUrl);
+    await page.getByRole('link', { name: 'large' }).click();
+    await page.getByText('readable readable').first().waitFor();
   });
 });

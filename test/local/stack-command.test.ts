@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -9,7 +8,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
 import { parse } from 'dotenv';
-import { HOST, requireFreePort } from '../../src/local/ports';
+import { freePort, HOST } from '../../src/local/ports';
 import { ensurePythonEnvironment } from '../../src/local/python';
 import { eventually } from './eventually';
 import { ForegroundProcess, gone } from './foreground-process';
@@ -18,6 +17,7 @@ interface Ports {
   temporal: number;
   ui: number;
   moto: number;
+  codec: number;
 }
 
 describe('npm run stack', function () {
@@ -35,7 +35,12 @@ describe('npm run stack', function () {
   beforeEach(async () => {
     scratch = await mkdtemp(path.join(tmpdir(), 'sluice-stack-'));
     folder = path.join(scratch, 'stack');
-    ports = { temporal: await steadyPort(), ui: await steadyPort(), moto: await steadyPort() };
+    ports = {
+      temporal: await freePort(),
+      ui: await freePort(),
+      moto: await freePort(),
+      codec: await freePort(),
+    };
   });
 
   afterEach(async () => {
@@ -52,6 +57,7 @@ describe('npm run stack', function () {
     assert.ok(stack.output.includes(`127.0.0.1:${ports.temporal}, its state in stack/temporal.db\n`));
     assert.ok(stack.output.includes(`http://127.0.0.1:${ports.ui}\n`));
     assert.ok(stack.output.includes(`http://127.0.0.1:${ports.moto},`));
+    assert.ok(stack.output.includes(`http://127.0.0.1:${ports.codec},`));
     await withClient((client) => startWorkflow(client, 'any'));
     assert.equal((await fetch(`http://127.0.0.1:${ports.ui}`)).status, 200);
     assert.equal((await fetch(`http://127.0.0.1:${ports.moto}/moto-api/`)).status, 200);
@@ -170,7 +176,7 @@ describe('npm run stack', function () {
   });
 
   it('brings a simulated stream along when asked to, with the line that points a pipeline at it', async () => {
-    const port = await steadyPort();
+    const port = await freePort();
     const stack = await runStack('--simulated', '--stream-port', String(port));
     const url = `http://127.0.0.1:${port}/v2/stream/recentchange`;
     assert.ok(stack.output.includes(`\nexport SLUICE_SOURCE_URL=${url}\n`), stack.output);
@@ -186,7 +192,8 @@ describe('npm run stack', function () {
   it('tells its options, the usual ports among them', async () => {
     const stack = start('--help');
     assert.equal(await stack.exited, 0);
-    for (const usual of ['7233', '8233', '5000', '--reset']) assert.ok(stack.output.includes(usual), usual);
+    for (const usual of ['7233', '8233', '5000', '8234', '--reset'])
+      assert.ok(stack.output.includes(usual), usual);
   });
 
   function start(...options: string[]): ForegroundProcess {
@@ -194,6 +201,7 @@ describe('npm run stack', function () {
       ['--temporal-port', ports.temporal],
       ['--ui-port', ports.ui],
       ['--moto-port', ports.moto],
+      ['--codec-port', ports.codec],
     ];
     const command = new ForegroundProcess(path.join(__dirname, 'stack-parent.ts'), {
       args: [folder, ...usual.flat().map(String), ...options],
@@ -226,12 +234,6 @@ describe('npm run stack', function () {
     return `http://127.0.0.1:${ports.moto}/forgotten`;
   }
 });
-
-/** Outside the range that connections take theirs from: none can get it between the choice and the start. */
-async function steadyPort(): Promise<number> {
-  const port = randomInt(10_000, 30_000);
-  return await requireFreePort(port, 'A test').then(() => port, steadyPort);
-}
 
 /** Starts a workflow that no worker ever runs. */
 async function startWorkflow(client: Client, workflowId: string): Promise<void> {

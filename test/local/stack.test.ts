@@ -33,28 +33,32 @@ describe('the embedded stack', () => {
   it('runs twice side by side, and every server answers until it is stopped', async () => {
     const stacks = await Promise.all([startStack(), startStack()]);
     started.push(...stacks);
-    for (const { temporal, moto, environment } of stacks) {
+    for (const { temporal, moto, codec, environment } of stacks) {
       assert.equal(environment['TEMPORAL_ADDRESS'], temporal.address);
       assert.equal(environment['AWS_ENDPOINT_URL'], moto.url);
       assert.equal((await fetch(temporal.webUrl)).status, 200);
       assert.equal((await fetch(`${moto.url}/moto-api/`)).status, 200);
+      assert.deepEqual(await decodedFor(temporal.webUrl, codec.url), { payloads: [] });
       await withClient(temporal.address, (client) => startWorkflow(client, 'any'));
     }
     await Promise.all(stacks.map((stack) => stack.stop()));
-    for (const { temporal, moto } of stacks) {
+    for (const { temporal, moto, codec } of stacks) {
       assert.equal(await answers(temporal.port), false);
       assert.equal(await answers(moto.port), false);
+      assert.equal(await answers(Number(new URL(codec.url).port)), false);
     }
   });
 
   it('leaves nothing running when one of its servers can not start', async () => {
     const motoPort = await freePort();
     const temporalPort = await freePort();
+    const codecPort = await freePort();
     const taken = createServer().listen(temporalPort, HOST);
     await once(taken, 'listening');
-    await assert.rejects(startStack({ motoPort, temporalPort }), StackError);
+    await assert.rejects(startStack({ motoPort, temporalPort, codecPort }), StackError);
     taken.close();
     assert.equal(await answers(motoPort), false);
+    assert.equal(await answers(codecPort), false);
   });
 
   it('keeps a workflow when Temporal is killed and started on the same database and port', async () => {
@@ -127,6 +131,18 @@ async function withClient<T>(address: string, use: (client: Client) => Promise<T
   } finally {
     await connection.close();
   }
+}
+
+/** What a page of the web UI gets from the codec server for no payloads. */
+async function decodedFor(webUrl: string, codecUrl: string): Promise<unknown> {
+  const { origin } = new URL(webUrl);
+  const response = await fetch(`${codecUrl}/decode`, {
+    method: 'POST',
+    headers: { Origin: origin },
+    body: JSON.stringify({ payloads: [] }),
+  });
+  assert.equal(response.headers.get('Access-Control-Allow-Origin'), origin);
+  return await response.json();
 }
 
 function answers(port: number): Promise<boolean> {

@@ -56,9 +56,9 @@ describe('Whatever the demo and the embedded stack start (skipped where no /proc
   });
 
   it('listens on loopback and nowhere else', () => {
-    const { temporal, moto } = stack;
+    const { temporal, moto, codec } = stack;
     const found = [process.pid, temporal.pid, moto.pid].flatMap(listenersOf);
-    const named = [stream.url, temporal.webUrl, moto.url, `http://${temporal.address}`];
+    const named = [stream.url, temporal.webUrl, moto.url, codec.url, `http://${temporal.address}`];
     for (const url of named) {
       assert(
         found.some(({ port }) => port === Number(new URL(url).port)),
