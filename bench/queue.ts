@@ -1,5 +1,6 @@
 import {
   CreateQueueCommand,
+  DeleteQueueCommand,
   GetQueueAttributesCommand,
   SendMessageBatchCommand,
   type SQSClient,
@@ -11,10 +12,20 @@ import { encodeMessage, keyAttribute } from '../src/queue/message';
 const SENDERS = 8;
 const ENTRIES = 10;
 
-/** @returns its URL */
-export async function createQueue(sqs: SQSClient, name: string): Promise<string> {
+/**
+ * A queue that is deleted in the end: ElasticMQ keeps messages in memory, and ran out of it in the third round of `ingest`.
+ *
+ * @returns its URL
+ */
+export async function createQueue(
+  sqs: SQSClient,
+  name: string,
+  ending: (end: () => Promise<unknown>) => void,
+): Promise<string> {
   const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: name }));
   if (QueueUrl === undefined) throw new Error(`SQS named no URL for the queue ${name}`);
+  // A server that ended by itself has it no more.
+  ending(() => sqs.send(new DeleteQueueCommand({ QueueUrl })).catch(() => {}));
   return QueueUrl;
 }
 

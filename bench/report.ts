@@ -81,6 +81,7 @@ const TABLES: Record<string, Table> = {
     if (results.length === 0) return 'Nothing is measured yet.';
     return `On ${[...machines].join('; ')}. Code: ${commits.join(', ')}. ${days[0]} to ${days.at(-1)}.`;
   },
+  chart: (results) => chartOf(results, ['ingest', 'process', 'end-to-end']),
   throughput: (results) => compared(results, ['ingest', 'process', 'end-to-end', 'backlog', 'sizes']),
   requests: (results) =>
     listed(results, ['requests', 'latency'], {
@@ -133,6 +134,25 @@ const TABLES: Record<string, Table> = {
       receiving: 'cpuMsPerEvent: receiving',
     }),
 };
+
+/** A bar for each peer and case on the fast servers, for whoever draws Mermaid, as GitHub does. */
+function chartOf(results: readonly Result[], cases: readonly CaseName[]): string {
+  const bars = [...summarise(of(results, cases)).values()].flatMap(({ measurement, figures }) => {
+    const { servers, peer, source } = measurement;
+    if (servers !== 'fast' || source !== undefined || figures.perSecond === undefined) return [];
+    return [{ label: `${measurement.case}, ${NAMES[peer]}`, value: Math.round(figures.perSecond) }];
+  });
+  if (bars.length === 0) return 'Nothing is measured yet.';
+  const top = 1_000 * Math.ceil(Math.max(...bars.map(({ value }) => value)) / 1_000);
+  return [
+    '```mermaid',
+    'xychart-beta horizontal',
+    `  x-axis [${bars.map(({ label }) => JSON.stringify(label)).join(', ')}]`,
+    `  y-axis "events or rows in a second" 0 --> ${top}`,
+    `  bar [${bars.map(({ value }) => value).join(', ')}]`,
+    '```',
+  ].join('\n');
+}
 
 /** One line for a measurement, one column for a peer, and how Sluice stands to the others. */
 function compared(results: readonly Result[], cases: readonly CaseName[]): string {

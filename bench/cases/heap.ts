@@ -29,7 +29,7 @@ export async function measureHeap(context: BenchContext, measurement: Measuremen
   const { sqs, s3 } = clientsOf(servers.endpoints);
   return await withEndings(async (ending) => {
     ending(async () => (sqs.destroy(), s3.destroy()));
-    const queueUrl = await createQueue(sqs, name);
+    const queueUrl = await createQueue(sqs, name, ending);
     await createBucket(s3, name);
     const silent = await startSource({ ...measurement, events: 0 });
     ending(() => silent.stop());

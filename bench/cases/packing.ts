@@ -31,7 +31,7 @@ export async function measurePacking(
   const { sqs, s3 } = clientsOf(servers.endpoints);
   return await withEndings(async (ending) => {
     ending(async () => (sqs.destroy(), s3.destroy()));
-    const queueUrl = await createQueue(sqs, name);
+    const queueUrl = await createQueue(sqs, name, ending);
     const tally = { requests: 0, billed: 0, bytes: 0 };
     const bodies = bodiesOf(events, packed);
     const sending = await timed(() => atOnce(() => sendAll(sqs, queueUrl, bodies, tally)));

@@ -33,7 +33,7 @@ export async function measurePipeline(context: BenchContext, measurement: Measur
     const proxies = counted ? await startProxies(servers.endpoints) : undefined;
     if (proxies) ending(() => proxies.stop());
     const endpoints = proxies?.endpoints ?? servers.endpoints;
-    const queueUrl = await createQueue(sqs, name);
+    const queueUrl = await createQueue(sqs, name, ending);
     const source = await startSource(measurement);
     ending(() => source.stop());
     const metrics = `${HOST}:${await freePort()}`;

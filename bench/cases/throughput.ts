@@ -32,7 +32,7 @@ export async function measureIngest(context: BenchContext, measurement: Measurem
   const { sqs, s3 } = clientsOf(servers.endpoints);
   return await withEndings(async (ending) => {
     ending(async () => (sqs.destroy(), s3.destroy()));
-    const queueUrl = await createQueue(sqs, name);
+    const queueUrl = await createQueue(sqs, name, ending);
     await createBucket(s3, name);
     const source = await startSource(measurement);
     ending(() => source.stop());
@@ -69,7 +69,7 @@ export async function measureProcess(context: BenchContext, measurement: Measure
   const { sqs, s3 } = clientsOf(servers.endpoints);
   return await withEndings(async (ending) => {
     ending(async () => (sqs.destroy(), s3.destroy()));
-    const queueUrl = await createQueue(sqs, name);
+    const queueUrl = await createQueue(sqs, name, ending);
     await createBucket(s3, name);
     await fillQueue(sqs, queueUrl, eventTexts(events, paddingBytes));
     const silent = await startSource({ ...measurement, events: 0 });
