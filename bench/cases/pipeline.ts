@@ -59,8 +59,8 @@ export async function measurePipeline(context: BenchContext, measurement: Measur
       pids: { ...pidsOf(running), ...servers.pids, source: source.pid },
       requireAlive: () => running.requireAlive(),
     });
-    // The last rows are in the lake before their messages are deleted.
-    if (counted) await untilEmpty(() => depthOf(sqs, queueUrl));
+    // The last rows are in the lake before their messages are deleted; and objects of fewer rows than a batch were counted as whole ones.
+    if (counted || progress.complete) await untilEmpty(() => depthOf(sqs, queueUrl));
     const counts = proxies?.counts();
     const peaks = peaksOf(running);
     const rows = await readRows(s3, name);
