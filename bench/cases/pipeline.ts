@@ -59,11 +59,11 @@ export async function measurePipeline(context: BenchContext, measurement: Measur
       pids: { ...pidsOf(running), ...servers.pids, source: source.pid },
       requireAlive: () => running.requireAlive(),
     });
-    // The last rows are in the lake before their messages are deleted; and objects of fewer rows than a batch were counted as whole ones.
-    if (counted || progress.complete) await untilEmpty(() => depthOf(sqs, queueUrl));
+    // The last rows are in the lake before their messages are deleted.
+    if (counted) await untilEmpty(() => depthOf(sqs, queueUrl));
     const counts = proxies?.counts();
     const peaks = peaksOf(running);
-    const rows = await readRows(s3, name);
+    const rows = await settledRows(() => readRows(s3, name), progress.complete ? events : 0);
     return {
       ...(counted ? {} : ofProgress(progress)),
       complete: progress.complete ? 1 : 0,
@@ -90,6 +90,17 @@ async function startProxies({ sqs, s3 }: { sqs: string; s3: string }) {
 async function untilEmpty(depth: () => Promise<number>): Promise<void> {
   const deadline = performance.now() + LONGEST_SETTLING_MS;
   while (performance.now() < deadline && (await depth()) > 0) await delay(EVERY_MS);
+}
+
+/** Objects were counted as whole batches: where some had fewer rows, the last of them are still on their way. */
+async function settledRows(read: () => Promise<LakeRow[]>, events: number): Promise<LakeRow[]> {
+  const deadline = performance.now() + LONGEST_SETTLING_MS;
+  let rows = await read();
+  while (performance.now() < deadline && judge(rows, events).lost > 0) {
+    await delay(EVERY_MS);
+    rows = await read();
+  }
+  return rows;
 }
 
 /** Of the whole run: a part of it would count sends of other events than receives. What is asked once at the start is left out. */
