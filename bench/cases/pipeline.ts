@@ -60,10 +60,18 @@ export async function measurePipeline(context: BenchContext, measurement: Measur
       requireAlive: () => running.requireAlive(),
     });
     // The last rows are in the lake before their messages are deleted.
-    if (counted) await untilEmpty(() => depthOf(sqs, queueUrl));
+    if (counted)
+      await settled(
+        () => depthOf(sqs, queueUrl),
+        (depth) => depth === 0,
+      );
     const counts = proxies?.counts();
     const peaks = peaksOf(running);
-    const rows = await settledRows(() => readRows(s3, name), progress.complete ? events : 0);
+    // Objects were counted as whole batches: where some had fewer rows, the last of them are still on their way.
+    const rows = await settled(
+      () => readRows(s3, name),
+      (found) => !progress.complete || judge(found, events).lost <= 0,
+    );
     return {
       ...(counted ? {} : ofProgress(progress)),
       complete: progress.complete ? 1 : 0,
@@ -87,20 +95,15 @@ async function startProxies({ sqs, s3 }: { sqs: string; s3: string }) {
   };
 }
 
-async function untilEmpty(depth: () => Promise<number>): Promise<void> {
+/** Looks again until it is as it should be, or has had its time. */
+async function settled<T>(look: () => Promise<T>, isSettled: (seen: T) => boolean): Promise<T> {
   const deadline = performance.now() + LONGEST_SETTLING_MS;
-  while (performance.now() < deadline && (await depth()) > 0) await delay(EVERY_MS);
-}
-
-/** Objects were counted as whole batches: where some had fewer rows, the last of them are still on their way. */
-async function settledRows(read: () => Promise<LakeRow[]>, events: number): Promise<LakeRow[]> {
-  const deadline = performance.now() + LONGEST_SETTLING_MS;
-  let rows = await read();
-  while (performance.now() < deadline && judge(rows, events).lost > 0) {
+  let seen = await look();
+  while (performance.now() < deadline && !isSettled(seen)) {
     await delay(EVERY_MS);
-    rows = await read();
+    seen = await look();
   }
-  return rows;
+  return seen;
 }
 
 /** Of the whole run: a part of it would count sends of other events than receives. What is asked once at the start is left out. */

@@ -91,11 +91,23 @@ interface Sizes {
   backlogRows: number;
   deletions: number;
   batches: number;
+  /** Whether the receipts that a receive under way may bring count as held, too. */
+  countsReservedReceipts: boolean;
 }
 
 /** Each activity costs three events and a share of a workflow task, the dearest part of a row: fewer of them in a backlog. */
-const LARGE: Sizes = { backlogRows: 300, deletions: 300, batches: 2 * UPLOADS_AT_ONCE };
-const SMALL: Sizes = { backlogRows: 0, deletions: 100, batches: UPLOADS_AT_ONCE + 1 };
+const LARGE: Sizes = {
+  backlogRows: 300,
+  deletions: 300,
+  batches: 2 * UPLOADS_AT_ONCE,
+  countsReservedReceipts: true,
+};
+const SMALL: Sizes = {
+  backlogRows: 0,
+  deletions: 100,
+  batches: UPLOADS_AT_ONCE + 1,
+  countsReservedReceipts: false,
+};
 
 /**
  * What the lane's state may come to, in bytes: window, rows, receipts, and what receives under way may bring. All arguments of
@@ -435,7 +447,7 @@ class Lane {
 
   #roomForBytes(): number {
     const frozen = [...this.#frozen, ...this.#uploading].reduce((sum, { bytes }) => sum + bytes, 0);
-    const reserved = this.#sizes === LARGE ? this.#reservedRows : 0;
+    const reserved = this.#sizes.countsReservedReceipts ? this.#reservedRows : 0;
     const receipts = (this.#rowsInState() + reserved) * RECEIPT_BYTES;
     const held = this.#assembler.bytes + frozen + receipts;
     return STATE_BYTES - this.window.bytes - held - this.#receiving * RECEIVE_BYTES;

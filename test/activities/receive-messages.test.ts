@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import type { Message, ReceiveMessageCommandInput } from '@aws-sdk/client-sqs';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import {
@@ -64,7 +64,8 @@ class StubQueue {
     const wanted = asked.MaxNumberOfMessages ?? 1;
     const Messages = this.#messages.splice(0, wanted);
     this.polls.push({ wanted, got: Messages.length });
-    await delay(1);
+    // Polls that are made at once are all under way before one is answered.
+    await setImmediate();
     this.#polling -= 1;
     return { Messages };
   }

@@ -64,8 +64,8 @@ describe('The workflow batch', () => {
     const asked = lane.receives.map(({ rows, backlogRows = rows }) => ({ rows, backlogRows }));
     assert.deepEqual(asked[0], { rows: 100, backlogRows: 100 }, 'nothing is known of a backlog yet');
     assert.equal(Math.max(...asked.map(({ backlogRows }) => backlogRows)), 300);
-    const least = Math.max(...lane.deletions);
-    assert(least >= 100 && least <= 300, `${least} at once`);
+    const most = Math.max(...lane.deletions);
+    assert(most >= 100 && most <= 300, `${most} at once`);
   });
 
   it('deletes the messages of a batch of 300 rows with one activity', async () => {
