@@ -8,11 +8,14 @@ import { planOf } from '../../bench/plan';
 import { PAGE, reported, tableOf } from '../../bench/report';
 import { readResults, type Result } from '../../bench/results';
 
-/** Of the usual numbers: 300 rows, 450 events. Fewer, and the polls at both ends weigh more than the bound allows. */
+/** Of the usual numbers: 300 rows, 450 events. */
 const SHARE = 0.3;
 
-/** Sending, receiving and deleting ten at a time is 0.30. The rest is for a poll that came back with fewer, in a short run. */
-const MOST_SQS_REQUESTS_PER_EVENT = 0.4;
+/** Sending, receiving and deleting ten at a time is 0.30. The rest is for polls that came back with fewer. */
+const MOST_SQS_REQUESTS_PER_EVENT = 0.32;
+
+/** Polls that a queue which just ran empty answers, once a run: a lane makes four receives at once, and each of them eight polls. */
+const POLLS_OF_AN_EMPTY_QUEUE = 32;
 
 /** Long enough for a loaded machine; where nothing else runs it takes half a minute. */
 const TIMEOUT_MS = 180_000;
@@ -65,11 +68,12 @@ describe('The benchmark, in small', function () {
 
   it('finds SQS requests within their bound, and one PUT for each object', () => {
     const { sqsRequestsPerEvent = NaN, s3RequestsPerEvent = NaN } = figuresOf('requests');
-    assert.ok(sqsRequestsPerEvent >= 0.2, `${sqsRequestsPerEvent} requests per event: some were not counted`);
-    assert.ok(
-      sqsRequestsPerEvent <= MOST_SQS_REQUESTS_PER_EVENT,
-      `${sqsRequestsPerEvent} requests per event`,
-    );
+    const { events = NaN } =
+      results.find(({ measurement }) => measurement.case === 'requests')?.measurement ?? {};
+    const requests = Math.round(sqsRequestsPerEvent * events);
+    const counted = `${requests} requests for ${events} events`;
+    assert.ok(requests >= 0.3 * events, `${counted}: some were not counted`);
+    assert.ok(requests <= MOST_SQS_REQUESTS_PER_EVENT * events + POLLS_OF_AN_EMPTY_QUEUE, counted);
     assert.ok(s3RequestsPerEvent >= 0.01 && s3RequestsPerEvent <= 0.02, `${s3RequestsPerEvent} per event`);
   });
 
