@@ -22,7 +22,7 @@ describe('The simulated variant under docker compose (skipped where no Docker en
   this.bail(true);
 
   let project: ComposeProject;
-  let ports: { temporal: number; ui: number; moto: number; ledger: number };
+  let ports: { temporal: number; ui: number; codec: number; moto: number; ledger: number };
   let s3: S3Client;
   let isStarted = false;
   /** What earlier runs of the stream published: it forgets when it is stopped. */
@@ -37,6 +37,7 @@ describe('The simulated variant under docker compose (skipped where no Docker en
     ports = {
       temporal: await freePort(),
       ui: await freePort(),
+      codec: await freePort(),
       moto: await freePort(),
       ledger: await freePort(),
     };
@@ -46,6 +47,7 @@ describe('The simulated variant under docker compose (skipped where no Docker en
       {
         SLUICE_TEMPORAL_PORT: String(ports.temporal),
         SLUICE_UI_PORT: String(ports.ui),
+        SLUICE_CODEC_PORT: String(ports.codec),
         SLUICE_MOTO_PORT: String(ports.moto),
         SLUICE_LEDGER_PORT: String(ports.ledger),
         SLUICE_STREAM_EVENTS: String(ROWS + BROKEN),
@@ -209,6 +211,24 @@ describe('The simulated variant under docker compose (skipped where no Docker en
     }
   });
 
+  it('tells the web UI of a codec server that its pages may ask', async () => {
+    const web = `http://${HOST}:${ports.ui}`;
+    const settings = (await (await fetch(`${web}/api/v1/settings`)).json()) as {
+      Codec?: { Endpoint?: string };
+    };
+    const endpoint = settings.Codec?.Endpoint;
+    assert.equal(endpoint, `http://${HOST}:${ports.codec}`);
+
+    const text = JSON.stringify('readable '.repeat(1_000));
+    const payload = {
+      metadata: { encoding: base64('json/plain') },
+      data: base64(text),
+    };
+    const [compressed] = await askCodec(`${endpoint}/encode`, web, [payload]);
+    assert.equal(compressed?.metadata.encoding, base64('binary/zlib'));
+    assert.deepEqual(await askCodec(`${endpoint}/decode`, web, [compressed]), [payload]);
+  });
+
   it('loses and repeats nothing when the worker is killed, and the restart policy starts it again', async () => {
     const before = (await audit()).rows;
     await publish(BURST);
@@ -295,3 +315,25 @@ describe('The simulated variant under docker compose (skipped where no Docker en
     assert.ok(rows >= before + BURST);
   });
 });
+
+interface JsonPayload {
+  metadata: { encoding: string };
+  data: string;
+}
+
+/** As a page of the web UI asks. */
+async function askCodec(
+  url: string,
+  origin: string,
+  payloads: readonly (JsonPayload | undefined)[],
+): Promise<JsonPayload[]> {
+  const headers = { 'Content-Type': 'application/json', Origin: origin };
+  const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ payloads }) });
+  assert.equal(response.status, 200);
+  assert.equal(response.headers.get('access-control-allow-origin'), origin);
+  return ((await response.json()) as { payloads: JsonPayload[] }).payloads;
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
+}
