@@ -162,6 +162,7 @@ describe('The metrics', function () {
     assert.equal((await pipeline.status()).batch.counts.rows, pipeline.stream.ledger.published.length);
     const { text } = await Scrape.of(address);
     assert.match(text, /^temporal_/m);
-    assert.doesNotMatch(text, /^sluice_/m);
+    // Gauges are no count: a timer that the stopped lane had set may fire, and what it then shows is of now.
+    assert.doesNotMatch(text, /^sluice_\w+_(total|count)\b/m);
   });
 });
