@@ -298,9 +298,9 @@ class Stint {
   }
 
   /** Never rejects its promise: what fails ends the stint. */
-  async #reject(pending: Pending, { id, text }: SourceEvent, { reason, detail }: Why): Promise<void> {
+  async #reject(pending: Pending, { id, text, record }: SourceEvent, { reason, detail }: Why): Promise<void> {
     const { source, lake } = this.#input;
-    const rejected = { reason, detail, source: source.url, id, text };
+    const rejected = { reason, detail, source: source.url, id, text, record };
     const isKept = await this.#keep('a rejected event', (options) =>
       keepRejected(this.#clients.s3, lake, rejected, options),
     );

@@ -89,19 +89,19 @@ function linesOf<T>(
   return rest === 0 ? lines : [...lines, `${what} … and ${rest} more`];
 }
 
-function noteLines({ sequence, keys, offsets, graceSeconds }: LakeReport): string[] {
+function noteLines({ sequence, keys, offsets, wanted, graceSeconds }: LakeReport): string[] {
   const mayCome = `may still be on the way, since what follows is younger than ${graceSeconds} s`;
   const lines = [
     sequence.onTheWay > 0 && `missing sequence numbers: ${sequence.onTheWay} ${mayCome}`,
     offsets && offsets.onTheWay > 0 && `missing offsets: ${offsets.onTheWay} ${mayCome}`,
     ...jumpNotes(offsets),
     offsets && offsets.unexplained > 0 && offsets.unreadable > 0 && rejectedNote(offsets),
-    !keys && "repeats can't be checked: no column has the path meta.id",
+    !keys && `repeats can't be checked: that takes columns with the paths ${wanted.keys.join(', ')}`,
     keys &&
       keys.rowsWithout > 0 &&
       `not compared: ${amount(keys.rowsWithout, 'row')} without ${keys.paths.join(', ')}`,
     !offsets &&
-      "missing rows can't be checked: no columns have the paths meta.topic, meta.partition and meta.offset",
+      `missing rows can't be checked: that takes columns with the paths ${wanted.offsets.join(', ')}`,
     offsets &&
       offsets.rowsWithout > 0 &&
       `not counted: ${amount(offsets.rowsWithout, 'row')} without an offset`,

@@ -5,6 +5,7 @@ import { keyOfResent, putBack, setAside } from '../lake/resend';
 import { REJECTED_FOLDER, RESENT_FOLDER } from '../names';
 import { encodeMessage, keyAttribute, messageBytes, type OutgoingMessage } from '../queue/message';
 import { readEvent } from '../sources/event';
+import { withRecord } from '../sources/kafka/event';
 import { type Context, CommandError, openQueue } from './context';
 import { explainingS3 } from './explain-s3';
 import { printable } from './printable';
@@ -91,7 +92,9 @@ async function sendAgain(
   if (!event) return 'the object is not the JSON of a rejected event';
   const read = readEvent(event.text);
   if (!read.ok) return `it would be rejected again: ${read.detail}`;
-  const message = encodeMessage(event.text, keyOfResent(read.key, event.time));
+  const rejection = { digest: object.digest, time: event.time, content };
+  const text = event.record ? withRecord(event.text, event.record) : event.text;
+  const message = encodeMessage(text, keyOfResent(rejection));
   const { maximumBytes } = clients.queue;
   const bytes = messageBytes(message);
   if (bytes > maximumBytes) return `${bytes} bytes, and the queue takes ${maximumBytes} (MaximumMessageSize)`;
@@ -100,7 +103,6 @@ async function sendAgain(
     await sendMessage(clients.queue, message, object);
     return undefined;
   }
-  const rejection = { digest: object.digest, time: event.time, content };
   const isAside = await setAside(clients.s3, clients.lake, rejection);
   if (!isAside) return 'it was rejected anew just now: try again';
   await sendMessage(clients.queue, message, object, () => putBack(clients.s3, clients.lake, rejection));

@@ -1,12 +1,13 @@
 import { SETTINGS } from '../config';
 import { Findings } from '../lake/findings';
-import { LakeAudit, type LakeReport } from '../lake/lake-report';
+import { LakeAudit, type LakeReport, type RowPaths, rowPathsOf } from '../lake/lake-report';
 import { underPrefix } from '../lake/object-key';
 import {
   type BatchObject,
   classify,
   HOUR_MS,
   hourFolder,
+  type KeptEvent,
   type KeptObject,
   type LakeObject,
   type ListedObject,
@@ -19,7 +20,9 @@ import {
 } from '../lake/reader';
 import type { EventPlace, Rules } from '../lake/verification';
 import { CANARIES_FOLDER, REJECTED_FOLDER, RESENT_FOLDER } from '../names';
+import { partitionName } from '../sources/cursor';
 import { readEvent } from '../sources/event';
+import { readRecord } from '../sources/kafka/event';
 import { type Context, CommandError } from './context';
 import { explainingS3 } from './explain-s3';
 import { describeReport } from './lake-report-text';
@@ -91,11 +94,19 @@ async function audit(
   const read = <T extends ListedObject>(objects: readonly T[], what = 'objects read') =>
     withProgress(readObjects(s3, bucket, objects), { screen, what, total: objects.length });
 
-  const lake = new LakeAudit(columns, rules);
+  const paths = rowPathsOf(pipeline.source);
+  const lake = new LakeAudit(columns, paths, rules);
+  const addKept = ({ object, content }: { object: KeptObject; content: ObjectContent | undefined }) => {
+    // Gone since it was listed: somebody sent it again just now.
+    if (!content) return;
+    const event = readKeptEvent(content.body);
+    if (event) lake.addKept(object, placeOf(event, paths));
+    else lake.addBroken(object, 'it is not the JSON of an event that was kept whole');
+  };
   for await (const { object, content } of read(batches)) lake.addBatch(object, csvOf(content));
-  for await (const { object, content } of read(kept)) addKept(lake, object, content);
+  for await (const one of read(kept)) addKept(one);
   if (lake.hasHoles()) {
-    for await (const { object, content } of read(resent)) addKept(lake, object, content);
+    for await (const one of read(resent)) addKept(one);
   }
   if (lake.wantsMore()) {
     for await (const { object, content } of read(batches, 'objects read again')) {
@@ -162,15 +173,14 @@ function csvOf(content: ObjectContent | undefined): ReadCsv {
   return content ? readCsv(content.body) : { ok: false, problem: 'it was listed, and is gone' };
 }
 
-function addKept(lake: LakeAudit, object: KeptObject, content: ObjectContent | undefined): void {
-  // Gone since it was listed: somebody sent it again just now.
-  if (!content) return;
-  const kept = readKeptEvent(content.body);
-  if (!kept) return lake.addBroken(object, 'it is not the JSON of an event that was kept whole');
-  lake.addKept(object, placeOf(kept.text));
-}
-
-function placeOf(text: string): EventPlace | undefined {
+/** Where an event stood by its source's count. */
+function placeOf({ text, record }: KeptEvent, { isOfRecords }: RowPaths): EventPlace | undefined {
+  if (isOfRecords) {
+    const found = readRecord(text, record);
+    if (!found) return undefined;
+    const { topic, partition, ...offsets } = found;
+    return { partition: partitionName(topic, partition), ...offsets };
+  }
   const event = readEvent(text);
   if (!event.ok || event.partition === '' || event.offset === undefined) return undefined;
   return { partition: event.partition, offset: event.offset };

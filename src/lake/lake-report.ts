@@ -1,4 +1,5 @@
 import { partitionName } from '../sources/cursor';
+import { isKafkaUrl } from '../sources/kafka/address';
 import type { Column } from './columns';
 import { Findings, type Found } from './findings';
 import { type BatchObject, HOUR_MS, type KeptObject, type ListedObject, type ReadCsv } from './reader';
@@ -34,6 +35,8 @@ export interface LakeReport {
   keys: KeyReport | undefined;
   /** Undefined where the columns with topic, partition and offset are missing. */
   offsets: (OffsetReport & { rowsWithout: number }) | undefined;
+  /** Paths of columns with which more could be checked; empty where all is. */
+  wanted: { keys: readonly string[]; offsets: readonly string[] };
   /** Objects that are not what they should be. */
   broken: Found<{ object: string; problem: string }>;
   /** Objects that are none of Sluice's. */
@@ -48,8 +51,28 @@ export interface KeyReport {
   repeated: Found<RepeatedKey>;
 }
 
-const ID_PATHS = ['meta.id'] as const;
-const PLACE_PATHS = ['meta.topic', 'meta.partition', 'meta.offset'] as const;
+/** Paths of columns that tell rows apart, and where they stood in their source. */
+export interface RowPaths {
+  /** Sets of columns, each of which makes a row itself; the first that is there holds. */
+  keys: readonly (readonly string[])[];
+  /** Topic, partition and offset, and where the source has it the first offset from which on there was nothing. */
+  place: readonly string[];
+  /** Whether places are those of records of Kafka, not those that payloads state. */
+  isOfRecords: boolean;
+}
+
+const META_PLACE = ['meta.topic', 'meta.partition', 'meta.offset'] as const;
+const RECORD_PLACE = ['kafka.topic', 'kafka.partition', 'kafka.offset', 'kafka.from'] as const;
+
+/**
+ * What a pipeline's rows are told apart by: what its lane tells its events apart by. Where that is a key in the payload, the
+ * record of a second event with it is no row, and no offset of Kafka's can be missed.
+ */
+export function rowPathsOf({ url, key = '' }: { url: string; key?: string | undefined }): RowPaths {
+  if (!isKafkaUrl(url)) return { keys: [['meta.id'], META_PLACE], place: META_PLACE, isOfRecords: false };
+  if (key !== '') return { keys: [[key]], place: META_PLACE, isOfRecords: false };
+  return { keys: [RECORD_PLACE.slice(0, 3)], place: RECORD_PLACE, isOfRecords: true };
+}
 
 /** What a listing of the lake says by itself. */
 export interface Listed extends Pick<LakeReport, 'bucket' | 'prefix' | 'canaries' | 'rejected' | 'unknown'> {
@@ -64,6 +87,7 @@ interface RowFacts {
 /** Judges a lake by what its objects hold. Pure: whoever reads the objects hands them in. */
 export class LakeAudit {
   readonly #columns: readonly Column[];
+  readonly #paths: RowPaths;
   readonly #rules: Rules;
   readonly #keyPaths: readonly string[] | undefined;
   readonly #digests = new KeyDigests();
@@ -76,10 +100,11 @@ export class LakeAudit {
   #rowsWithoutPlace = 0;
 
   /** @param columns of the pipeline; an object's own header says where they stand in it */
-  constructor(columns: readonly Column[], rules: Rules) {
+  constructor(columns: readonly Column[], paths: RowPaths, rules: Rules) {
     this.#columns = columns;
+    this.#paths = paths;
     this.#rules = rules;
-    this.#keyPaths = [ID_PATHS, PLACE_PATHS].find((paths) => this.#has(paths));
+    this.#keyPaths = paths.keys.find((some) => this.#has(some));
     this.#offsets = new OffsetCheck(rules);
   }
 
@@ -136,6 +161,10 @@ export class LakeAudit {
       sequence: checkSequence(batches, this.#rules),
       keys: this.#keyReport(),
       offsets: this.#offsetReport(),
+      wanted: {
+        keys: this.#keyPaths ? [] : (this.#paths.keys[0] ?? []),
+        offsets: this.#has(this.#paths.place) ? [] : this.#paths.place,
+      },
       broken: this.#broken,
     };
     return { whole: countFindings(report) === 0, ...report };
@@ -148,7 +177,7 @@ export class LakeAudit {
   }
 
   #offsetReport(): LakeReport['offsets'] {
-    if (!this.#has(PLACE_PATHS)) return undefined;
+    if (!this.#has(this.#paths.place)) return undefined;
     return { ...this.#offsets.report(), rowsWithout: this.#rowsWithoutPlace };
   }
 
@@ -159,24 +188,25 @@ export class LakeAudit {
   #facts({ header, rows }: Extract<ReadCsv, { ok: true }>): RowFacts[] {
     const indexOf = (path: string) =>
       header.indexOf(this.#columns.find((column) => column.path === path)?.name ?? '');
-    const at = {
-      id: indexOf('meta.id'),
-      topic: indexOf('meta.topic'),
-      partition: indexOf('meta.partition'),
-      offset: indexOf('meta.offset'),
-    };
+    const [idPath, ...others] = this.#keyPaths ?? [];
+    const idAt = indexOf(idPath ?? '');
+    const placeAt = this.#paths.place.map(indexOf);
     return rows.map((row) => {
-      const place = placeOf(row[at.topic], row[at.partition], row[at.offset]);
-      const key =
-        this.#keyPaths === ID_PATHS ? row[at.id] : place && `${place.partition} offset ${place.offset}`;
+      const place = placeOf(placeAt.map((at) => row[at]));
+      const key = others.length === 0 ? row[idAt] : place && `${place.partition} offset ${place.offset}`;
       return { key: key === '' ? undefined : key, place };
     });
   }
 }
 
-function placeOf(topic = '', partition = '', offset = ''): EventPlace | undefined {
+function placeOf([topic = '', partition = '', offset = '', from = '']: (string | undefined)[]):
+  EventPlace | undefined {
   if (topic === '' || !isCount(partition) || !isCount(offset)) return undefined;
-  return { partition: partitionName(topic, Number(partition)), offset: Number(offset) };
+  return {
+    partition: partitionName(topic, Number(partition)),
+    offset: Number(offset),
+    ...(isCount(from) ? { from: Number(from) } : {}),
+  };
 }
 
 function isCount(field: string): boolean {

@@ -50,6 +50,8 @@ export interface KeptEvent {
   /** When it was kept, ISO 8601. */
   time: string;
   text: string;
+  /** What the source knew of it beside its payload, where it was one that knows something. */
+  record?: object;
 }
 
 /** What an object holds, and the tag that changes with it. */
@@ -183,10 +185,20 @@ function wrongRows(header: readonly string[], rows: readonly (readonly string[])
 export function readKeptEvent(body: Uint8Array): KeptEvent | undefined {
   const value = json(utf8(body));
   if (typeof value !== 'object' || value === null) return undefined;
-  const { reason = '', detail = '', source = '', id = '', time, text } = value as Record<string, unknown>;
+  const {
+    reason = '',
+    detail = '',
+    source = '',
+    id = '',
+    time,
+    text,
+    record,
+  } = value as Record<string, unknown>;
   const event = { reason, detail, source, id, time, text };
   if (!Object.values(event).every((field) => typeof field === 'string')) return undefined;
-  return Number.isNaN(Date.parse(String(time))) ? undefined : (event as KeptEvent);
+  if (Number.isNaN(Date.parse(String(time)))) return undefined;
+  const isRecord = typeof record === 'object' && record !== null;
+  return { ...(event as KeptEvent), ...(isRecord ? { record } : {}) };
 }
 
 function utf8(body: Uint8Array): string | undefined {

@@ -27,6 +27,8 @@ export interface Rejected {
   /** The source's id of the event, or the SQS MessageId. */
   id: string;
   text: string;
+  /** What the source knows of it beside its payload, where its ids tell events with the same text apart. */
+  record?: object | undefined;
 }
 
 /** Where in the bucket objects go, and how. */
@@ -37,18 +39,18 @@ export interface Lake {
 }
 
 /**
- * Keeps a rejected event under `rejected/`, named by the SHA-256 of its text: however often it comes, and
- * from wherever, there is one object for it, and the first one stays.
+ * Keeps a rejected event under `rejected/`, named by the SHA-256 of its text, and of its id where it has a record: however
+ * often it comes, and from wherever, there is one object for it, and the first one stays.
  *
  * @throws the S3 client's error when the object could not be written
  */
 export async function keepRejected(
   s3: Pick<S3Client, 'send'>,
   lake: Lake,
-  { reason, detail, source, id, text }: Rejected,
+  { reason, detail, source, id, text, record }: Rejected,
   options: { abortSignal?: AbortSignal } = {},
 ): Promise<void> {
-  await keep(s3, lake, REJECTED_FOLDER, { reason, detail, source, id, text }, options);
+  await keep(s3, lake, REJECTED_FOLDER, { reason, detail, source, id, record, text }, options);
 }
 
 /**
@@ -70,10 +72,12 @@ async function keep(
   s3: Pick<S3Client, 'send'>,
   lake: Lake,
   folder: string,
-  { text, ...facts }: Record<string, string> & { text: string },
+  { text, ...facts }: Partial<Rejected> & { text: string },
   options: { abortSignal?: AbortSignal },
 ): Promise<void> {
-  const digest = createHash('sha256').update(text).digest('hex');
+  const hash = createHash('sha256').update(text);
+  if (facts.record) hash.update(`\n${facts.id}`);
+  const digest = hash.digest('hex');
   const object = {
     Key: underPrefix(lake.prefix, `${folder}/${digest}.json`),
     Body: JSON.stringify({ ...facts, time: new Date().toISOString(), text }),

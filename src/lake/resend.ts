@@ -8,7 +8,7 @@ import type { Lake } from './rejected';
 
 /** One rejection of an event: what is under `rejected/`, and what will be under `resent/`. */
 export interface Rejection {
-  /** SHA-256 of the event's text, in hexadecimal. */
+  /** What names the event under `rejected/`, in hexadecimal. */
   digest: string;
   /** When it was rejected, ISO 8601. */
   time: string;
@@ -20,8 +20,8 @@ export interface Rejection {
  * take the message for a repeat. The same for one rejection however often it is sent, so that the lane recognises a second
  * try.
  */
-export function keyOfResent(eventKey: string, time: string): string {
-  return createHash('sha256').update(`${eventKey}\n${time}`).digest('hex');
+export function keyOfResent({ digest, time }: Pick<Rejection, 'digest' | 'time'>): string {
+  return createHash('sha256').update(`${digest}\n${time}`).digest('hex');
 }
 
 /** `resent/<digest>-20260131T120000.000Z.json`: one object for each rejection. */

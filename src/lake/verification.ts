@@ -20,19 +20,29 @@ export class Intervals<Owner> {
 
   /** @returns false when the number was there already; then nothing changes */
   add(value: number, owner: Owner): boolean {
-    const at = this.#lastFrom(value);
+    return this.addSpan({ from: value, to: value }, owner);
+  }
+
+  /** @returns false when all of its numbers were there already; then nothing changes */
+  addSpan(span: Span, owner: Owner): boolean {
+    const missing = this.missing(span);
+    for (const part of missing) this.#insert(part, owner);
+    return missing.length > 0;
+  }
+
+  /** Of a span none of whose numbers is there. */
+  #insert({ from, to }: Span, owner: Owner): void {
+    const at = this.#lastFrom(from);
     const below = this.#spans[at];
     const above = this.#spans[at + 1];
-    if (below && value <= below.to) return false;
-    const joinsBelow = below?.to === value - 1;
-    const joinsAbove = above?.from === value + 1;
+    const joinsBelow = below?.to === from - 1;
+    const joinsAbove = above?.from === to + 1;
     if (joinsBelow && joinsAbove) {
       below.to = above.to;
       this.#spans.splice(at + 1, 1);
-    } else if (joinsBelow) below.to = value;
-    else if (joinsAbove) Object.assign(above, { from: value, owner });
-    else this.#spans.splice(at + 1, 0, { from: value, to: value, owner });
-    return true;
+    } else if (joinsBelow) below.to = to;
+    else if (joinsAbove) Object.assign(above, { from, owner });
+    else this.#spans.splice(at + 1, 0, { from, to, owner });
   }
 
   contains(value: number): boolean {
@@ -102,6 +112,8 @@ export interface EventPlace {
   /** Name of the topic partition. */
   partition: string;
   offset: number;
+  /** Of a source that knows: the first offset from which on there is nothing up to the event. */
+  from?: number;
 }
 
 /** Missing numbers, and the object that holds the number after them. */
@@ -166,8 +178,8 @@ export interface OffsetReport {
 export class OffsetCheck {
   readonly #rules: Rules;
   readonly #rows = new Map<string, Intervals<BatchObject>>();
-  /** Of canary and rejected events, and of those sent again. */
-  readonly #explained = new Map<string, Intervals<KeptObject>>();
+  /** Of canary and rejected events, of those sent again, and where the source has no event. */
+  readonly #explained = new Map<string, Intervals<BatchObject | KeptObject>>();
   readonly #resent: { object: KeptObject; place: EventPlace }[] = [];
   #unreadable = 0;
 
@@ -175,8 +187,13 @@ export class OffsetCheck {
     this.#rules = rules;
   }
 
-  addRow(object: BatchObject, { partition, offset }: EventPlace): void {
-    intervalsOf(this.#rows, partition).add(offset, object);
+  addRow(object: BatchObject, place: EventPlace): void {
+    intervalsOf(this.#rows, place.partition).add(place.offset, object);
+    this.#addGap(object, place);
+  }
+
+  #addGap(object: BatchObject | KeptObject, { partition, offset, from = offset }: EventPlace): void {
+    if (from < offset) intervalsOf(this.#explained, partition).addSpan({ from, to: offset - 1 }, object);
   }
 
   /**
@@ -186,8 +203,9 @@ export class OffsetCheck {
    * @param place undefined where it can't be read
    */
   addKept(object: KeptObject, place: EventPlace | undefined): void {
-    if (place === undefined) this.#addUnreadable(object);
-    else if (object.kind === 'resent') this.#resent.push({ object, place });
+    if (place === undefined) return this.#addUnreadable(object);
+    this.#addGap(object, place);
+    if (object.kind === 'resent') this.#resent.push({ object, place });
     else intervalsOf(this.#explained, place.partition).add(place.offset, object);
   }
 
@@ -243,14 +261,11 @@ export class OffsetCheck {
     let onTheWay = 0;
     for (const partition of this.#rows.keys()) {
       for (const hole of this.#holes(partition)) {
-        const { from, to, next } = hole;
-        if (to - from >= JUMP) {
-          jumps.add({ partition, from, to, before: next.key });
-          continue;
-        }
+        const before = hole.next.key;
         for (const { from, to } of intervalsOf(this.#explained, partition).missing(hole)) {
-          if (isYoung(hole.next, this.#rules)) onTheWay += to - from + 1;
-          else missing.add({ partition, from, to, before: hole.next.key }, to - from + 1);
+          if (to - from >= JUMP) jumps.add({ partition, from, to, before });
+          else if (isYoung(hole.next, this.#rules)) onTheWay += to - from + 1;
+          else missing.add({ partition, from, to, before }, to - from + 1);
         }
       }
     }

@@ -13,6 +13,8 @@ export interface SourceEvent {
   text: string;
   /** What goes to the queue, where that is more than the payload: a JSON object. */
   body?: string;
+  /** What the source knows of the event beside its payload, as JSON; {@link body} carries it, too. */
+  record?: object;
   /** What the payload is, its key and its place. */
   read: ReadEvent;
 }

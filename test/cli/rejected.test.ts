@@ -23,7 +23,7 @@ import { sha256 } from '../support/sha256';
 const EVENT = JSON.stringify({ meta: { id: 'id-1' }, title: 'a\uffff' });
 const DIGEST = sha256(EVENT);
 const TIME = '2025-01-31T10:00:00.000Z';
-const KEY = keyOfResent('id-1', TIME);
+const KEY = keyOfResent({ digest: DIGEST, time: TIME });
 
 const facts: Omit<Rejected, 'text'> = {
   reason: 'row-too-large',
@@ -228,6 +228,24 @@ describe('sluice rejected', () => {
       assert.equal(s3.text(copy), body);
     });
 
+    it('sends a record of Kafka with what Kafka knew of it, and two with the same text as two', async () => {
+      const record = { topic: 't', partition: 0, offset: 7, from: 7, timestamp: 1, key: 'k' };
+      const lake = { bucket: 'lake', prefix: 'raw' };
+      const rejected: Rejected = { ...facts, reason: 'message-too-large', text: '{"a": 1.0}' };
+      await keepRejected(s3.client, lake, { ...rejected, id: 't/0/7', record });
+      await keepRejected(s3.client, lake, {
+        ...rejected,
+        id: 't/0/8',
+        record: { ...record, offset: 8, from: 8 },
+      });
+      await again(undefined, { all: true });
+      assert.deepEqual(queue.messages.map(({ body }) => body).sort(), [
+        `{"a": 1.0,"kafka":${JSON.stringify(record)}}`,
+        `{"a": 1.0,"kafka":${JSON.stringify({ ...record, offset: 8, from: 8 })}}`,
+      ]);
+      assert.equal(new Set(queue.messages.map(({ key }) => key)).size, 2);
+    });
+
     it('makes room for another rejection before it sends', async () => {
       const key = reject(EVENT);
       queue.before = () => assert.ok(!s3.objects.has(key));
@@ -272,7 +290,7 @@ describe('sluice rejected', () => {
       await again(DIGEST);
       assert.deepEqual(
         queue.messages.map(({ key }) => key),
-        [KEY, keyOfResent('id-1', '2025-01-31T10:01:00.000Z')],
+        [KEY, keyOfResent({ digest: DIGEST, time: '2025-01-31T10:01:00.000Z' })],
       );
       assert.equal(keys().length, 2);
       await again(DIGEST, { force: true });

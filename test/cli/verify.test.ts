@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { verify, type VerifyOptions } from '../../src/cli/verify';
+import type { PipelineDefinition } from '../../src/config';
 import { writeCsv } from '../../src/lake/csv';
 import type { LakeReport } from '../../src/lake/lake-report';
 import { batchObjectKey } from '../../src/lake/object-key';
@@ -43,9 +44,19 @@ function batchOf(sequence: number, offsets: readonly number[], { prefix = 'raw',
 const eventAt = (offset: number, domain = 'x') =>
   JSON.stringify({ meta: { id: `id-${offset}`, domain, topic: 't', partition: 0, offset } });
 
-async function run(s3: S3Client, options: VerifyOptions = {}, { prefix = 'raw', columns = COLUMNS } = {}) {
+interface Layout {
+  prefix: string;
+  columns: { name: string; path: string }[];
+  source: PipelineDefinition['source'];
+}
+
+async function run(
+  s3: S3Client,
+  options: VerifyOptions = {},
+  { prefix = 'raw', columns = COLUMNS, source }: Partial<Layout> = {},
+) {
   const lines: string[] = [];
-  const pipeline = definitionOf({ lake: { ...lakeOf(prefix), columns } });
+  const pipeline = definitionOf({ lake: { ...lakeOf(prefix), columns }, ...(source ? { source } : {}) });
   const isWhole = await verify({ pipeline, s3, say: (line) => lines.push(line) }, options);
   return { isWhole, lines, findings: lines.filter((line) => line.startsWith('FINDING')) };
 }
@@ -113,6 +124,36 @@ describe('sluice verify', () => {
     assert.equal(isStillWhole, false);
     assert.equal(findings.length, 2);
     assert.match(more.at(-1) ?? '', /^missing offsets: 2; for 1 of them rejected events may account/);
+  });
+
+  it('takes a rejected record of Kafka for an explanation, each by its place, whoever rejected it', async () => {
+    const columns = ['topic', 'partition', 'offset', 'from'].map((name) => ({ name, path: `kafka.${name}` }));
+    const header = columns.map(({ name }) => name);
+    const rows = [1, 5].map((offset) => ['t', '0', String(offset), String(offset)]);
+    s3.put(
+      batchObjectKey('raw', { sequence: 1, frozenAt: TEN, firstKeyDigest: keyDigest('t/0/1') }),
+      writeCsv(header, rows),
+      TEN,
+    );
+    const url = 'kafka://localhost:9092/t';
+    const record = (offset: number) => ({ topic: 't', partition: 0, offset, from: offset, timestamp: 7 });
+    const rejected = { detail: 'd', source: url, reason: 'not-json', text: 'null?' } as const;
+    const lake = lakeOf('raw');
+    await keepRejected(s3.client, lake, { ...rejected, id: 't/0/2', record: record(2) });
+    await keepRejected(s3.client, lake, { ...rejected, id: 't/0/3', record: record(3) });
+    const options = { columns, source: { url, contact: '' } };
+    const { findings } = await run(s3.client, {}, options);
+    assert.match(findings.join(), /^FINDING offset t\/0: 4 missing before [^,]*$/);
+    // As the lane keeps a message that is too large for a row.
+    const text = JSON.stringify({ kafka: record(4) });
+    await keepRejected(s3.client, lake, {
+      ...rejected,
+      id: 'm-1',
+      source: 'queue',
+      reason: 'row-too-large',
+      text,
+    });
+    assert.deepEqual((await run(s3.client, {}, options)).findings, []);
   });
 
   it('names a key that is repeated, and both objects that hold it', async () => {
@@ -218,8 +259,8 @@ describe('sluice verify', () => {
     const columns = [{ name: 'title', path: 'title' }];
     assert.deepEqual((await run(s3.client, {}, { columns })).lines, [
       '1 object, 2 rows: sequence 1 without holes; keys not compared; offsets not checked (0 canaries, 0 rejected)',
-      "repeats can't be checked: no column has the path meta.id",
-      "missing rows can't be checked: no columns have the paths meta.topic, meta.partition and meta.offset",
+      "repeats can't be checked: that takes columns with the paths meta.id",
+      "missing rows can't be checked: that takes columns with the paths meta.topic, meta.partition, meta.offset",
     ]);
   });
 

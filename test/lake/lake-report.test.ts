@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import type { Column } from '../../src/lake/columns';
 import { writeCsv } from '../../src/lake/csv';
 import { Findings } from '../../src/lake/findings';
-import { LakeAudit, type LakeReport } from '../../src/lake/lake-report';
+import { LakeAudit, type LakeReport, rowPathsOf } from '../../src/lake/lake-report';
 import { type BatchObject, readCsv } from '../../src/lake/reader';
 
 const COLUMNS: Column[] = [
@@ -40,9 +40,21 @@ const batchOf = (sequence: number): BatchObject => ({
 /** The report of a lake of these objects, by sequence number. */
 function audit(
   objects: ReadonlyMap<number, Uint8Array>,
-  { columns = COLUMNS, keep = () => {} }: { columns?: Column[]; keep?: (lake: LakeAudit) => void } = {},
+  {
+    columns = COLUMNS,
+    source = { url: 'https://example.org/stream' },
+    keep = () => {},
+  }: {
+    columns?: Column[];
+    source?: Parameters<typeof rowPathsOf>[0];
+    keep?: (lake: LakeAudit) => void;
+  } = {},
 ): LakeReport {
-  const lake = new LakeAudit(columns, { hours: { since: -Infinity, until: Infinity }, graceMs: 0, now: 1e9 });
+  const lake = new LakeAudit(columns, rowPathsOf(source), {
+    hours: { since: -Infinity, until: Infinity },
+    graceMs: 0,
+    now: 1e9,
+  });
   const batches = [...objects.keys()].map(batchOf);
   for (const [sequence, body] of objects) lake.addBatch(batchOf(sequence), readCsv(body));
   keep(lake);
@@ -159,6 +171,95 @@ describe('The report of a lake', () => {
     assert.deepEqual([report.keys, report.offsets, report.whole], [undefined, undefined, true]);
   });
 
+  describe('of a Kafka topic', () => {
+    const url = 'kafka://localhost:9092/t';
+    const columns = [
+      { name: 'event_id', path: 'meta.id' },
+      ...['topic', 'partition', 'offset', 'from'].map((name) => ({ name, path: `kafka.${name}` })),
+    ];
+    const header = columns.map(({ name }) => name);
+    const csv = (...rows: [id: string, offset: number, from: number][]) =>
+      writeCsv(
+        header,
+        rows.map(([id, offset, from]) => [id, 't', '0', String(offset), String(from)]),
+      );
+
+    it('tells rows by their place, and takes what is no record for no loss', () => {
+      // 3 to 5 were compacted; 8 is missing, and what comes after says so.
+      const body = csv(['a', 2, 2], ['a', 6, 3], ['b', 7, 7], ['c', 9, 9]);
+      const report = audit(new Map([[1, body]]), { columns, source: { url } });
+      assert.deepEqual(report.keys?.paths, ['kafka.topic', 'kafka.partition', 'kafka.offset']);
+      assert.equal(report.keys.repeated.count, 0, 'a producer may write the same twice');
+      assert.deepEqual(report.offsets?.missing.named, [
+        { partition: 't/0', from: 8, to: 8, before: 'batch-1' },
+      ]);
+      assert.equal(report.offsets.jumps.count, 0);
+    });
+
+    it('finds exactly the rows that were dropped, whatever Kafka left out between records', () => {
+      const gapsAndDrops = fc.array(fc.record({ gap: fc.nat({ max: 3 }), dropped: fc.boolean() }), {
+        maxLength: 50,
+      });
+      fc.assert(
+        fc.property(gapsAndDrops, fc.infiniteStream(fc.nat()), (records, order) => {
+          let end = 0;
+          const all = [{ gap: 0, dropped: false }, ...records, { gap: 0, dropped: false }].map(
+            ({ gap, dropped }, index) => {
+              const from = end;
+              const offset = from + gap;
+              end = offset + 1;
+              return {
+                row: [String(index), offset, from] as [string, number, number],
+                dropped,
+                at: order.next().value ?? 0,
+              };
+            },
+          );
+          const written = all.filter(({ dropped }) => !dropped).sort((a, b) => a.at - b.at);
+          const report = audit(new Map([[1, csv(...written.map(({ row }) => row))]]), {
+            columns,
+            source: { url },
+          });
+          // What lies before a dropped record is as unknown as the record itself.
+          const dropped = all.filter((one) => one.dropped);
+          const unknown = dropped.reduce((sum, { row: [, offset, from] }) => sum + offset - from + 1, 0);
+          assert.equal(report.offsets?.missing.count, unknown);
+          assert.equal(report.whole, dropped.length === 0);
+        }),
+      );
+    });
+
+    it('takes a gap of millions for none where a row covers it', () => {
+      const report = audit(new Map([[1, csv(['a', 2, 2], ['b', 50_000_000, 3])]]), {
+        columns,
+        source: { url },
+      });
+      assert.equal(report.offsets?.jumps.count, 0);
+      assert.ok(report.whole);
+    });
+
+    it('finds a row that stands there twice', () => {
+      const body = csv(['a', 2, 2], ['b', 2, 2]);
+      const report = audit(new Map([[1, body]]), { columns, source: { url } });
+      assert.equal(report.keys?.repeated.named[0]?.key, 't/0 offset 2');
+    });
+
+    it('goes by the key in the payload where the pipeline does, whose second record is no row', () => {
+      const body = csv(['a', 2, 2], ['b', 4, 4], ['a', 5, 5]);
+      const report = audit(new Map([[1, body]]), { columns, source: { url, key: 'meta.id' } });
+      assert.equal(report.keys?.repeated.named[0]?.key, 'a');
+      assert.equal(report.offsets, undefined);
+    });
+
+    it('names the columns that it would take', () => {
+      const { wanted } = audit(new Map(), { source: { url } });
+      assert.deepEqual(wanted, {
+        keys: ['kafka.topic', 'kafka.partition', 'kafka.offset'],
+        offsets: ['kafka.topic', 'kafka.partition', 'kafka.offset', 'kafka.from'],
+      });
+    });
+  });
+
   it('counts rows without an id, and those whose offset is none', () => {
     const report = audit(
       lakeOf([
@@ -210,6 +311,7 @@ describe('The report of a lake', () => {
         lostAgain: { count: 0, named: [] },
         rowsWithout: 0,
       },
+      wanted: { keys: [], offsets: [] },
       broken: { count: 0, named: [] },
     });
   });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { isAlreadyThere } from '../../src/lake/put-if-absent';
 import { keepCanary, keepRejected, type Rejected } from '../../src/lake/rejected';
+import { readKeptEvent } from '../../src/lake/reader';
 import { FakeS3, s3Error } from '../support/fake-s3';
 import { sha256 } from '../support/sha256';
 
@@ -36,6 +37,23 @@ describe('A rejected event', () => {
     assert.deepEqual([...before.keys()], [`rejected/${sha256(rejected.text)}.json`]);
     await keepRejected(s3, { bucket: 'lake', prefix: '' }, { ...rejected, text: 'other' });
     assert.equal(s3.objects.size, 2);
+  });
+
+  it('is another one with the same text at another place, where the source knows places', async () => {
+    const s3 = new FakeS3();
+    const first = { ...rejected, id: 't/0/7', record: { topic: 't', partition: 0, offset: 7, from: 7 } };
+    await keepRejected(s3, lake, first);
+    // What lies before it may have been compacted since.
+    await keepRejected(s3, lake, { ...first, record: { ...first.record, from: 3 } });
+    await keepRejected(s3, lake, { ...first, id: 't/0/8', record: { ...first.record, offset: 8, from: 8 } });
+    const kept = [...s3.objects.values()].map((body) => readKeptEvent(Buffer.from(body)));
+    assert.deepEqual(
+      kept.map((event) => [event?.text, event?.record]),
+      [
+        [rejected.text, first.record],
+        [rejected.text, { ...first.record, offset: 8, from: 8 }],
+      ],
+    );
   });
 
   it('has the ACL that the pipeline asks for, and none otherwise', async () => {

@@ -10,6 +10,15 @@ import type { LogRecord } from './batches';
  */
 const RECORD_MEMBER = 'kafka';
 
+/** What of the member says where a record stands. */
+export interface RecordFacts {
+  topic: string;
+  partition: number;
+  offset: number;
+  /** The first offset from which on there is no record up to this one. Objects written before there was this have none. */
+  from?: number;
+}
+
 export interface RecordPlace {
   topic: string;
   partition: number;
@@ -30,18 +39,19 @@ export function eventOf(record: LogRecord, { topic, partition, from, keyPath }: 
   const positions = { [name]: { offset: offset + 1 } };
   // -1 is a record without one.
   const time = record.timestamp >= 0 ? { time: record.timestamp } : {};
+  const facts = factsOf(record, { topic, partition, from });
   if (!payload.ok) {
     const read: ReadEvent = { ...payload, ...whereabouts, key: attributeKey(place) };
-    return { id: place, positions, ...time, text: published, read };
+    return { id: place, positions, ...time, text: published, record: facts, read };
   }
-  const facts = factsOf(record, topic, partition);
   const key = keyPath === '' ? undefined : valueAt(payload.value, membersOf(keyPath));
   return {
     id: place,
     positions,
     ...time,
     text: published,
-    body: withMember(published, JSON.stringify(facts)),
+    body: withRecord(published, facts),
+    record: facts,
     read: {
       ...payload,
       ...whereabouts,
@@ -52,11 +62,15 @@ export function eventOf(record: LogRecord, { topic, partition, from, keyPath }: 
   };
 }
 
-function factsOf({ offset, timestamp, key, value, headers }: LogRecord, topic: string, partition: number) {
-  return {
+function factsOf(
+  { offset, timestamp, key, value, headers }: LogRecord,
+  { topic, partition, from }: Pick<RecordPlace, 'topic' | 'partition' | 'from'>,
+): RecordFacts {
+  const facts = {
     topic,
     partition,
     offset,
+    from,
     timestamp,
     ...(key === null ? {} : { key: readable(key) }),
     // Of several headers with one name the last holds, as with Kafka's own `lastHeader`.
@@ -69,6 +83,29 @@ function factsOf({ offset, timestamp, key, value, headers }: LogRecord, topic: s
         }),
     ...(value === null ? { tombstone: true } : {}),
   };
+  return facts;
+}
+
+/**
+ * What Kafka knows of an event that was kept or came through the queue, as JSON that somebody may have changed.
+ *
+ * @param record what was kept beside the payload; without it, the payload's own member
+ * @returns undefined where topic, partition and offset are not there
+ */
+export function readRecord(text: string, record?: object): RecordFacts | undefined {
+  const { topic, partition, offset, from } = (record ?? memberOf(text)) as Record<string, unknown>;
+  if (typeof topic !== 'string' || topic === '' || !isCount(partition) || !isCount(offset)) return undefined;
+  return { topic, partition, offset, ...(isCount(from) ? { from } : {}) };
+}
+
+function memberOf(text: string): object {
+  const event = readEvent(text);
+  const member = event.ok ? valueAt(event.value, [RECORD_MEMBER]) : undefined;
+  return typeof member === 'object' && member !== null ? member : {};
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 /** UTF-8 as text; other bytes as `{"base64": "…"}`. */
@@ -95,11 +132,16 @@ function decode(bytes: Buffer): string | undefined {
   }
 }
 
-/** The rest of the text stays as it was published: no number is rounded, no member moves. */
-function withMember(object: string, value: string): string {
+/**
+ * A payload with {@link RECORD_MEMBER} at its end. The rest of the text stays as it was published: no number is rounded, no member
+ * moves.
+ *
+ * @param object a JSON object, as text
+ */
+export function withRecord(object: string, record: object): string {
   const end = object.lastIndexOf('}');
   const head = object.slice(0, end).trimEnd();
-  return `${head}${head.endsWith('{') ? '' : ','}"${RECORD_MEMBER}":${value}}`;
+  return `${head}${head.endsWith('{') ? '' : ','}"${RECORD_MEMBER}":${JSON.stringify(record)}}`;
 }
 
 function isKey(value: unknown): value is string | number {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { LogRecord } from '../../../src/sources/kafka/batches';
-import { eventOf } from '../../../src/sources/kafka/event';
+import { eventOf, readRecord, withRecord } from '../../../src/sources/kafka/event';
 
 const PLACE = { topic: 'changes', partition: 3, from: 40, keyPath: '' };
 
@@ -19,7 +19,7 @@ function record(value: string | Buffer | null, rest: Partial<LogRecord> = {}): L
 /** Of what a message attribute can't hold: see `attributeKey`. */
 const digestOf = (key: string) => createHash('sha256').update(key, 'utf16le').digest('hex');
 
-const FACTS = { topic: 'changes', partition: 3, offset: 41, timestamp: 1_700_000_000_123 };
+const FACTS = { topic: 'changes', partition: 3, offset: 41, from: 40, timestamp: 1_700_000_000_123 };
 
 describe('A Kafka record as an event', () => {
   it('keeps the payload as published, and carries what Kafka knows of it', () => {
@@ -104,6 +104,34 @@ describe('A Kafka record as an event', () => {
     const bytes = eventOf(record(Buffer.from([0x00, 0xff, 0x01])), PLACE);
     assert.equal(!bytes.read.ok && bytes.read.reason, 'not-json');
     assert.equal(bytes.text, 'base64:AP8B');
+  });
+
+  it('has its record beside it, also where it is rejected, to tell where it stood and to be sent again as it was', () => {
+    for (const value of ['{"a":1}', '{"half":', '[1]']) {
+      assert.deepEqual(eventOf(record(value), PLACE).record, FACTS);
+    }
+    const { text, body, record: facts = {} } = eventOf(record('{"a":1}'), PLACE);
+    assert.equal(withRecord(text, facts), body);
+  });
+
+  it('tells where it stood by what was kept, else by its own member', () => {
+    const place = { topic: 'changes', partition: 3, offset: 41, from: 40 };
+    const { body = '', record: facts } = eventOf(record('{"kafka":{"offset":1}}'), PLACE);
+    assert.deepEqual(readRecord(body), place);
+    assert.deepEqual(readRecord('{"half":', facts), place);
+    const { from: _, ...before } = place;
+    assert.deepEqual(readRecord('', before), before);
+    for (const text of [
+      '',
+      '{}',
+      '{"kafka":null}',
+      '{"kafka":7}',
+      JSON.stringify({ kafka: { ...place, offset: '41' } }),
+    ]) {
+      assert.equal(readRecord(text), undefined, text);
+    }
+    assert.equal(readRecord('{}', { ...place, topic: '' }), undefined);
+    assert.equal(readRecord('{}', { ...place, partition: -1 }), undefined);
   });
 
   it('is never a canary, whatever it says', () => {

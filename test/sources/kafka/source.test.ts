@@ -141,8 +141,8 @@ suite(`A Kafka source and Apache Kafka${reason === undefined ? '' : ` (skipped: 
       assert.deepEqual(
         follower.bodies.map((body) => JSON.parse(body) as unknown),
         [
-          { n: 1, kafka: { ...at, offset: 0, timestamp: 7, key: 'a', headers: { trace: 'x' } } },
-          { kafka: { ...at, offset: 1, timestamp: 8, key: 'a', tombstone: true } },
+          { n: 1, kafka: { ...at, offset: 0, from: 0, timestamp: 7, key: 'a', headers: { trace: 'x' } } },
+          { kafka: { ...at, offset: 1, from: 1, timestamp: 8, key: 'a', tombstone: true } },
         ],
       );
     });
