@@ -2,7 +2,7 @@ import { Argument, type Command, CommanderError, InvalidArgumentError, program }
 import { config } from 'dotenv';
 import { SettingsError } from '../config';
 import { codecServer, type CodecServerOptions } from './codec-server';
-import { CommandError, type Context, type ContextOptions, withContext } from './context';
+import { CommandError, type Context, type ContextOptions, UsageError, withContext } from './context';
 import { flush, PARTS, type Part, pause, resume } from './pause';
 import { provision } from './provision';
 import { listRejected, showRejected } from './rejected';
@@ -69,7 +69,11 @@ command('stop', 'end reading, drain the queue into the lake and idle, all state 
 command('verify', 'audit the lake from its objects alone: holes, repeats, missing offsets')
   .option('--since <time>', 'from the hour that holds this time (ISO 8601)')
   .option('--until <time>', 'to the hour that ends at this time, or holds it')
-  .option('--grace <duration>', 'for how long what is missing may still be on its way (90s, 10m)', '10m')
+  .option(
+    '--grace <duration>',
+    'for how long what is missing may still be on its way (90s, 10m), an hour at most',
+    '10m',
+  )
   .option(...json)
   .action(run(verify, AWS_ALONE));
 
@@ -140,5 +144,6 @@ program.parseAsync().catch((error: unknown) => {
   }
   const isForPeople = error instanceof CommandError || error instanceof SettingsError;
   console.error(isForPeople ? error.message : error);
-  process.exitCode = error instanceof SettingsError ? EXIT.wrongUse : EXIT.notDone;
+  const isWrongUse = error instanceof SettingsError || error instanceof UsageError;
+  process.exitCode = isWrongUse ? EXIT.wrongUse : EXIT.notDone;
 });

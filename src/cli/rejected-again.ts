@@ -6,7 +6,7 @@ import { REJECTED_FOLDER, RESENT_FOLDER } from '../names';
 import { encodeMessage, keyAttribute, messageBytes, type OutgoingMessage } from '../queue/message';
 import { readEvent } from '../sources/event';
 import { withRecord } from '../sources/kafka/event';
-import { type Context, CommandError, openQueue } from './context';
+import { type Context, CommandError, openQueue, UsageError } from './context';
 import { explainingS3 } from './explain-s3';
 import { printable } from './printable';
 import { find, type Held, keptObjects, type LakeClient, type LakeContext, short } from './rejected';
@@ -34,7 +34,7 @@ export async function resendRejected(
   beginning: string | undefined,
   { all = false, reason, force = false }: ResendOptions = {},
 ): Promise<boolean> {
-  if (all === (beginning !== undefined)) throw new CommandError('Name one digest, or give --all');
+  if (all === (beginning !== undefined)) throw new UsageError('Name one digest, or give --all');
   const { lake } = pipeline;
   return await explainingS3(lake, async () => {
     const clients = { lake, s3, queue: await openTarget(sqs, pipeline.queue.name) };

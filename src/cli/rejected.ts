@@ -10,7 +10,7 @@ import {
   readObjects,
 } from '../lake/reader';
 import { REJECTED_FOLDER, RESENT_FOLDER } from '../names';
-import { type Context, CommandError } from './context';
+import { type Context, CommandError, UsageError } from './context';
 import { explainingS3 } from './explain-s3';
 import { printable } from './printable';
 
@@ -61,7 +61,7 @@ export async function listRejected(
   { pipeline, s3, say }: LakeContext,
   { reason, limit = 50, json = false }: ListOptions = {},
 ): Promise<void> {
-  if (!Number.isSafeInteger(limit) || limit < 1) throw new CommandError('--limit must be 1 or more');
+  if (!Number.isSafeInteger(limit) || limit < 1) throw new UsageError('--limit must be 1 or more');
   const { lake } = pipeline;
   const list = await explainingS3(lake, () => readList({ lake, s3 }, { reason, limit }));
   if (json) return say(JSON.stringify(list, undefined, 2));

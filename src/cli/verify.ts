@@ -23,7 +23,7 @@ import { CANARIES_FOLDER, REJECTED_FOLDER, RESENT_FOLDER } from '../names';
 import { partitionName } from '../sources/cursor';
 import { readEvent } from '../sources/event';
 import { readRecord } from '../sources/kafka/event';
-import { type Context, CommandError } from './context';
+import { type Context, UsageError } from './context';
 import { explainingS3 } from './explain-s3';
 import { describeReport } from './lake-report-text';
 import { printable } from './printable';
@@ -48,7 +48,7 @@ const LONGEST_WAIT_HOURS = 14 * 24;
  * should be.
  *
  * @returns whether nothing was found
- * @throws CommandError for options that can't be used, and when S3 refuses
+ * @throws UsageError for options that can't be used, CommandError when S3 refuses
  */
 export async function verify(
   { pipeline, s3, say }: Pick<Context, 'pipeline' | 's3' | 'say'>,
@@ -71,7 +71,7 @@ function rulesOf({ since, until, grace = '10m' }: VerifyOptions): Rules {
     since: first === undefined ? -Infinity : Math.floor(first / HOUR_MS),
     until: end === undefined ? Infinity : Math.ceil(end / HOUR_MS),
   };
-  if (hours.since >= hours.until) throw new CommandError('--until must be later than --since');
+  if (hours.since >= hours.until) throw new UsageError('--until must be later than --since');
   return { hours, graceMs: graceSeconds * 1_000, now: Date.now() };
 }
 
@@ -80,7 +80,7 @@ function option<T>(name: string, text: string | undefined, parse: (text: string)
     return text === undefined ? undefined : parse(text);
   } catch (error) {
     const rule = error instanceof Error ? error.message : String(error);
-    throw new CommandError(`${name} ${rule}; it is ${JSON.stringify(text)}`);
+    throw new UsageError(`${name} ${rule}; it is ${JSON.stringify(text)}`);
   }
 }
 

@@ -7,9 +7,10 @@ import { start } from '../cli/start';
 import type { PipelineStatus } from '../cli/status';
 import type { PipelineDefinition, WorkerSettings } from '../config';
 import { dataConverter } from '../payload-codec';
+import { kafkaSettings } from '../sources/kafka/security';
 import { awsClients } from '../workers/clients';
 import { installRuntime } from '../workers/telemetry';
-import { createWorker } from '../workers/workers';
+import { createWorker, type WorkerEnvironment } from '../workers/workers';
 import type { Endings } from './foreground';
 import { StackError } from './stack-error';
 import { requireAlive, type Stack, type StackOptions, startStack } from './stack';
@@ -57,7 +58,8 @@ export async function startEmbeddedPipeline(options: EmbeddedPipelineOptions): P
   await installRuntime(worker, []);
   const { sqs, s3 } = awsClients();
   const sqsRequests = countRequests(sqs);
-  const workers = await startWorkers(stack, { sqs, s3 }, endings);
+  const sources = { kafka: kafkaSettings(worker.kafka) };
+  const workers = await startWorkers(stack, { clients: { sqs, s3 }, sources }, endings);
   await provision(context);
   await start(context);
   return {
@@ -100,11 +102,11 @@ function countRequests(sqs: SQSClient): () => number {
 
 async function startWorkers(
   stack: Stack,
-  clients: ReturnType<typeof awsClients>,
+  access: Pick<WorkerEnvironment, 'clients' | 'sources'>,
   endings: Endings,
 ): Promise<Worker[]> {
   const connection = await NativeConnection.connect({ address: stack.temporal.address });
-  const environment = { connection, namespace: 'default', clients };
+  const environment = { connection, namespace: 'default', ...access };
   const workers = [await createWorker('ingest', environment), await createWorker('batch', environment)];
   const running = workers.map((worker) => worker.run());
   endings.push(async () => {

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import type { PipelineDefinition } from '../config';
+import { isKafkaUrl, parseKafkaUrl } from '../sources/kafka/address';
 import { userAgent } from '../sources/user-agent';
 import { StackError } from './stack-error';
 
@@ -8,11 +11,34 @@ const PATIENCE_MS = 10_000;
 const PASSING_STATUS = new Set([408, 429]);
 
 /**
- * Asks for a stream once, as ingest does, and leaves at the first answer.
+ * Asks for a stream once, as ingest does, and leaves at the first answer; of Kafka, it connects to a broker.
  *
  * @throws StackError when the server can't be reached, or answers what no trying again will change
  */
-export async function requireReachable({ url, contact }: PipelineDefinition['source']): Promise<void> {
+export async function requireReachable(source: PipelineDefinition['source']): Promise<void> {
+  if (isKafkaUrl(source.url)) await requireBroker(source.url);
+  else await requireStream(source);
+}
+
+/** That one of the brokers named takes a connection: what it then refuses, ingest says. */
+async function requireBroker(url: string): Promise<void> {
+  const trials = parseKafkaUrl(url).bootstrap.map((broker) => connectOnce(broker));
+  await Promise.any(trials).catch(({ errors }: AggregateError) => {
+    const reasons = errors.map(reasonOf).join('; ');
+    throw new StackError(`${url} can't be reached (${reasons}): check the brokers in SLUICE_SOURCE_URL.`);
+  });
+}
+
+async function connectOnce({ host, port }: { host: string; port: number }): Promise<void> {
+  const socket = connect({ host, port, signal: AbortSignal.timeout(PATIENCE_MS) });
+  try {
+    await once(socket, 'connect');
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function requireStream({ url, contact }: PipelineDefinition['source']): Promise<void> {
   const response = await fetch(url, {
     headers: { Accept: 'text/event-stream', 'User-Agent': userAgent(contact) },
     signal: AbortSignal.timeout(PATIENCE_MS),

@@ -155,7 +155,7 @@ describe('sluice rejected', () => {
     it('refuses a limit that is none', async () => {
       for (const limit of [0, -1, 1.5, NaN]) {
         await assert.rejects(listRejected(context(), { limit }), {
-          name: 'CommandError',
+          name: 'UsageError',
           message: /--limit/,
         });
       }
@@ -397,7 +397,7 @@ describe('sluice rejected', () => {
         [DIGEST, { all: true }],
       ] as const) {
         await assert.rejects(again(beginning, options), {
-          name: 'CommandError',
+          name: 'UsageError',
           message: /one digest, or give --all/,
         });
       }

@@ -364,7 +364,7 @@ describe('sluice verify', () => {
       ['a grace without a unit', { grace: '600' }, /^--grace must be a number with its unit/],
     ] as const) {
       it(`can not be ${what}`, async () => {
-        await assert.rejects(run(s3.client, options), { name: 'CommandError', message: says });
+        await assert.rejects(run(s3.client, options), { name: 'UsageError', message: says });
       });
     }
   });

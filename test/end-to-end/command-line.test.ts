@@ -49,6 +49,10 @@ describe('A day with the command line', function () {
     await fails(pipeline.sluice('pause', 'everything'), 2, /Allowed choices are ingest, lane, both/);
     const wrong = { SLUICE_QUEUE: 'a.fifo', SLUICE_WINDOW: '1' };
     await fails(pipeline.sluiceWith(wrong, 'status'), 2, /^SLUICE_QUEUE must .*\nSLUICE_WINDOW must /);
+    await fails(pipeline.sluice('verify', '--since', 'yesterday'), 2, /^--since must .*yesterday/);
+    await fails(pipeline.sluice('verify', '--grace', '2h'), 2, /^--grace must .*2h/);
+    await fails(pipeline.sluice('rejected', 'list', '--limit', 'abc'), 2, /^--limit must be 1 or more/);
+    await fails(pipeline.sluice('rejected', 'again'), 2, /^Name one digest, or give --all/);
     assert.match(await pipeline.sluice('update', '--help'), /Exit codes: 0 done/);
   });
 

@@ -69,6 +69,16 @@ describe('whether a source can be reached', () => {
     await assert.rejects(requireReachable({ url, contact }), /\(\S*.*ECONNREFUSED.*\)/);
   });
 
+  it('asks the brokers of a topic, and is content with one of them', async () => {
+    const server = await serve((_, response) => openStream(response));
+    const [up, down] = [`${HOST}:${new URL(server.url).port}`, `${HOST}:${await freePort()}`];
+    await requireReachable({ url: `kafka://${down},${up}/topic`, contact });
+    await assert.rejects(requireReachable({ url: `kafka://${down}/topic`, contact }), {
+      name: 'StackError',
+      message: new RegExp(`^kafka://${down}/topic can't be reached \\(.*ECONNREFUSED.*SLUICE_SOURCE_URL\\.$`),
+    });
+  });
+
   async function rejects(url: string, message: string): Promise<void> {
     await assert.rejects(requireReachable({ url, contact }), { name: 'StackError', message });
   }
