@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   ChangeMessageVisibilityBatchCommand,
+  type ChangeMessageVisibilityBatchRequestEntry,
   type Message,
   ReceiveMessageCommand,
   type SQSClient,
@@ -68,7 +69,7 @@ export interface ReceivedMessages {
   until: number;
   /** The last polls came back full, and many more should be waiting: several receives at once would find work. */
   behind: boolean;
-  /** A poll failed: it may have hidden messages until their visibility timeout ends. */
+  /** Polls that failed, and releases: they may have hidden messages that nobody knows of until their visibility timeout ends. */
   lostPolls: number;
 }
 
@@ -78,7 +79,7 @@ const BACKLOG_AGE_MS = 2_000;
 /** So many full polls that should be waiting are a backlog, too. */
 const BACKLOG_POLLS = 20;
 
-/** Four receives at once share the 50 connections of the SQS client with the deletions. */
+/** Beyond it a lane gains nothing, and the next receive finds what is left. */
 const MOST_POLLS_AT_ONCE = 8;
 
 /** A row larger than this is rejected: state and history carry rows. */
@@ -235,6 +236,7 @@ class Collector {
 
   async #sort(messages: Message[]): Promise<void> {
     const excess: Message[] = [];
+    const rejecting: Promise<void>[] = [];
     for (const message of messages) {
       const { MessageId: messageId, ReceiptHandle: receipt, Body: body = '' } = message;
       if (messageId === undefined || receipt === undefined) continue;
@@ -246,7 +248,7 @@ class Collector {
       this.#sentAt(sentTime(message));
       const key = keyDigest(message.MessageAttributes?.[KEY_ATTRIBUTE]?.StringValue || read.key);
       if (!read.ok) {
-        await this.#reject({ messageId, receipt, key, reason: read.reason }, read.detail, body);
+        rejecting.push(this.#reject({ messageId, receipt, key, reason: read.reason }, read.detail, body));
         continue;
       }
       this.#bytes += read.bytes;
@@ -256,6 +258,8 @@ class Collector {
       this.result.rows.push(read.row);
       this.result.bytes.push(read.bytes);
     }
+    // Together: eighty one after the other would take as long as an activity may.
+    await Promise.all(rejecting);
     if (excess.length > 0) await this.#release(excess);
   }
 
@@ -302,7 +306,10 @@ class Collector {
     }
   }
 
-  /** Makes messages visible at once. One that can't be released comes back when its visibility timeout ends. */
+  /**
+   * Makes messages visible at once. One that can't be released comes back when its visibility timeout ends; until then it is hidden
+   * as by a poll that was lost, and may be a copy of any key.
+   */
   async #release(messages: Message[]): Promise<void> {
     this.#bytes = this.#input.bytes;
     this.result.leftInQueue.push(...messages.flatMap(({ MessageId }) => MessageId ?? []));
@@ -312,11 +319,21 @@ class Collector {
         ReceiptHandle,
         VisibilityTimeout: 0,
       }));
-      await this.#clients.sqs
-        .send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: this.#url, Entries: entries }))
-        .catch((error: unknown) =>
-          log.info('Messages were not released early', { error: describeError(error) }),
-        );
+      const problem = await this.#makeVisible(entries);
+      if (problem === undefined) continue;
+      this.result.lostPolls += 1;
+      log.warn('Messages were not released early', { queue: this.#input.queue, error: problem });
+    }
+  }
+
+  /** @returns why not all of them are visible, if so */
+  async #makeVisible(entries: ChangeMessageVisibilityBatchRequestEntry[]): Promise<string | undefined> {
+    try {
+      const command = new ChangeMessageVisibilityBatchCommand({ QueueUrl: this.#url, Entries: entries });
+      const { Failed: [first] = [] } = await this.#clients.sqs.send(command);
+      return first && `${first.Code}: ${first.Message}`;
+    } catch (error) {
+      return describeError(error);
     }
   }
 }

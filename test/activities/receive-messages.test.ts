@@ -19,6 +19,8 @@ class StubQueue {
   readonly polls: { wanted: number; got: number }[] = [];
   mostPollsAtOnce = 0;
   released = 0;
+  /** What a release is answered; throws what it fails with. */
+  onRelease: () => object = () => ({});
   #polling = 0;
   readonly #messages: Message[];
 
@@ -57,7 +59,10 @@ class StubQueue {
 
   async #answer(name: string, asked: ReceiveMessageCommandInput & { Entries?: object[] }): Promise<object> {
     if (name === 'GetQueueUrlCommand') return { QueueUrl: URL };
-    if (name === 'ChangeMessageVisibilityBatchCommand') this.released += asked.Entries?.length ?? 0;
+    if (name === 'ChangeMessageVisibilityBatchCommand') {
+      this.released += asked.Entries?.length ?? 0;
+      return this.onRelease();
+    }
     if (name !== 'ReceiveMessageCommand') return {};
     this.#polling += 1;
     this.mostPollsAtOnce = Math.max(this.mostPollsAtOnce, this.#polling);
@@ -102,6 +107,26 @@ describe('receiveMessages', () => {
     assert.deepEqual([leftInQueue, queue.released], [[], 0]);
     assert(rows.length >= 45 && rows.length <= 50, `${rows.length} rows`);
     assert.equal(queue.left, 1_000 - rows.length);
+  });
+
+  describe('that releases what is too large together', () => {
+    const answers = {
+      'all of them': () => ({}),
+      'not one of them': () => ({ Failed: [{ Id: '0', Code: 'InternalError', Message: 'again' }] }),
+      'nobody knows': () => {
+        throw new Error('socket hang up');
+      },
+    };
+    for (const [answer, onRelease] of Object.entries(answers)) {
+      const lost = answer === 'all of them' ? 0 : 1;
+      it(`counts ${lost} lost polls where SQS released ${answer}`, async () => {
+        const queue = new StubQueue(sentLongAgo(10), 'x'.repeat(2_000));
+        queue.onRelease = onRelease;
+        const { rows, leftInQueue, lostPolls } = await queue.receive({ bytes: 5_000 });
+        assert.deepEqual([rows.length, leftInQueue.length, queue.released], [2, 8, 8]);
+        assert.equal(lostPolls, lost, 'what stays hidden may be a copy of any key');
+      });
+    }
   });
 
   it('polls several times at once where messages come that fast, and calls that no backlog', async () => {
