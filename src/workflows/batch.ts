@@ -31,7 +31,14 @@ import { isNotRetryable, park, type Parked, parkedMs, problemOf } from './park';
 import { refuseUnlessStopped, refuseUnusable } from './refusals';
 import { Showcase } from './showcase';
 import type { BatchCounts, BatchStatus } from './status';
-import { type Deletion, pollSeconds, Window, type WindowLimits, type WindowState } from './window';
+import {
+  type Deletion,
+  pollSeconds,
+  quarantineMs,
+  Window,
+  type WindowLimits,
+  type WindowState,
+} from './window';
 
 export const startSignal = defineSignal(SIGNALS.start);
 export const stopSignal = defineSignal(SIGNALS.stop);
@@ -91,8 +98,6 @@ interface Sizes {
   backlogRows: number;
   deletions: number;
   batches: number;
-  /** Whether the receipts that a receive under way may bring count as held, too. */
-  countsReservedReceipts: boolean;
 }
 
 /** Each activity costs three events and a share of a workflow task, the dearest part of a row: fewer of them in a backlog. */
@@ -100,13 +105,11 @@ const LARGE: Sizes = {
   backlogRows: 300,
   deletions: 300,
   batches: 2 * UPLOADS_AT_ONCE,
-  countsReservedReceipts: true,
 };
 const SMALL: Sizes = {
   backlogRows: 0,
   deletions: 100,
   batches: UPLOADS_AT_ONCE + 1,
-  countsReservedReceipts: false,
 };
 
 /**
@@ -119,6 +122,12 @@ const RECEIVE_BYTES = 256 * 1024;
 /** SQS receipts are some 400 characters long, 1,024 at most. */
 const RECEIPT_BYTES = 450;
 
+/**
+ * Messages to delete, from which on nothing is received: uploads must not outrun deletions that are slow or fail, since what could not
+ * be deleted leaves the window only by being received.
+ */
+const MOST_UNDELETED = 1_500;
+
 /** Copies to delete wait for nine others, or so many milliseconds. */
 const DELETE_AT = 10;
 const DELETE_AFTER_MS = 5_000;
@@ -129,9 +138,15 @@ const COLLECT_MS = 5_000;
 /** Between receives that fail, in milliseconds: doubled from one second up to this. */
 const LONGEST_RECEIVE_WAIT_MS = 15_000;
 
-/** A lane whose window is full receives ten messages a second: only receiving lets keys leave. */
+/** A lane whose window is full, or whose deletions fail, receives ten messages a second: only receiving lets messages leave. */
 const TRICKLE_ROWS = 10;
 const TRICKLE_MS = 1_000;
+
+/** What a trickle brings while one message is waited for must fit in the state, however long the visibility timeout is. */
+const TRICKLE_MESSAGES = 2_000;
+
+/** One row of the largest kind. */
+const TRICKLE_BYTES = 64 * 1024;
 
 const NO_COUNTS: BatchCounts = {
   received: 0,
@@ -213,15 +228,20 @@ class Lane {
   #frozen: FrozenBatch[];
   #uploading: FrozenBatch[] = [];
   #removed = false;
-  /** Runs that began before there were large ones go on with the small. */
-  readonly #sizes = patched('large-receives') ? LARGE : SMALL;
+  /** Runs that began before there were large receives go on as they began. */
+  readonly #isOld = !patched('large-receives');
+  readonly #sizes = this.#isOld ? SMALL : LARGE;
   #receiving = 0;
   /** The last receive whose rows a flush wants, as they were started. */
   #flushReceivesUpTo = 0;
   /** Rows are reserved before they are received: what a receive brings must find its place. */
   #reservedRows = 0;
   #deleting = 0;
+  /** The last deletion of several messages deleted none. */
+  #deletionsFail = false;
   #measuring = false;
+  /** Updates under way: each holds continue-as-new back. */
+  #updating = 0;
   #claimed: boolean;
   #paused: boolean;
   #stopping: boolean;
@@ -315,12 +335,18 @@ class Lane {
 
   /** @returns the version of the definition that holds when the wanted settings do */
   async update(wanted: PipelineDefinition): Promise<number> {
-    await condition(() => this.#wanted === undefined);
-    if (differences(wanted, this.#definition).length === 0) return this.#version;
-    this.#wanted = wanted;
-    this.#stir();
-    await condition(() => this.#wanted === undefined);
-    return this.#version;
+    this.#updating += 1;
+    try {
+      await condition(() => this.#wanted === undefined);
+      if (differences(wanted, this.#definition).length === 0) return this.#version;
+      this.#wanted = wanted;
+      this.#stir();
+      await condition(() => this.#wanted === undefined);
+      return this.#version;
+    } finally {
+      this.#updating -= 1;
+      if (!this.#isOld) this.#stir();
+    }
   }
 
   /** Only of a stopped lane: nothing is lost, but what it remembers of the queue and its sequence. */
@@ -377,13 +403,20 @@ class Lane {
       if (!isIdle && !this.#claimed) await this.#claim();
       if (!isIdle && this.#claimed) this.#act();
       this.#show();
-      if (this.#removed || (this.#winding && this.#isStill() && !this.#wanted)) break;
+      if (this.#removed || (this.#winding && this.#isStill() && !this.#isUpdating())) break;
       this.#setAlarm();
       await condition(() => this.#stirred);
       this.#stirred = false;
     }
+    // A parked lane deletes nothing, and its receipts would be worth nothing when it is mended.
+    if (!this.#isOld) this.window.unsettleDue(this.#now);
     // The next run may go to another worker.
     this.#meters.close();
+  }
+
+  /** An update that waits for another one sets its settings when the lane has come to those of the first. */
+  #isUpdating(): boolean {
+    return this.#wanted !== undefined || (this.#updating > 0 && !this.#isOld);
   }
 
   /** A batch never mixes two definitions: what waits is frozen first, as it is. */
@@ -419,24 +452,37 @@ class Lane {
   }
 
   #startReceives(): void {
-    const limit = this.#backlog && !this.window.isFull ? RECEIVES_AT_ONCE : 1;
+    const limit = this.#backlog && !this.#mustTrickle() ? RECEIVES_AT_ONCE : 1;
     while (this.#mayReceive() && this.#receiving < limit) {
       const size = this.#rowsToReceive();
-      if (size.most === 0 || this.#roomForBytes() < RECEIVE_BYTES) return;
+      if (size.most === 0) return;
+      const hasRoom = this.#roomForBytes() >= RECEIVE_BYTES;
+      if (!hasRoom && !this.#isStarved()) return;
       this.#receiving += 1;
       this.#reservedRows += size.most;
-      void this.#receive(size, this.window.beginReceive());
+      const bytes = hasRoom ? RECEIVE_BYTES : TRICKLE_BYTES;
+      void this.#receive({ ...size, bytes }, this.window.beginReceive());
     }
+  }
+
+  #mustTrickle(): boolean {
+    return this.window.isFull || this.#deletionsFail;
+  }
+
+  /** All that takes room are messages that only receiving lets leave. */
+  #isStarved(): boolean {
+    return !this.#isOld && this.#isStill() && this.#rowsInState() === 0 && this.window.undeleted === 0;
   }
 
   #mayReceive(): boolean {
     const isHeld = this.#paused || this.#winding || this.#wanted !== undefined;
-    return !isHeld && !this.#measuring && !this.#isParked();
+    const isAhead = !this.#isOld && this.window.undeleted >= MOST_UNDELETED;
+    return !isHeld && !isAhead && !this.#measuring && !this.#isParked();
   }
 
   /** What completes the waiting batch; whole batches while more is waiting than that. */
   #rowsToReceive(): { rows: number; most: number } {
-    if (this.window.isFull) return { rows: TRICKLE_ROWS, most: TRICKLE_ROWS };
+    if (this.#mustTrickle()) return { rows: TRICKLE_ROWS, most: TRICKLE_ROWS };
     const { rows } = this.#definition.batch;
     const room = this.#sizes.batches * rows - this.#rowsInState() - this.#reservedRows;
     const wanted = this.#backlog ? rows : rows - (this.#assembler.rows.length % rows);
@@ -447,13 +493,13 @@ class Lane {
 
   #roomForBytes(): number {
     const frozen = [...this.#frozen, ...this.#uploading].reduce((sum, { bytes }) => sum + bytes, 0);
-    const reserved = this.#sizes.countsReservedReceipts ? this.#reservedRows : 0;
+    const reserved = this.#isOld ? 0 : this.#reservedRows;
     const receipts = (this.#rowsInState() + reserved) * RECEIPT_BYTES;
     const held = this.#assembler.bytes + frozen + receipts;
     return STATE_BYTES - this.window.bytes - held - this.#receiving * RECEIVE_BYTES;
   }
 
-  async #receive(size: { rows: number; most: number }, number: number): Promise<void> {
+  async #receive(size: { rows: number; most: number; bytes: number }, number: number): Promise<void> {
     let received: ReceivedMessages | undefined;
     let wait = 0;
     try {
@@ -464,14 +510,31 @@ class Lane {
     if (received) this.#admit(received);
     this.window.endReceive(number);
     if (number <= this.#flushReceivesUpTo) this.#flushing = true;
-    if (this.window.isFull) wait = TRICKLE_MS;
-    if (wait > 0) await sleep(wait, { summary: 'before the next receive' });
+    if (this.#mustTrickle()) await this.#trickle();
+    else if (wait > 0) await sleep(wait, { summary: 'before the next receive' });
     this.#receiving -= 1;
     this.#reservedRows -= size.most;
     this.#stir();
   }
 
-  #receiveFromQueue({ rows, most }: { rows: number; most: number }): Promise<ReceivedMessages> {
+  /** Ends early when deletions work again, and where receives must end. */
+  async #trickle(): Promise<void> {
+    if (this.#isOld) return await sleep(TRICKLE_MS, { summary: 'before the next receive' });
+    const { visibilityTimeoutSeconds } = this.#definition.queue;
+    const share = (quarantineMs(visibilityTimeoutSeconds * 1_000) * TRICKLE_ROWS) / TRICKLE_MESSAGES;
+    const mayEnd = () => !this.#mustTrickle() || this.#wanted !== undefined || this.#winding;
+    await condition(mayEnd, Math.max(TRICKLE_MS, Math.ceil(share)));
+  }
+
+  #receiveFromQueue({
+    rows,
+    most,
+    bytes,
+  }: {
+    rows: number;
+    most: number;
+    bytes: number;
+  }): Promise<ReceivedMessages> {
     const { queue, lake, drainQuietSeconds } = this.#definition;
     const { bucket, prefix, acl, columns, escapeFormulas } = lake;
     const visibilityMs = queue.visibilityTimeoutSeconds * 1_000;
@@ -486,7 +549,7 @@ class Lane {
           escapeFormulas,
           rows,
           ...(most === rows ? {} : { backlogRows: most }),
-          bytes: RECEIVE_BYTES,
+          bytes,
           waitSeconds: this.#stopping
             ? Math.min(patience, Math.max(1, Math.floor(drainQuietSeconds)))
             : patience,
@@ -512,7 +575,8 @@ class Lane {
     for (const { messageId, key, receipt, reason } of rejected) {
       const verdict = this.window.admit(messageId, key, receipt, receive);
       if (verdict === 'new') this.#countRejected(reason);
-      this.window.uploaded(key);
+      // A copy says nothing about the row that another message brought.
+      if (verdict === 'new' || this.#isOld) this.window.uploaded(key);
     }
     const count = messageIds.length + rejected.length;
     this.#counts.received += count;
@@ -683,6 +747,11 @@ class Lane {
       // Otherwise the messages come back, and are deleted then.
       if (isNotRetryable(error)) this.#park('delete', error);
     }
+    const deleted = left === undefined ? 0 : deletions.length - left.size;
+    if (deleted > 0) this.#deletionsFail = false;
+    // A single message may fail for a reason of its own.
+    else if (!this.#isOld && (left === undefined || deletions.length >= DELETE_AT))
+      this.#deletionsFail = true;
     for (const [index, deletion] of deletions.entries()) {
       const isDeleted = left !== undefined && !left.has(index);
       this.window.deletionAnswered(deletion, isDeleted, this.#now);
@@ -765,6 +834,8 @@ class Lane {
   #setAlarm(): void {
     const { dueAt } = this.#assembler;
     if (dueAt === undefined || dueAt >= this.#alarmAt || this.#stopped || this.#isParked()) return;
+    // It waits for an upload to end, which wakes the lane by itself.
+    if (dueAt <= this.#now && !this.#isOld) return;
     this.#alarmAt = dueAt;
     void this.#ring(dueAt);
   }

@@ -101,7 +101,7 @@ export function pollSeconds(visibilityMs: number): number {
  * Milliseconds of receiving that a message which may still be in the queue is waited for. A poll that is lost may still be
  * handed messages at its very end.
  */
-function quarantineMs(visibilityMs: number): number {
+export function quarantineMs(visibilityMs: number): number {
   return Math.max(1.5 * visibilityMs, visibilityMs + (pollSeconds(visibilityMs) + 1) * 1_000);
 }
 
@@ -131,6 +131,7 @@ export class Window {
   /** Message ids, the longest unsettled first. */
   readonly #unsettled = new Set<string>();
   readonly #due = new Set<string>();
+  #deleting = 0;
   /** Numbers of the receives under way, the oldest first. */
   readonly #underWay = new Set<number>();
   #begun = 0;
@@ -174,6 +175,11 @@ export class Window {
   /** Messages to delete that {@link takeDue} would hand out. */
   get due(): number {
     return this.#due.size;
+  }
+
+  /** Messages that are due or being deleted. */
+  get undeleted(): number {
+    return this.#due.size + this.#deleting;
   }
 
   /** Messages that are held, due, being deleted or unsettled. */
@@ -268,6 +274,7 @@ export class Window {
       this.#due.delete(messageId);
       if (!message) continue;
       message.state = 'deleting';
+      this.#deleting += 1;
       taken.push({ messageId, receipt: message.receipt });
     }
     return taken;
@@ -282,11 +289,25 @@ export class Window {
   deletionAnswered({ messageId, receipt }: Deletion, deleted: boolean, at: number): void {
     const message = this.#messages.get(messageId);
     if (message?.state !== 'deleting') return;
+    this.#deleting -= 1;
     const isNewest = message.receipt === receipt;
     const isVisibleAgain = at - message.receive.from >= message.visibilityMs * (1 - MARGIN);
     if (!isNewest) this.#makeDue(messageId, message);
     else if (deleted && !isVisibleAgain && !message.ambiguous) this.#settle(messageId, message);
     else this.#unsettle(messageId, message, at);
+  }
+
+  /**
+   * What is due will be deleted only when it comes back, with a newer receipt: who can't delete need not carry the old ones.
+   *
+   * @param at epoch milliseconds, any moment since they were received
+   */
+  unsettleDue(at: number): void {
+    for (const messageId of this.#due) {
+      const message = this.#messages.get(messageId);
+      if (message) this.#unsettle(messageId, message, at);
+    }
+    this.#due.clear();
   }
 
   /**

@@ -50,6 +50,10 @@ export class FakeLane {
   polling = 0;
   /** Deletions that will be answered with success and delete nothing. */
   staleDeletions = 0;
+  /** Whether deletions delete nothing, and say so. */
+  deletionsFail = false;
+  /** Which keys' messages can't become a row. */
+  rejects: (key: string) => boolean = () => false;
   /** Before anything is received; before the queue hides what it hands out. */
   beforeReceive: Hook = () => {};
   /** What fails here has hidden messages. */
@@ -142,8 +146,10 @@ export class FakeLane {
     const count = this.receives.length;
     await this.beforeReceive(count);
     const begun = Date.now();
-    const messages = await this.#poll(input);
+    const all = await this.#poll(input);
     await this.afterReceive(count);
+    const messages = all.filter(({ key }) => !this.rejects(key));
+    const rejected = all.filter(({ key }) => this.rejects(key));
     const rowOf = projectionOf(input.paths.map((path) => ({ path })));
     const rows = messages.map(({ value }) => rowOf(value));
     return {
@@ -152,12 +158,17 @@ export class FakeLane {
       keys: messages.map(({ key }) => keyDigest(key)),
       bytes: rows.map((row) => Buffer.byteLength(JSON.stringify(row))),
       rows,
-      rejected: [],
+      rejected: rejected.map(({ messageId, receipt, key }) => ({
+        messageId,
+        receipt,
+        key: keyDigest(key),
+        reason: 'row-too-large',
+      })),
       leftInQueue: [],
-      reached: messages.length === 0 ? begun : Math.max(...messages.map(({ sentAt }) => sentAt)),
+      reached: all.length === 0 ? begun : Math.max(...all.map(({ sentAt }) => sentAt)),
       from: begun,
       until: Date.now(),
-      behind: messages.length === (input.backlogRows ?? input.rows),
+      behind: all.length === (input.backlogRows ?? input.rows),
       lostPolls: 0,
     };
   }
@@ -203,6 +214,7 @@ export class FakeLane {
 
   async #delete({ receipts }: DeleteInput): Promise<DeletedMessages> {
     this.deletions.push(receipts.length);
+    if (this.deletionsFail) return { left: receipts.map((_, index) => index), at: Date.now() };
     const inLake = new Set(this.rowKeys);
     for (const receipt of receipts) {
       const messageId = this.#receipts.get(receipt) ?? '';

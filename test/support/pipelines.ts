@@ -3,7 +3,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import type { PipelineDefinition } from '../../src/config';
 import { QUERIES, SEARCH_ATTRIBUTES, WORKFLOWS } from '../../src/names';
-import type { batch } from '../../src/workflows/batch';
+import type { batch, LaneState } from '../../src/workflows/batch';
 import type { ingest } from '../../src/workflows/ingest';
 import type { BatchStatus, IngestStatus } from '../../src/workflows/status';
 import { FakeLane } from './fake-lane';
@@ -21,12 +21,17 @@ interface StartOptions {
   typedSearchAttributes?: TypedSearchAttributes;
 }
 
+interface LaneOptions extends StartOptions {
+  /** What another run would have carried over. Default: a fresh lane. */
+  carried?: { state: LaneState; settledKeys: Uint8Array };
+}
+
 /** Starts a lane and a Worker for it alone. */
 export async function startBatch(
   temporal: TestTemporal,
   lane: FakeLane,
   definition: PipelineDefinition,
-  options: StartOptions = {},
+  { carried, ...options }: LaneOptions = {},
 ): Promise<WorkflowHandle> {
   const taskQueue = `batch-${randomUUID()}`;
   await temporal.runWorker('batch', { taskQueue, activities: lane.activities });
@@ -34,7 +39,7 @@ export async function startBatch(
     ...options,
     workflowId: taskQueue,
     taskQueue,
-    args: [definition],
+    args: carried ? [definition, carried.state, carried.settledKeys] : [definition],
   });
 }
 
@@ -46,7 +51,7 @@ export async function terminate(handle: WorkflowHandle): Promise<void> {
 /** For the tests of one `describe`. */
 export interface LanePerTest {
   /** Starts the test's lane, and a Worker for it alone. */
-  startLane: (definition: PipelineDefinition, options?: StartOptions) => Promise<WorkflowHandle>;
+  startLane: (definition: PipelineDefinition, options?: LaneOptions) => Promise<WorkflowHandle>;
   /** Ends other workflows after the test, as the lane's. */
   endAfterTest: (...handles: WorkflowHandle[]) => void;
 }

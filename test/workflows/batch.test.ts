@@ -6,6 +6,8 @@ import { eventually } from '../local/eventually';
 import { definitionOf } from '../support/definition';
 import { type FakeLane, hopeless, keysOf } from '../support/fake-lane';
 import { Gate } from '../support/gate';
+import type { LaneState } from '../../src/workflows/batch';
+import { Window, type WindowState } from '../../src/workflows/window';
 import { batchStatus, lanePerTest } from '../support/pipelines';
 import { testTemporal } from '../support/temporal';
 
@@ -161,6 +163,66 @@ describe('The workflow batch', () => {
     lane.send(keysOf(1, 14));
     await eventually('one more row', async () => (await status()).rowsWaiting === 1);
     assert.equal(lane.objects.size, 2, 'a flush is for what waits and for the poll that was open');
+  });
+
+  it('makes no timers while objects can not be written, for however long rows are due', async () => {
+    const gate = new Gate();
+    lane.beforeUpload = () => gate.pass();
+    lane.send(keysOf(45));
+    await start({ batch: { rows: 10, flushAfterSeconds: 1 } });
+    await eventually('four uploads under way', () => gate.waiting === 4);
+    await eventually('five rows waiting', async () => (await status()).rowsWaiting === 45);
+    // An empty poll takes two seconds.
+    const polls = lane.receives.length;
+    await eventually('two more polls', () => lane.receives.length >= polls + 2);
+    const { events } = await handle.fetchHistory();
+    const timers = events?.filter((event) => event.timerStartedEventAttributes) ?? [];
+    // A server fires one a second at most.
+    assert(timers.length <= 2, `${timers.length} timers`);
+    gate.open();
+    await allSettled(keysOf(45));
+  });
+
+  it('receives a trickle while deletions fail, and all there is once they work', async () => {
+    lane.deletionsFail = true;
+    lane.send(keysOf(3_000));
+    await start({ batch: { rows: 100, flushAfterSeconds: 1 } });
+    await eventually('a trickle', () => lane.receives.at(-1)?.rows === 10);
+    const { counts, unsettled } = await status();
+    assert(counts.received < 3_000, 'uploads did not outrun the deletions');
+    assert(unsettled > 0);
+    lane.deletionsFail = false;
+    lane.redeliver();
+    await allSettled(keysOf(3_000));
+  });
+
+  it('receives a little where only messages that may come back take all room', async () => {
+    const window = new Window({ keys: 30_000, visibilityTimeoutMs: 8_000 });
+    const receive = { from: Date.now(), until: Date.now() };
+    const stuck = keysOf(9_000).map((key) => keyDigest(key));
+    for (const key of stuck) {
+      window.admit(`message-${key}`, key, 'receipt', receive);
+      window.uploaded(key);
+    }
+    for (const deletion of window.takeDue(Infinity)) window.deletionAnswered(deletion, false, receive.until);
+    lane.send(keysOf(10, 9_001));
+    handle = await startLane(definitionOf({ batch: { rows: 10, flushAfterSeconds: 1 } }), {
+      carried: { state: stateWith(window.state()), settledKeys: window.packKeys() },
+    });
+    await allSettled(keysOf(10, 9_001));
+    const [{ rows, bytes } = {}] = lane.receives;
+    assert.deepEqual([rows, bytes], [10, 64 * 1024]);
+  });
+
+  it('keeps a message whose row waits, when a copy of it is rejected', async () => {
+    await start({ batch: { rows: 10, flushAfterSeconds: 3_600 } });
+    lane.send(keysOf(1));
+    await eventually('one row', async () => (await status()).rowsWaiting === 1);
+    lane.rejects = () => true;
+    lane.send(keysOf(1));
+    await eventually('the copy deleted', () => lane.size <= 1);
+    await handle.signal('flush');
+    await allSettled(keysOf(1));
   });
 
   it('loses and repeats nothing when uploads fail for a while, before or after the object is written', async () => {
@@ -325,3 +387,32 @@ describe('The workflow batch', () => {
     await allSettled(keysOf(5));
   });
 });
+
+/** A lane that has a window, and nothing else. */
+function stateWith(window: WindowState): LaneState {
+  return {
+    schema: 1,
+    version: 1,
+    paused: false,
+    stopping: false,
+    stopped: false,
+    flushing: false,
+    mayTry: true,
+    claimed: true,
+    nextSequence: 1,
+    now: Date.now(),
+    waiting: [],
+    frozen: [],
+    window,
+    counts: {
+      received: 0,
+      redelivered: 0,
+      repeats: 0,
+      rejected: {},
+      lostReceives: 0,
+      rows: 0,
+      batches: 0,
+      bytes: 0,
+    },
+  };
+}

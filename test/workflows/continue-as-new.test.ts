@@ -5,6 +5,7 @@ import { eventually } from '../local/eventually';
 import { definitionOf } from '../support/definition';
 import { type FakeLane, hopeless, keysOf } from '../support/fake-lane';
 import { cursorAt, done, FakeStints } from '../support/fake-stints';
+import { Gate } from '../support/gate';
 import { historiesOf } from '../support/history';
 import { batchStatus, ingestStatus, lanePerTest, startIngest } from '../support/pipelines';
 import { testTemporal } from '../support/temporal';
@@ -25,6 +26,14 @@ describe('Continue-as-new', () => {
     await eventually('another run', async () => {
       for (let signal = 0; signal < 10; signal += 1) await handle.signal(signalName);
       return (await runs(handle)) > before;
+    });
+  }
+
+  /** Until it is long enough for another run, which waits for what is under way. */
+  async function fillHistory(handle: WorkflowHandle): Promise<void> {
+    await eventually('a long history', async () => {
+      for (let signal = 0; signal < 10; signal += 1) await handle.signal('flush');
+      return (await handle.describe()).historyLength > 120;
     });
   }
 
@@ -105,6 +114,28 @@ describe('Continue-as-new', () => {
     assert.equal(version, 2);
     assert.deepEqual(definition, wanted);
     lane.send(keysOf(7));
+    await eventually('an object', () => lane.objects.size === 1);
+  });
+
+  it('lets two updates at once hold before it', async () => {
+    const gate = new Gate();
+    const handle = await start();
+    lane.beforeReceive = () => gate.pass();
+    await eventually('a receive that will not end', () => gate.waiting === 1);
+    await fillHistory(handle);
+    const wanted = [7, 8].map((rows) => definitionOf({ batch: { rows, flushAfterSeconds: 200 } }));
+    const updates: Promise<number>[] = [];
+    for (const args of wanted) {
+      const update = await handle.startUpdate<number, [PipelineDefinition]>('update', {
+        args: [args],
+        waitForStage: 'ACCEPTED',
+      });
+      updates.push(update.result());
+    }
+    gate.open();
+    assert.deepEqual(await Promise.all(updates), [2, 3]);
+    await eventually('another run', async () => (await runs(handle)) > 1);
+    lane.send(keysOf(8));
     await eventually('an object', () => lane.objects.size === 1);
   });
 

@@ -295,6 +295,27 @@ describe('Window', () => {
     assert.deepEqual(receive(window, 10, [['new', key(1), 'n']]), ['new']);
   });
 
+  it('counts what is not deleted, and waits for what can not be, instead of keeping its receipts', () => {
+    const window = new Window(LIMITS);
+    receive(window, 0, [
+      ['a', key(1), 'r1'],
+      ['b', key(2), 'r2'],
+      ['c', key(3), 'r3'],
+    ]);
+    for (const n of [1, 2, 3]) window.uploaded(key(n));
+    assert.equal(window.undeleted, 3);
+    const [deletion] = window.takeDue(1);
+    assert.ok(deletion);
+    assert.deepEqual([window.due, window.undeleted], [2, 3]);
+    window.deletionAnswered(deletion, true, 1);
+    assert.equal(window.undeleted, 2);
+    window.unsettleDue(1);
+    assert.deepEqual([window.due, window.undeleted, window.unsettled], [0, 0, 2]);
+    assert.ok(window.state().messages.every(([, , receipt]) => receipt === ''));
+    assert.deepEqual(receive(window, 2, [['b', key(2), 'r4']]), ['redelivery']);
+    assert.deepEqual(window.takeDue(10), [{ messageId: 'b', receipt: 'r4' }]);
+  });
+
   it('is full where too many messages are unsettled', () => {
     const window = new Window(LIMITS);
     for (let n = 0; n < MOST_UNSETTLED; n += 1) {
