@@ -269,6 +269,18 @@ describe('The fault proxy, in front of moto', () => {
       await send(['one']);
       assert.equal(await left(), 1);
     });
+
+    it('deletions alone while they are cut off', async () => {
+      await start();
+      await send(['one']);
+      const mend = proxy.cut('deletions');
+      const messages = await receive();
+      await assert.rejects(remove(messages), isReset);
+      assert.equal(await left(), 1);
+      mend();
+      await remove(messages);
+      assert.equal(await left(), 0);
+    });
   });
 
   describe('loses the answer', () => {

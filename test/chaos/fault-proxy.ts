@@ -16,6 +16,9 @@ import { type Listener, type Point, Watchers } from './watchers';
 
 export type Service = 'sqs' | 's3';
 
+/** What can be away: a service, or of SQS the deletions alone. */
+export type Outage = Service | 'deletions';
+
 export interface FaultProxyOptions {
   /** URL of the server behind, one for both services or one for each. */
   target: string | Record<Service, string>;
@@ -45,8 +48,8 @@ export interface FaultProxy {
   failures: readonly unknown[];
   /** No new faults from now on, counts are true, and whoever is made to wait goes on. The rules stay. */
   heal(): Promise<void>;
-  /** Resets every connection to a service. @returns what ends it */
-  cut(service: Service): () => void;
+  /** Resets every connection that asks for it. @returns what ends the outage */
+  cut(outage: Outage): () => void;
   /** @returns what ends the observation */
   observe(point: Point, listener: Listener): () => void;
   /** Ends the proxy and every connection. */
@@ -82,7 +85,7 @@ class ProxyServer implements FaultProxy {
   readonly #s3: S3Faults;
   readonly #server: Server;
   readonly #healed = new AbortController();
-  readonly #cut = new Set<Service>();
+  readonly #cut = new Set<Outage>();
 
   constructor(options: FaultProxyOptions) {
     const { target, seed, rates = {}, slowestMs = 3_000, countsLagMs = 2_000, acls = 'refused' } = options;
@@ -125,9 +128,9 @@ class ProxyServer implements FaultProxy {
     await this.#sqs.heal();
   }
 
-  cut(service: Service): () => void {
-    this.#cut.add(service);
-    return () => this.#cut.delete(service);
+  cut(outage: Outage): () => void {
+    this.#cut.add(outage);
+    return () => this.#cut.delete(outage);
   }
 
   observe(point: Point, listener: Listener): () => void {
@@ -173,7 +176,8 @@ class ProxyServer implements FaultProxy {
   /** @returns the answer, or none for a connection that was reset */
   async #answer(exchange: Exchange): Promise<Answer | undefined> {
     const { service, operation, call, roll } = exchange;
-    if (this.#cut.has(service)) return reset(exchange.response);
+    const isAway = this.#cut.has(service) || (isDeletion(operation) && this.#cut.has('deletions'));
+    if (isAway) return reset(exchange.response);
     const isSlow = roll.happens('slow');
     const isSlowFirst = roll.fraction('slow first') < 0.5;
     if (isSlow && isSlowFirst) await this.#pause(exchange);
@@ -223,4 +227,8 @@ async function send({ call, response }: Exchange, { status, headers, body }: Ans
   }
   response.writeHead(status, { ...headers, 'content-length': body.byteLength });
   response.end(call.method === 'HEAD' ? undefined : body);
+}
+
+function isDeletion(operation: string): boolean {
+  return operation === 'DeleteMessage' || operation === 'DeleteMessageBatch';
 }

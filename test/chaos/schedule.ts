@@ -1,5 +1,5 @@
 import { type Random, seededRandom } from '../../src/local/simulated-stream/random';
-import type { Service } from './fault-proxy';
+import type { Outage } from './fault-proxy';
 import type { Point } from './watchers';
 
 /**
@@ -23,7 +23,7 @@ export type Action =
   | { kind: 'two workers'; forMs: number }
   /** A worker alone no longer reaches Temporal, while another takes over. */
   | { kind: 'cut off'; forMs: number; how: 'silent' | 'reset' }
-  | { kind: 'cut'; service: Service; forMs: number }
+  | { kind: 'cut'; service: Outage; forMs: number }
   | { kind: 'end stream' }
   | { kind: 'stall stream'; forMs: number }
   | { kind: 'refuse id' }
@@ -115,9 +115,16 @@ const DECKS: Readonly<Record<Exclude<Track, 'source'>, Deck>> = {
   },
   services: {
     pause: [12_000, 30_000],
-    cards: (['sqs', 's3'] as const).map((service) => ({
-      deal: (random) => ({ kind: 'cut', service, forMs: random.integer(1_000, 9_000) }),
-    })),
+    cards: [
+      { deal: (random) => ({ kind: 'cut', service: 'sqs', forMs: random.integer(1_000, 9_000) }) },
+      { deal: (random) => ({ kind: 'cut', service: 's3', forMs: random.integer(1_000, 9_000) }) },
+      // Longer than a visibility timeout, and several times what a row waits for others.
+      { least: 3, deal: (random) => ({ kind: 'cut', service: 's3', forMs: random.integer(20_000, 30_000) }) },
+      {
+        least: 1,
+        deal: (random) => ({ kind: 'cut', service: 'deletions', forMs: random.integer(10_000, 20_000) }),
+      },
+    ],
   },
   commands: {
     pause: [4_000, 9_000],

@@ -239,10 +239,13 @@ describe('sluice rejected', () => {
         record: { ...record, offset: 8, from: 8 },
       });
       await again(undefined, { all: true });
-      assert.deepEqual(queue.messages.map(({ body }) => body).sort(), [
-        `{"a": 1.0,"kafka":${JSON.stringify(record)}}`,
-        `{"a": 1.0,"kafka":${JSON.stringify({ ...record, offset: 8, from: 8 })}}`,
-      ]);
+      assert.deepEqual(
+        new Set(queue.messages.map(({ body }) => body)),
+        new Set([
+          `{"a": 1.0,"kafka":${JSON.stringify(record)}}`,
+          `{"a": 1.0,"kafka":${JSON.stringify({ ...record, offset: 8, from: 8 })}}`,
+        ]),
+      );
       assert.equal(new Set(queue.messages.map(({ key }) => key)).size, 2);
     });
 
