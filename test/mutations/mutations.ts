@@ -164,4 +164,45 @@ export const MUTATIONS: readonly Mutation[] = [
       title: 'An update of the workflow batch writes the rows that wait',
     },
   },
+  {
+    name: 'a release that failed is forgotten, and what it hid',
+    file: 'src/activities/receive-messages.ts',
+    find: '      if (problem === undefined) continue;\n      this.result.lostPolls += 1;\n',
+    replace: '      if (problem === undefined) continue;\n',
+    check: {
+      file: 'test/activities/receive-messages.test.ts',
+      title:
+        'receiveMessages that releases what is too large together counts 1 lost polls where SQS released nobody knows',
+    },
+  },
+  {
+    name: 'a rejected copy lets the first message of its key be deleted',
+    file: 'src/workflows/batch.ts',
+    find: "      if (verdict === 'new' || this.#isOld) this.window.uploaded(key);\n",
+    replace: '      this.window.uploaded(key);\n',
+    check: {
+      file: 'test/workflows/batch.test.ts',
+      title: 'The workflow batch keeps a message whose row waits, when a copy of it is rejected',
+    },
+  },
+  {
+    name: 'a lane that only messages which may come back fill receives nothing more',
+    file: 'src/workflows/batch.ts',
+    find: '      if (!hasRoom && !this.#isStarved()) return;\n',
+    replace: '      if (!hasRoom) return;\n',
+    check: {
+      file: 'test/workflows/batch.test.ts',
+      title: 'The workflow batch receives a little where only messages that may come back take all room',
+    },
+  },
+  {
+    name: 'a row that is due and waits for an upload rings again and again',
+    file: 'src/workflows/batch.ts',
+    find: '    if (dueAt <= this.#now && !this.#isOld) return;\n',
+    replace: '',
+    check: {
+      file: 'test/workflows/batch.test.ts',
+      title: 'The workflow batch makes no timers while objects can not be written',
+    },
+  },
 ];
