@@ -64,6 +64,10 @@ export function whyUnchangeable(
   if (wanted.source.since !== running.source.since) {
     return `it has begun to read; for another ${SETTINGS.sourceSince.name} start a pipeline of another name`;
   }
+  if ((wanted.source.key ?? '') !== (running.source.key ?? '')) {
+    // What is sent again would have another key, and a second row.
+    return `it has begun to read; for another ${SETTINGS.sourceKey.name} start a pipeline of another name`;
+  }
   const settings = [settingsOf(wanted), settingsOf(running)];
   const [offsets, others] = settings.map((each) => each[SETTINGS.sourceOffsets.name]);
   if (offsets !== others) {

@@ -106,6 +106,16 @@ describe('A running pipeline', () => {
     }
   });
 
+  it('keeps what makes an event itself once it has read: what is sent again would be another one', () => {
+    const kafka = (SLUICE_SOURCE_KEY: string) =>
+      loadPipeline({ SLUICE_SOURCE_URL: 'kafka://host/topic', SLUICE_SOURCE_KEY });
+    assert.equal(whyUnchangeable(kafka('id'), kafka(''), { hasRead: false }), undefined);
+    assert.match(
+      whyUnchangeable(kafka('id'), kafka(''), { hasRead: true }) ?? '',
+      /^it has begun to read; for another SLUICE_SOURCE_KEY start a pipeline of another name$/,
+    );
+  });
+
   it('may change all else', () => {
     const others = {
       SLUICE_CONTACT: 'me@example.org',

@@ -56,6 +56,8 @@ export interface StintResult extends StintProgress {
   ended: 'done' | 'cancelled' | 'blocked';
   /** What blocks, to what, and what to do. */
   problem?: string;
+  /** Whether only a person may try again. */
+  isFinal?: boolean;
 }
 
 /** What a heartbeat carries to the next attempt, and to the workflow when none follows. */
@@ -119,7 +121,7 @@ export async function consumeStream(
 
 type Ended =
   | { ended: 'done' | 'cancelled' }
-  | { ended: 'blocked'; problem: string }
+  | { ended: 'blocked'; problem: string; isFinal?: boolean }
   | { ended: 'failed'; error: unknown };
 
 /** Something that trying again won't mend; the message goes to a person. */
@@ -256,6 +258,7 @@ class Stint {
     if (this.#cursor.knows(digest)) {
       this.#counts = { ...this.#counts, repeats: this.#counts.repeats + 1 };
       this.#meters.eventsRepeated(1);
+      this.#passRepeat(event, digest);
       return;
     }
     const pending = this.#cursor.received(event, digest, placeOf(event));
@@ -272,6 +275,15 @@ class Stint {
       if (outcome === 'sent') this.#sent(pending);
       else this.#rejectAside(pending, event, { reason: 'refused-by-sqs', detail: outcome.refused });
     });
+  }
+
+  /**
+   * A source that never goes back while it is read repeats an event at a place of its own: passed over, once what came before it is
+   * safe, or it would be read again from here on. One that rewinds sends again what has its place already.
+   */
+  #passRepeat(event: SourceEvent, digest: string): void {
+    if (event.read.from !== undefined)
+      this.#cursor.confirm(this.#cursor.received(event, digest, placeOf(event)));
   }
 
   #sent(pending: Pending): void {
@@ -375,5 +387,7 @@ function blockedUnlessTransient(error: unknown, doing: string): unknown {
 
 function explain(failure: unknown): Ended {
   const isForPeople = failure instanceof Blocked || failure instanceof SourceRefused;
-  return isForPeople ? { ended: 'blocked', problem: failure.message } : { ended: 'failed', error: failure };
+  if (!isForPeople) return { ended: 'failed', error: failure };
+  const isFinal = failure instanceof SourceRefused && failure.isFinal;
+  return { ended: 'blocked', problem: failure.message, ...(isFinal ? { isFinal } : {}) };
 }

@@ -47,4 +47,11 @@ export interface Source {
 /** The source refuses for a reason that only a person can mend; the message says which and what to do. */
 export class SourceRefused extends Error {
   override readonly name = 'SourceRefused';
+  /** Whether it must not be tried again by itself: what then works would leave events out. */
+  readonly isFinal: boolean;
+
+  constructor(message: string, { isFinal = false }: { isFinal?: boolean } = {}) {
+    super(message);
+    this.isFinal = isFinal;
+  }
 }

@@ -285,10 +285,10 @@ class Supervisor {
     }
   }
 
-  #take({ ended, problem, ...progress }: StintResult): void {
+  #take({ ended, problem, isFinal, ...progress }: StintResult): void {
     this.#progress(progress);
     this.#counts = { ...this.#counts, stints: this.#counts.stints + 1 };
-    if (ended === 'blocked') this.#park(problem ?? 'the source can not be read');
+    if (ended === 'blocked') this.#park(problem ?? 'the source can not be read', isFinal);
     else this.#parked = undefined;
   }
 
@@ -340,16 +340,16 @@ class Supervisor {
     }
   }
 
-  #park(problem: string): void {
-    this.#parked = park('consume', problem, this.#parked);
+  #park(problem: string, isFinal = false): void {
+    this.#parked = park('consume', problem, this.#parked, isFinal);
     this.#mayTry = false;
     log.warn('Parked', { problem });
   }
 
   async #waitParked(parked: Parked): Promise<void> {
-    await condition(() => this.#mayTry || this.#paused || this.#stopping, parkedMs(parked), {
-      summary: 'parked: the next try',
-    });
+    const isWoken = () => this.#mayTry || this.#paused || this.#stopping;
+    if (parked.isFinal) await condition(isWoken);
+    else await condition(isWoken, parkedMs(parked), { summary: 'parked: the next try' });
     this.#mayTry = true;
   }
 

@@ -11,10 +11,13 @@ export interface Parked {
   problem: string;
   /** How often it failed in a row. */
   tries: number;
+  /** Tried again only when a person says so. */
+  isFinal?: boolean;
 }
 
-export function park(doing: string, problem: string, before: Parked | undefined): Parked {
-  return { doing, problem, tries: before?.doing === doing ? before.tries + 1 : 1 };
+export function park(doing: string, problem: string, before: Parked | undefined, isFinal = false): Parked {
+  const tries = before?.doing === doing ? before.tries + 1 : 1;
+  return { doing, problem, tries, ...(isFinal ? { isFinal } : {}) };
 }
 
 /** @returns milliseconds until a parked workflow tries again by itself: longer each time that the same thing fails */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { CancelledFailure } from '@temporalio/common';
 import type { StintInput } from '../../src/activities/consume-stream';
 import { whyNoKafka } from '../../src/local/kafka-jars';
+import { findHoles } from '../../src/sources/completeness';
 import { type Cursor, cursorTime } from '../../src/sources/cursor';
 import { eventually } from '../local/eventually';
 import { Attempt } from '../support/attempt';
@@ -105,6 +106,23 @@ suite(
       const cursor = heartbeats.at(-1)?.cursor ?? BEGINNING;
       assert.deepEqual(cursor.positions, positionsAfter(300));
       assert.equal(cursorTime(cursor), '2026-01-01T00:04:59.000Z');
+    });
+
+    it('passes over a record that repeats a key, once what came before it is safe', async () => {
+      const records = ['a', 'b', 'a', 'a'].map((id) => ({ value: JSON.stringify({ id }), partition: 0 }));
+      await cluster.send(topic, records);
+      const [broker] = cluster.bootstrap;
+      const source = { url: `kafka://127.0.0.1:${broker?.port}/${topic}`, contact: '', key: 'id' };
+      const first = begin({ source });
+      await eventually('all are passed', () => {
+        const position = first.heartbeats.at(-1)?.cursor.positions[`${topic}/0`];
+        return position !== undefined && 'offset' in position && position.offset === 4;
+      });
+      first.cancel();
+      const { cursor, counts, completeness } = await first.result;
+      assert.deepEqual([counts.sent, counts.repeats], [2, 2]);
+      assert.equal(findHoles(completeness).offsets, 0);
+      assert.deepEqual(cursor.positions[`${topic}/0`], { offset: 4 });
     });
 
     it('returns its cursor when the workflow cancels it, without what SQS did not confirm', async () => {

@@ -51,8 +51,8 @@ export function done(cursor: Cursor, sent = 0): Play {
   return async () => ({ ...progressAt(cursor, sent), ended: 'done' });
 }
 
-export function blocked(cursor: Cursor, problem: string): Play {
-  return async () => ({ ...progressAt(cursor), ended: 'blocked', problem });
+export function blocked(cursor: Cursor, problem: string, isFinal = false): Play {
+  return async () => ({ ...progressAt(cursor), ended: 'blocked', problem, ...(isFinal ? { isFinal } : {}) });
 }
 
 export function failed(error: Error): Play {

@@ -191,6 +191,15 @@ describe('The workflow ingest', () => {
     assert.deepEqual([(await status()).activity, (await status()).problem], ['running', undefined]);
   });
 
+  it('tries again only when told to, where trying again by itself would leave events out', async () => {
+    await start(new FakeStints(blocked(cursorAt(8), 'The topic was created anew', true)));
+    await becomes('parked');
+    const { events } = await handle.fetchHistory();
+    assert.ok(!events?.some((event) => event.timerStartedEventAttributes), 'no timer is set');
+    await handle.signal('resume');
+    await begun(2);
+  });
+
   it('parks when a stint fails in a way that another try can not mend', async () => {
     await start(
       new FakeStints(

@@ -144,6 +144,7 @@ export function withRecord(object: string, record: object): string {
   return `${head}${head.endsWith('{') ? '' : ','}"${RECORD_MEMBER}":${JSON.stringify(record)}}`;
 }
 
+/** Other numbers are rounded when they are parsed: two of them would be one key, and the second event be taken for a repeat. */
 function isKey(value: unknown): value is string | number {
-  return (typeof value === 'string' && value !== '') || typeof value === 'number';
+  return (typeof value === 'string' && value !== '') || Number.isSafeInteger(value);
 }

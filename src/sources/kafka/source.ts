@@ -254,7 +254,10 @@ class Reading {
     if (rest.some(({ leader }) => leader < 0))
       throw new Error(`${rest.map(nameOf).join(', ')} have no leader`);
     const isFirst = !this.#begun && starts.size === 0;
-    const found = isFirst ? await this.#startsSince(rest, since) : await this.#offsetsAt(rest, EARLIEST);
+    // Where the first records of a new one are gone already, asking for them tells.
+    const found = isFirst
+      ? await this.#startsSince(rest, since)
+      : new Map(rest.map(({ partition }) => [partition, 0]));
     for (const [partition, offset] of found) starts.set(partition, offset);
     for (const { partition } of partitions) {
       const offset = starts.get(partition);
@@ -268,18 +271,24 @@ class Reading {
   }
 
   async #startsSince(partitions: readonly TopicPartition[], since: number): Promise<Map<number, number>> {
-    if (since === 0) return this.#given(await this.#offsetsAt(partitions, EARLIEST));
     // The end first: what is published between the two answers is wanted.
     const ends = await this.#offsetsAt(partitions, LATEST);
-    const found = await this.#offsetsAt(partitions, since);
-    return this.#given(
-      new Map([...ends].map(([partition, end]) => [partition, atLeastZero(found.get(partition)) ?? end])),
+    const found = await this.#offsetsAt(partitions, since === 0 ? EARLIEST : since);
+    return new Map(
+      [...ends].map(([partition, end]) => {
+        const start = atLeastZero(found.get(partition)) ?? end;
+        return [partition, this.#given(partition, end) ?? start];
+      }),
     );
   }
 
-  #given(starts: Map<number, number>): Map<number, number> {
-    return new Map(
-      [...starts].map(([partition, start]) => [partition, this.#options.offsets[partition] ?? start]),
+  /** @throws SourceRefused before the cursor has it, for one that was never there: then it can still be corrected */
+  #given(partition: number, end: number): number | undefined {
+    const offset = this.#options.offsets[partition];
+    if (offset === undefined || offset <= end) return offset;
+    throw new SourceRefused(
+      `${partitionName(this.#options.topic, partition)} ends at offset ${end}, and SLUICE_SOURCE_OFFSETS wants it from ${offset} on: ` +
+        'correct it, and `sluice update`',
     );
   }
 
@@ -336,8 +345,11 @@ class Reading {
       return await this.#reposition({ partition: answer.partition, leader }, progress);
     }
     if (answer.errorCode === CODES.topicAuthorizationFailed) throw this.#notAllowed();
-    // It moved, or is about to.
+    // It moved, or is about to; or the broker can't read it, and may be able to later.
+    const name = partitionName(this.#options.topic, answer.partition);
+    this.#options.onReconnect('refused', `${name}: error ${answer.errorCode} of broker ${leader}`);
     progress.leader = -1;
+    await this.#wait(2);
     this.#refreshes.open();
   }
 
@@ -348,7 +360,7 @@ class Reading {
     );
     progress.next = next;
     for (const record of records) {
-      const bytes = (record.value?.length ?? 0) + (record.key?.length ?? 0) + RECORD_BYTES;
+      const bytes = bytesOf(record);
       this.#waiting.push({ partition, record, from: progress.known, bytes });
       this.#waitingBytes += bytes;
       progress.known = record.offset + 1;
@@ -389,7 +401,8 @@ class Reading {
     if (progress.next > end) {
       throw new SourceRefused(
         `${name} ends at offset ${end}, and was read up to ${progress.next} before: the topic was created anew, or lost ` +
-          'its end. Start a pipeline of another name for it',
+          'its end. Start a pipeline of another name for it; this one would leave out what is there now before that offset',
+        { isFinal: true },
       );
     }
     if (progress.next >= first) return;
@@ -519,6 +532,12 @@ class Gate {
 
 function offsetOf(position: Position | undefined): number | undefined {
   return position && 'offset' in position ? position.offset : undefined;
+}
+
+/** What a record takes in memory, about. */
+function bytesOf({ key, value, headers }: LogRecord): number {
+  const ofHeaders = headers.reduce((sum, [name, content]) => sum + (name?.length ?? 0) + (content?.length ?? 0), 0);
+  return (key?.length ?? 0) + (value?.length ?? 0) + ofHeaders + RECORD_BYTES * (1 + headers.length);
 }
 
 function atLeastZero(offset: number | undefined): number | undefined {

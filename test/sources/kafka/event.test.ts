@@ -60,6 +60,10 @@ describe('A Kafka record as an event', () => {
     for (const value of ['{}', '{"meta":null}', '{"meta":{"id":""}}', '{"meta":{"id":{}}}', 'no JSON']) {
       assert.equal(keyOf(value), 'changes/3/41');
     }
+    // Two numbers that are rounded to one would be one event.
+    for (const value of ['{"meta":{"id":1234567890123456781}}', '{"meta":{"id":1.5}}']) {
+      assert.equal(keyOf(value), 'changes/3/41');
+    }
   });
 
   it('carries key and headers, as text where they are', () => {

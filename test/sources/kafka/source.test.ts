@@ -267,6 +267,23 @@ suite(`A Kafka source and Apache Kafka${reason === undefined ? '' : ` (skipped: 
       assert.match(told[0]?.detail ?? '', /^30 offsets of .* were deleted before they were read/);
     });
 
+    it('stops at a new partition whose first records are gone already', async () => {
+      const topic = await cluster.createTopic(2);
+      await cluster.send(
+        topic,
+        numbered(0, 5).map((each) => ({ ...each, partition: 1 })),
+      );
+      await cluster.admin.deleteRecords({
+        topics: [{ name: topic, partitions: [{ partition: 1, offset: 4n }] }],
+      });
+      // The cursor of a topic that had one partition.
+      const from = { ...EARLIEST, positions: { [`${topic}/0`]: { offset: 0 } } };
+      assert.match(
+        await refusalOf(follow(topic, { from })),
+        /^4 offsets of .*\/1 \(0 to 3\) were deleted before they were read/,
+      );
+    });
+
     it('stops at a topic that was created anew under its name', async () => {
       const topic = await cluster.createTopic();
       await cluster.send(topic, numbered(0, 3));
@@ -338,6 +355,17 @@ suite(`A Kafka source and Apache Kafka${reason === undefined ? '' : ` (skipped: 
   describe('refuses', () => {
     it('a topic that is not there', async () => {
       assert.match(await refusalOf(follow('nowhere')), /has no topic nowhere: correct SLUICE_SOURCE_URL/);
+    });
+
+    it('an offset that was never there, before the cursor has it', async () => {
+      const topic = await cluster.createTopic();
+      await cluster.send(topic, numbered(0, 3));
+      const follower = follow(topic, { offsets: { 0: 1_500 } });
+      assert.match(
+        await refusalOf(follower),
+        /ends at offset 3, and SLUICE_SOURCE_OFFSETS wants it from 1500 on: correct it/,
+      );
+      assert.deepEqual(follower.cursor.positions, {});
     });
 
     it('more partitions than a cursor can hold', async () => {
