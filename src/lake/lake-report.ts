@@ -59,6 +59,8 @@ export interface RowPaths {
   place: readonly string[];
   /** Whether places are those of records of Kafka, not those that payloads state. */
   isOfRecords: boolean;
+  /** Whether the key is whatever a payload has there: only text and numbers are keys. */
+  isKeyInPayload: boolean;
 }
 
 const META_PLACE = ['meta.topic', 'meta.partition', 'meta.offset'] as const;
@@ -69,9 +71,10 @@ const RECORD_PLACE = ['kafka.topic', 'kafka.partition', 'kafka.offset', 'kafka.f
  * record of a second event with it is no row, and no offset of Kafka's can be missed.
  */
 export function rowPathsOf({ url, key = '' }: { url: string; key?: string | undefined }): RowPaths {
-  if (!isKafkaUrl(url)) return { keys: [['meta.id'], META_PLACE], place: META_PLACE, isOfRecords: false };
-  if (key !== '') return { keys: [[key]], place: META_PLACE, isOfRecords: false };
-  return { keys: [RECORD_PLACE.slice(0, 3)], place: RECORD_PLACE, isOfRecords: true };
+  if (!isKafkaUrl(url))
+    return { keys: [['meta.id'], META_PLACE], place: META_PLACE, isOfRecords: false, isKeyInPayload: false };
+  if (key !== '') return { keys: [[key]], place: META_PLACE, isOfRecords: false, isKeyInPayload: true };
+  return { keys: [RECORD_PLACE.slice(0, 3)], place: RECORD_PLACE, isOfRecords: true, isKeyInPayload: false };
 }
 
 /** What a listing of the lake says by itself. */
@@ -105,7 +108,8 @@ export class LakeAudit {
     this.#paths = paths;
     this.#rules = rules;
     this.#keyPaths = paths.keys.find((some) => this.#has(some));
-    this.#offsets = new OffsetCheck(rules);
+    // A topic of Kafka has one count, and its rows say which offsets hold no record.
+    this.#offsets = new OffsetCheck(rules, { mayJump: !paths.isOfRecords });
   }
 
   /** Takes a batch's object, in the first pass. */
@@ -185,6 +189,11 @@ export class LakeAudit {
     return paths.every((wanted) => this.#columns.some(({ path }) => path === wanted));
   }
 
+  /** Nothing, or what is no key in a payload either. */
+  #isNoKey(field: string): boolean {
+    return field === '' || (this.#paths.isKeyInPayload && isJson(field));
+  }
+
   #facts({ header, rows }: Extract<ReadCsv, { ok: true }>): RowFacts[] {
     const indexOf = (path: string) =>
       header.indexOf(this.#columns.find((column) => column.path === path)?.name ?? '');
@@ -194,8 +203,19 @@ export class LakeAudit {
     return rows.map((row) => {
       const place = placeOf(placeAt.map((at) => row[at]));
       const key = others.length === 0 ? row[idAt] : place && `${place.partition} offset ${place.offset}`;
-      return { key: key === '' ? undefined : key, place };
+      return { key: key === undefined || this.#isNoKey(key) ? undefined : key, place };
     });
+  }
+}
+
+/** Whether a field is the JSON of what is neither text nor a number. */
+function isJson(field: string): boolean {
+  if (!/^(?:true$|false$|[[{])/.test(field)) return false;
+  try {
+    JSON.parse(field);
+    return true;
+  } catch {
+    return false;
   }
 }
 

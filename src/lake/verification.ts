@@ -181,10 +181,13 @@ export class OffsetCheck {
   /** Of canary and rejected events, of those sent again, and where the source has no event. */
   readonly #explained = new Map<string, Intervals<BatchObject | KeptObject>>();
   readonly #resent: { object: KeptObject; place: EventPlace }[] = [];
+  readonly #mayJump: boolean;
   #unreadable = 0;
 
-  constructor(rules: Rules) {
+  /** @param mayJump whether a partition may have another count later on, as of another cluster. Default: it may */
+  constructor(rules: Rules, { mayJump = true }: { mayJump?: boolean } = {}) {
     this.#rules = rules;
+    this.#mayJump = mayJump;
   }
 
   addRow(object: BatchObject, place: EventPlace): void {
@@ -263,7 +266,7 @@ export class OffsetCheck {
       for (const hole of this.#holes(partition)) {
         const before = hole.next.key;
         for (const { from, to } of intervalsOf(this.#explained, partition).missing(hole)) {
-          if (to - from >= JUMP) jumps.add({ partition, from, to, before });
+          if (this.#mayJump && to - from >= JUMP) jumps.add({ partition, from, to, before });
           else if (isYoung(hole.next, this.#rules)) onTheWay += to - from + 1;
           else missing.add({ partition, from, to, before }, to - from + 1);
         }

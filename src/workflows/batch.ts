@@ -119,6 +119,9 @@ const SMALL: Sizes = {
 const STATE_BYTES = 1_600 * 1024;
 const RECEIVE_BYTES = 256 * 1024;
 
+/** What the state never exceeds, whatever could be gained by it. */
+const MOST_STATE_BYTES = 1_900 * 1024;
+
 /** SQS receipts are some 400 characters long, 1,024 at most. */
 const RECEIPT_BYTES = 450;
 
@@ -275,7 +278,7 @@ class Lane {
   constructor(definition: PipelineDefinition, state?: LaneState, settledKeys?: Uint8Array) {
     this.#definition = definition;
     this.#meters = metersOf(metricMeter, definition.name);
-    this.window = new Window(windowLimits(definition), state?.window, settledKeys);
+    this.window = new Window(windowLimits(definition, this.#isOld), state?.window, settledKeys);
     this.#now = Math.max(state?.now ?? 0, workflowInfo().startTime.getTime());
     this.#assembler = new Assembler(assemblerLimits(definition), state?.waiting);
     this.#version = state?.version ?? 1;
@@ -426,7 +429,7 @@ class Lane {
     this.#version += 1;
     this.#wanted = undefined;
     this.#assembler = new Assembler(assemblerLimits(wanted));
-    this.window.limit(windowLimits(wanted));
+    this.window.limit(windowLimits(wanted, this.#isOld));
     this.#mayTry = true;
     log.info('Other settings hold', { version: this.#version });
   }
@@ -471,7 +474,8 @@ class Lane {
 
   /** All that takes room are messages that only receiving lets leave. */
   #isStarved(): boolean {
-    return !this.#isOld && this.#isStill() && this.#rowsInState() === 0 && this.window.undeleted === 0;
+    const isAlone = this.#isStill() && this.#rowsInState() === 0 && this.window.undeleted === 0;
+    return !this.#isOld && isAlone && this.window.bytes < MOST_STATE_BYTES;
   }
 
   #mayReceive(): boolean {
@@ -510,20 +514,32 @@ class Lane {
     if (received) this.#admit(received);
     this.window.endReceive(number);
     if (number <= this.#flushReceivesUpTo) this.#flushing = true;
-    if (this.#mustTrickle()) await this.#trickle();
+    if (this.#mustTrickle()) await this.#trickle(wait);
     else if (wait > 0) await sleep(wait, { summary: 'before the next receive' });
     this.#receiving -= 1;
     this.#reservedRows -= size.most;
     this.#stir();
   }
 
-  /** Ends early when deletions work again, and where receives must end. */
-  async #trickle(): Promise<void> {
+  /**
+   * Ends early when deletions work again, and where receives must end.
+   *
+   * @param wait milliseconds at least
+   */
+  async #trickle(wait: number): Promise<void> {
     if (this.#isOld) return await sleep(TRICKLE_MS, { summary: 'before the next receive' });
-    const { visibilityTimeoutSeconds } = this.#definition.queue;
-    const share = (quarantineMs(visibilityTimeoutSeconds * 1_000) * TRICKLE_ROWS) / TRICKLE_MESSAGES;
+    // What this receive brought is looked at meanwhile.
+    this.#stir();
     const mayEnd = () => !this.#mustTrickle() || this.#wanted !== undefined || this.#winding;
-    await condition(mayEnd, Math.max(TRICKLE_MS, Math.ceil(share)));
+    await condition(mayEnd, Math.max(wait, TRICKLE_MS, this.#patience()));
+  }
+
+  /** Milliseconds between receives that would make the state grow. */
+  #patience(): number {
+    if (this.#deletionsFail && this.window.isFull) return LONGEST_RECEIVE_WAIT_MS;
+    if (!this.#deletionsFail && this.#roomForBytes() >= RECEIVE_BYTES) return 0;
+    const { visibilityTimeoutSeconds } = this.#definition.queue;
+    return Math.ceil((quarantineMs(visibilityTimeoutSeconds * 1_000) * TRICKLE_ROWS) / TRICKLE_MESSAGES);
   }
 
   #receiveFromQueue({
@@ -750,8 +766,11 @@ class Lane {
     const deleted = left === undefined ? 0 : deletions.length - left.size;
     if (deleted > 0) this.#deletionsFail = false;
     // A single message may fail for a reason of its own.
-    else if (!this.#isOld && (left === undefined || deletions.length >= DELETE_AT))
+    else if (!this.#isOld && (left === undefined || deletions.length >= DELETE_AT)) {
       this.#deletionsFail = true;
+      // Each of them will come back, perhaps long after it had every chance to.
+      this.window.receiveLost();
+    }
     for (const [index, deletion] of deletions.entries()) {
       const isDeleted = left !== undefined && !left.has(index);
       this.window.deletionAnswered(deletion, isDeleted, this.#now);
@@ -868,8 +887,9 @@ class Lane {
   }
 }
 
-function windowLimits({ queue, windowKeys }: PipelineDefinition): WindowLimits {
-  return { keys: windowKeys, visibilityTimeoutMs: queue.visibilityTimeoutSeconds * 1_000 };
+function windowLimits({ queue, windowKeys }: PipelineDefinition, isOld: boolean): WindowLimits {
+  const visibilityTimeoutMs = queue.visibilityTimeoutSeconds * 1_000;
+  return { keys: windowKeys, visibilityTimeoutMs, ...(isOld ? { mostKeys: Infinity } : {}) };
 }
 
 function assemblerLimits({ batch: { rows, flushAfterSeconds } }: PipelineDefinition): AssemblerLimits {

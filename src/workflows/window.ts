@@ -87,6 +87,8 @@ export interface WindowLimits {
   /** Settled keys kept. */
   keys: number;
   visibilityTimeoutMs: number;
+  /** Settled keys kept at most while a lost receive keeps all of them, however often receives are lost. Default: 100,000. */
+  mostKeys?: number;
 }
 
 /**
@@ -111,6 +113,9 @@ export function quarantineMs(visibilityMs: number): number {
  */
 export const MOST_KEYS = 75_000;
 export const MOST_UNSETTLED = 4_000;
+
+/** Far beyond {@link MOST_KEYS}, from which on the lane receives a trickle. */
+const MOST_KEYS_HELD = 100_000;
 
 /** Of the visibility timeout: what clocks may differ by, and how far apart two receives may be that count as one. */
 const MARGIN = 0.1;
@@ -406,9 +411,12 @@ export class Window {
   }
 
   #evict(): void {
-    if (this.#hold || this.#lost > 0) return;
+    const isHeld = this.#hold !== undefined || this.#lost > 0;
+    const { keys, mostKeys = MOST_KEYS_HELD } = this.#limits;
+    const most = isHeld ? Math.max(keys, mostKeys) : keys;
+    if (isHeld && this.#settled.size <= most) return;
     for (const key of this.#settled) {
-      if (this.#settled.size <= this.#limits.keys) break;
+      if (this.#settled.size <= most) break;
       this.#settled.delete(key);
       this.#leaving.set(key, this.#begun);
     }

@@ -238,6 +238,28 @@ describe('The report of a lake', () => {
       assert.ok(report.whole);
     });
 
+    it('takes a gap of millions that no row covers for a loss', () => {
+      const body = csv(['a', 2, 2], ['b', 5_000_000, 4_000_000]);
+      const report = audit(new Map([[1, body]]), { columns, source: { url } });
+      assert.equal(report.offsets?.missing.count, 4_000_000 - 3);
+      assert.deepEqual([report.offsets.jumps.count, report.whole], [0, false]);
+    });
+
+    it('compares no key that is none in a payload: those records were told apart by their place', () => {
+      const keys = ['{"$oid":"1"}', '[1]', 'true', ''].flatMap((id) => [id, id]);
+      const body = csv(
+        ...keys.map((id, index): [string, number, number] => [id, index, index]),
+        ['[x', 9, 9],
+        ['[x', 10, 10],
+      );
+      const { keys: found } = audit(new Map([[1, body]]), { columns, source: { url, key: 'meta.id' } });
+      assert.deepEqual(
+        found?.repeated.named.map(({ key }) => key),
+        ['[x'],
+      );
+      assert.equal(found.rowsWithout, keys.length);
+    });
+
     it('finds a row that stands there twice', () => {
       const body = csv(['a', 2, 2], ['b', 2, 2]);
       const report = audit(new Map([[1, body]]), { columns, source: { url } });

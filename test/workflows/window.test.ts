@@ -316,6 +316,16 @@ describe('Window', () => {
     assert.deepEqual(window.takeDue(10), [{ messageId: 'b', receipt: 'r4' }]);
   });
 
+  it('keeps no more keys than it can carry, however often receives are lost', () => {
+    const window = new Window({ ...LIMITS, mostKeys: 6 });
+    for (let n = 1; n <= 20; n += 1) {
+      window.receiveLost();
+      settle(window, n, n);
+      assert.ok(window.size <= 7, `${window.size} keys`);
+    }
+    assert.equal(receive(window, 30, [['again', key(20), 'r']])[0], 'repeat');
+  });
+
   it('is full where too many messages are unsettled', () => {
     const window = new Window(LIMITS);
     for (let n = 0; n < MOST_UNSETTLED; n += 1) {

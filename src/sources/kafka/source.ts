@@ -536,7 +536,10 @@ function offsetOf(position: Position | undefined): number | undefined {
 
 /** What a record takes in memory, about. */
 function bytesOf({ key, value, headers }: LogRecord): number {
-  const ofHeaders = headers.reduce((sum, [name, content]) => sum + (name?.length ?? 0) + (content?.length ?? 0), 0);
+  const ofHeaders = headers.reduce(
+    (sum, [name, content]) => sum + (name?.length ?? 0) + (content?.length ?? 0),
+    0,
+  );
   return (key?.length ?? 0) + (value?.length ?? 0) + ofHeaders + RECORD_BYTES * (1 + headers.length);
 }
 
