@@ -30,7 +30,7 @@ import { neverEnding } from './never-ending';
 import { isNotRetryable, park, type Parked, parkedMs, problemOf } from './park';
 import { refuseUnlessStopped, refuseUnusable } from './refusals';
 import { Showcase } from './showcase';
-import type { BatchCounts, BatchStatus } from './status';
+import { type BatchCounts, type BatchStatus, NO_COUNTS } from './status';
 import {
   type Deletion,
   pollSeconds,
@@ -100,6 +100,13 @@ interface Sizes {
   batches: number;
 }
 
+/** Messages wanted by one receive, at most in a backlog, and bytes of their rows. */
+interface ReceiveSize {
+  rows: number;
+  most: number;
+  bytes: number;
+}
+
 /** Each activity costs three events and a share of a workflow task, the dearest part of a row: fewer of them in a backlog. */
 const LARGE: Sizes = {
   backlogRows: 300,
@@ -150,17 +157,6 @@ const TRICKLE_MESSAGES = 2_000;
 
 /** One row of the largest kind. */
 const TRICKLE_BYTES = 64 * 1024;
-
-const NO_COUNTS: BatchCounts = {
-  received: 0,
-  redelivered: 0,
-  repeats: 0,
-  rejected: {},
-  lostReceives: 0,
-  rows: 0,
-  batches: 0,
-  bytes: 0,
-};
 
 const shortActivity = { startToCloseTimeout: '60s', heartbeatTimeout: '10s' } as const;
 const patient: RetryPolicy = {
@@ -485,7 +481,7 @@ class Lane {
   }
 
   /** What completes the waiting batch; whole batches while more is waiting than that. */
-  #rowsToReceive(): { rows: number; most: number } {
+  #rowsToReceive(): Omit<ReceiveSize, 'bytes'> {
     if (this.#mustTrickle()) return { rows: TRICKLE_ROWS, most: TRICKLE_ROWS };
     const { rows } = this.#definition.batch;
     const room = this.#sizes.batches * rows - this.#rowsInState() - this.#reservedRows;
@@ -503,7 +499,7 @@ class Lane {
     return STATE_BYTES - this.window.bytes - held - this.#receiving * RECEIVE_BYTES;
   }
 
-  async #receive(size: { rows: number; most: number; bytes: number }, number: number): Promise<void> {
+  async #receive(size: ReceiveSize, number: number): Promise<void> {
     let received: ReceivedMessages | undefined;
     let wait = 0;
     try {
@@ -542,15 +538,7 @@ class Lane {
     return Math.ceil((quarantineMs(visibilityTimeoutSeconds * 1_000) * TRICKLE_ROWS) / TRICKLE_MESSAGES);
   }
 
-  #receiveFromQueue({
-    rows,
-    most,
-    bytes,
-  }: {
-    rows: number;
-    most: number;
-    bytes: number;
-  }): Promise<ReceivedMessages> {
+  #receiveFromQueue({ rows, most, bytes }: ReceiveSize): Promise<ReceivedMessages> {
     const { queue, lake, drainQuietSeconds } = this.#definition;
     const { bucket, prefix, acl, columns, escapeFormulas } = lake;
     const visibilityMs = queue.visibilityTimeoutSeconds * 1_000;

@@ -60,3 +60,15 @@ export interface BatchCounts {
   batches: number;
   bytes: number;
 }
+
+/** Of a lane that has done nothing yet. */
+export const NO_COUNTS: BatchCounts = {
+  received: 0,
+  redelivered: 0,
+  repeats: 0,
+  rejected: {},
+  lostReceives: 0,
+  rows: 0,
+  batches: 0,
+  bytes: 0,
+};

@@ -7,6 +7,7 @@ import { definitionOf } from '../support/definition';
 import { type FakeLane, hopeless, keysOf } from '../support/fake-lane';
 import { Gate } from '../support/gate';
 import type { LaneState } from '../../src/workflows/batch';
+import { NO_COUNTS } from '../../src/workflows/status';
 import { Window, type WindowState } from '../../src/workflows/window';
 import { batchStatus, lanePerTest } from '../support/pipelines';
 import { testTemporal } from '../support/temporal';
@@ -404,15 +405,6 @@ function stateWith(window: WindowState): LaneState {
     waiting: [],
     frozen: [],
     window,
-    counts: {
-      received: 0,
-      redelivered: 0,
-      repeats: 0,
-      rejected: {},
-      lostReceives: 0,
-      rows: 0,
-      batches: 0,
-      bytes: 0,
-    },
+    counts: NO_COUNTS,
   };
 }
