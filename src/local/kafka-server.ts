@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { ensureKafkaJars, type KafkaJars } from './kafka-jars';
 import { freePort, HOST, requireFreePort } from './ports';
 import { ensurePythonEnvironment } from './python';
+import { connectOnce } from './reachable';
 import { type ServerProcess, startServerProcess } from './server-process';
 
 /** An Apache Kafka of one node: broker and controller in one process. */
@@ -67,7 +67,7 @@ export async function startKafkaServer(options: KafkaServerOptions = {}): Promis
       name: 'Kafka',
       python,
       command: [jars.java, '-Xmx512m', ...jvm, '-cp', jars.classPath, 'kafka.Kafka', properties],
-      probe: () => connects(port),
+      probe: () => connectOnce({ host: HOST, port }, 1_000),
     });
   let server: ServerProcess = await launch();
   return {
@@ -148,16 +148,4 @@ async function format(
     properties,
     ...credentials,
   ]);
-}
-
-function connects(port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection({ host: HOST, port, timeout: 1_000 });
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve();
-    });
-    socket.once('timeout', () => socket.destroy(new Error('no answer')));
-    socket.once('error', reject);
-  });
 }

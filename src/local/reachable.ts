@@ -22,15 +22,16 @@ export async function requireReachable(source: PipelineDefinition['source']): Pr
 
 /** That one of the brokers named takes a connection: what it then refuses, ingest says. */
 async function requireBroker(url: string): Promise<void> {
-  const trials = parseKafkaUrl(url).bootstrap.map((broker) => connectOnce(broker));
+  const trials = parseKafkaUrl(url).bootstrap.map((broker) => connectOnce(broker, PATIENCE_MS));
   await Promise.any(trials).catch(({ errors }: AggregateError) => {
     const reasons = errors.map(reasonOf).join('; ');
     throw new StackError(`${url} can't be reached (${reasons}): check the brokers in SLUICE_SOURCE_URL.`);
   });
 }
 
-async function connectOnce({ host, port }: { host: string; port: number }): Promise<void> {
-  const socket = connect({ host, port, signal: AbortSignal.timeout(PATIENCE_MS) });
+/** Rejects where nothing takes a connection within so many milliseconds. */
+export async function connectOnce(to: { host: string; port: number }, patienceMs: number): Promise<void> {
+  const socket = connect({ ...to, signal: AbortSignal.timeout(patienceMs) });
   try {
     await once(socket, 'connect');
   } finally {
