@@ -35,6 +35,8 @@ export interface PipelineDefinition {
   windowKeys: number;
   /** How long the queue must have looked empty before a stopping lane is drained. */
   drainQuietSeconds: number;
+  /** After how long without a heartbeat Temporal takes a stint's worker for dead. */
+  heartbeatTimeoutSeconds: number;
 }
 
 /** Canned ACLs that an object may have (S3 user guide, "Canned ACL"). */
@@ -218,7 +220,7 @@ export const SETTINGS = {
   sourceKey: setting(
     'SLUICE_SOURCE_KEY',
     '',
-    'Kafka: path in the payload of what makes an event itself; empty: topic, partition and offset',
+    'path in the payload of what makes an event itself, such as `id`; empty: what the source says of it, see "Your own SSE stream" and "From a Kafka topic"',
     text(/^$|^[^\s.]+(\.[^\s.]+)*$/, 'must be names of object members joined by dots, such as meta.id'),
   ),
   sourceOffsets: setting(
@@ -309,6 +311,12 @@ export const SETTINGS = {
     '60s',
     'how long the queue must look empty before `stop` is done (counts of real SQS lag by a minute)',
     seconds(0, 3_600),
+  ),
+  heartbeatTimeout: setting(
+    'SLUICE_HEARTBEAT_TIMEOUT',
+    '15s',
+    "how long after its worker's death a stint goes on elsewhere; without an answer of Temporal it sends for two thirds of it",
+    wholeSeconds(3, 300),
   ),
 } as const;
 
@@ -445,6 +453,7 @@ export function loadPipeline(environment: Environment): PipelineDefinition {
     batch: { rows: read(SETTINGS.batchRows), flushAfterSeconds: read(SETTINGS.flushAfter) },
     windowKeys: read(SETTINGS.window),
     drainQuietSeconds: read(SETTINGS.drainQuiet),
+    heartbeatTimeoutSeconds: read(SETTINGS.heartbeatTimeout),
   };
   refuse(problems.length === 0 ? pairProblems(definition) : problems);
   return definition;
@@ -533,9 +542,8 @@ function refuse(problems: readonly string[]): void {
 function pairProblems({ batch, windowKeys, queue, source }: PipelineDefinition): string[] {
   const problems: string[] = [];
   if (!isKafkaUrl(source.url)) {
-    const { sourceKey, sourceOffsets, sourceLoss } = SETTINGS;
+    const { sourceOffsets, sourceLoss } = SETTINGS;
     const given = [
-      source.key === undefined ? [] : sourceKey.name,
       source.offsets === undefined ? [] : sourceOffsets.name,
       source.afterLoss === undefined ? [] : sourceLoss.name,
     ].flat();

@@ -3,7 +3,8 @@ import { loadPipeline, type PipelineDefinition, SETTINGS, SettingsError } from '
 
 /** The settings with which {@link loadPipeline} gives this definition, as one would write them in `.env`. */
 export function settingsOf(definition: PipelineDefinition): Record<string, string> {
-  const { name, source, queue, lake, batch, windowKeys, drainQuietSeconds } = definition;
+  const { name, source, queue, lake, batch, windowKeys, drainQuietSeconds, heartbeatTimeoutSeconds } =
+    definition;
   return {
     [SETTINGS.pipeline.name]: name,
     [SETTINGS.sourceUrl.name]: source.url,
@@ -27,6 +28,7 @@ export function settingsOf(definition: PipelineDefinition): Record<string, strin
     [SETTINGS.visibilityTimeout.name]: `${queue.visibilityTimeoutSeconds}s`,
     [SETTINGS.window.name]: String(windowKeys),
     [SETTINGS.drainQuiet.name]: `${drainQuietSeconds}s`,
+    [SETTINGS.heartbeatTimeout.name]: `${heartbeatTimeoutSeconds}s`,
   };
 }
 

@@ -45,6 +45,15 @@ export const METRICS = {
   ),
   canaries: counter('sluice_canary_events', 'canary events, kept under `canaries/`'),
   reconnects: counter('sluice_source_reconnects', 'connections to the source after the first', 'reason'),
+  sourceErrors: counter('sluice_source_errors', 'errors that the source sent as `event: error`'),
+  gaps: counter(
+    'sluice_source_gaps',
+    'times that a source which can not be resumed was not listened to: what it published meanwhile is lost',
+  ),
+  eventsDropped: counter(
+    'sluice_events_dropped',
+    'events of such a source that were received and could not be sent before their stint had to end',
+  ),
   lag: gauge(
     'sluice_source_lag_seconds',
     'age of the newest event that ingest is done with: queued, rejected or a canary',

@@ -32,6 +32,12 @@ export const QUERIES = { status: 'status' } as const;
 /** The message attribute that carries an event's key. */
 export const KEY_ATTRIBUTE = 'sluice.key';
 
+/**
+ * Members that Sluice adds to an event, for columns to name: what Kafka knows of a record, and what Sluice knows of any event.
+ * A member of such a name that the payload has itself is hidden by it.
+ */
+export const ADDED_MEMBERS = { kafka: 'kafka', sluice: 'sluice' } as const;
+
 /** The queue tag that names the lane which alone may read the queue. */
 export const OWNER_TAG = 'sluice:owner';
 
@@ -46,6 +52,9 @@ export const RESENT_FOLDER = 'resent';
 
 /** Folder of canary events: they are no rows, but use up offsets, and whoever checks the lake must know of them. */
 export const CANARIES_FOLDER = 'canaries';
+
+/** Folder of gaps: time in which a source that can't be resumed was not listened to. */
+export const GAPS_FOLDER = 'gaps';
 
 /** Search attributes, as `sluice provision` registers them. Workflows run without where that was refused. */
 export const SEARCH_ATTRIBUTES = {
@@ -65,6 +74,13 @@ export function ingestWorkflowId(pipeline: string): string {
   return `sluice-ingest/${pipeline}`;
 }
 
+const LANE_IDS = 'sluice-batch/';
+
+/** Whether a workflow is a lane that `sluice start` named: see {@link batchWorkflowId}. */
+export function isLaneId(workflowId: string): boolean {
+  return workflowId.startsWith(LANE_IDS);
+}
+
 /**
  * A lane's id follows from its queue, so that two lanes on one queue can't run in one namespace.
  *
@@ -72,5 +88,5 @@ export function ingestWorkflowId(pipeline: string): string {
  */
 export function batchWorkflowId(queueArn: string): string {
   const [, , , region, account, name] = queueArn.split(':');
-  return `sluice-batch/${account}/${region}/${name}`;
+  return `${LANE_IDS}${account}/${region}/${name}`;
 }

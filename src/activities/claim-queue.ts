@@ -6,8 +6,8 @@ import {
 } from '@aws-sdk/client-sqs';
 import { ApplicationFailure } from '@temporalio/common';
 import { OWNER_TAG } from '../names';
-import { queueUrl } from '../queue/queue-url';
 import { awsFailure } from './failures';
+import { ownQueueUrl } from './own-queue';
 
 export interface ClaimInput {
   queue: string;
@@ -23,7 +23,7 @@ export interface ClaimInput {
  */
 export async function claimQueue(sqs: Pick<SQSClient, 'send'>, { queue, owner }: ClaimInput): Promise<void> {
   try {
-    const QueueUrl = await queueUrl(sqs, queue);
+    const QueueUrl = await ownQueueUrl(sqs, queue);
     const { Attributes } = await sqs.send(
       new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['RedrivePolicy'] }),
     );

@@ -11,6 +11,7 @@ import {
 } from '@temporalio/activity';
 import { describeError, isTransient } from '../aws-errors';
 import type { PipelineDefinition } from '../config';
+import { keepGap } from '../lake/gap-objects';
 import { keepCanary, keepRejected, type Lake, type RejectReason } from '../lake/rejected';
 import { meterQueue, metersOf, type Meters } from '../metrics';
 import { encodeMessage, messageBytes } from '../queue/message';
@@ -20,17 +21,20 @@ import { type Completeness, findHoles, type Place } from '../sources/completenes
 import { ConfirmedCursor, type Pending } from '../sources/confirmed-cursor';
 import { type Cursor, newestPartition } from '../sources/cursor';
 import { keyDigest } from '../sources/event';
+import { connected, type Gap, type Gaps, judged, keptGap, NO_GAPS } from '../sources/gaps';
 import { openSource } from '../sources/open-source';
 import { NO_COUNTS, plusOne, type StintCounts } from '../sources/stint-counts';
 import {
-  type OnReconnect,
   type ReconnectReason,
   type Source,
   type SourceEvent,
+  type SourceListener,
   SourceRefused,
 } from '../sources/source';
 import { withHeartbeat } from './heartbeat';
+import { type Acknowledge, acknowledgedHeartbeat, Lease } from './lease';
 import { measureQueue } from './measure-queue';
+import { whyAnotherQueue } from './own-queue';
 
 interface Clients {
   sqs: Pick<SQSClient, 'send'>;
@@ -42,12 +46,15 @@ export interface StintInput {
   pipeline: string;
   source: PipelineDefinition['source'];
   queue: string;
+  /** Workflow id of the lane that reads the queue: no other queue of that name may get the events. */
+  lane: string;
   lake: Lake;
   cursor: Cursor;
   completeness: Completeness;
-  /** Milliseconds after which the stint ends. */
+  gaps: Gaps;
+  /** Milliseconds after which the stint ends, where the next one goes on behind it. */
   longestMs: number;
-  /** Events sent to the queue after which the stint ends, counted across attempts. */
+  /** Events sent to the queue after which the stint ends, where the next one goes on behind it. Counted across attempts. */
   mostEvents: number;
 }
 
@@ -65,15 +72,27 @@ export interface StintProgress {
   cursor: Cursor;
   completeness: Completeness;
   counts: StintCounts;
+  gaps: Gaps;
 }
 
-const HEARTBEAT_MS = 1_000;
+/** Where Temporal names none. */
+const HEARTBEAT_TIMEOUT_MS = 15_000;
+
+/** Confirmed events after which a heartbeat does not wait for its time. */
+const CONFIRMED_PER_BEAT = 500;
 
 /** Between looks at the queue's depth, for metrics: one request a minute. */
 const MEASURE_MS = 60_000;
 
-/** How long a cancelled stint waits for what is on its way to the queue. */
+/** How long a stint that is to end waits for what is on its way to the queue, in milliseconds. */
 const GRACE_MS = 500;
+
+/**
+ * The same where nothing brings it again: when the workflow asks, and when the worker shuts down. A worker has eight seconds for that
+ * (src/workers/workers.ts).
+ */
+const LAST_GRACE_MS = 60_000;
+const LAST_GRACE_OF_WORKER_MS = 6_000;
 
 /** So many events in a row that can't become messages mean a wrong stream, not wrong events. */
 const REJECTS_IN_A_ROW = 100;
@@ -82,8 +101,11 @@ const REJECTS_IN_A_ROW = 100;
  * Reads a stream from a cursor on and sends each event to the queue, for one stint. Every event is in the queue,
  * under `rejected/`, or a canary before the cursor moves over it.
  *
- * Safe to run twice, also at the same time: what is sent again is recognised by the lane's window, which holds more
- * than two stints.
+ * Safe to run twice, also at the same time: it sends only under a {@link Lease}, and what is sent again is recognised by the lane's
+ * window, which holds more than two stints.
+ *
+ * A stream that can't be resumed loses what it publishes while nobody listens. So only who asks for it ends its stint, and all
+ * that was received is sent before it ends.
  *
  * @throws CancelledFailure on worker shutdown, activity pause and reset, after a last heartbeat; a cancellation by the
  *   workflow returns instead, since the heartbeat of a cancelled activity never reaches it
@@ -91,32 +113,54 @@ const REJECTS_IN_A_ROW = 100;
 export async function consumeStream(
   clients: Clients,
   input: StintInput,
-  open: (source: StintInput['source'], onReconnect: OnReconnect) => Source = openSource,
+  {
+    open = openSource,
+    acknowledge = acknowledgedHeartbeat,
+  }: {
+    open?: (source: StintInput['source'], listener: SourceListener) => Source;
+    acknowledge?: Acknowledge;
+  } = {},
 ): Promise<StintResult> {
-  const resumed = (activityInfo().heartbeatDetails as StintProgress | undefined) ?? {
-    cursor: input.cursor,
-    completeness: input.completeness,
+  const { cursor, completeness, gaps } = input;
+  const { heartbeatDetails, heartbeatTimeoutMs, startToCloseTimeoutMs } = activityInfo();
+  const resumed = (heartbeatDetails as StintProgress | undefined) ?? {
+    cursor,
+    completeness,
     counts: NO_COUNTS,
+    gaps,
   };
   const meters = metersOf(metricMeter, input.pipeline);
-  const stint = new Stint(clients, input, resumed, meters);
-  const details = () => {
-    stint.measure();
-    return stint.progress();
-  };
-  const work = async (signal: AbortSignal): Promise<StintResult> => {
-    const source = open(input.source, (reason, detail) => stint.reconnected(reason, detail));
-    const ended = await stint.run(source, signal);
-    if (
-      ended.ended === 'failed' ||
-      (ended.ended === 'cancelled' && !cancellationDetails()?.cancelRequested)
-    ) {
-      heartbeat(stint.progress());
+  /** What Temporal knows: older details, sent by other means, must not take the place of newer ones. */
+  let told: unknown = resumed;
+  const lease = new Lease({
+    acknowledge,
+    details: () => {
+      stint.measure();
+      return stint.progress();
+    },
+    onAcknowledged: (details) => (told = details),
+    heartbeatTimeoutMs: heartbeatTimeoutMs ?? HEARTBEAT_TIMEOUT_MS,
+    lastsMs: startToCloseTimeoutMs,
+  });
+  const stint = new Stint(clients, input, resumed, { meters, lease });
+  const work = async (cancelled: AbortSignal): Promise<StintResult> => {
+    const signal = AbortSignal.any([cancelled, lease.ended]);
+    const ended = await stint.run(open(input.source, stint), signal);
+    const isAsked = lease.isCancelled || cancellationDetails()?.cancelRequested === true;
+    if (ended.ended === 'failed' || (ended.ended === 'cancelled' && !isAsked)) {
+      if (!lease.isSuperseded) heartbeat(stint.progress());
       throw ended.ended === 'failed' ? ended.error : signal.reason;
     }
     return { ...stint.progress(), ...ended };
   };
-  return await withHeartbeat({ everyMs: HEARTBEAT_MS, details }, work).finally(() => meters.close());
+  const kept = lease.keep();
+  try {
+    return await withHeartbeat({ everyMs: lease.beatMs, details: () => told }, work);
+  } finally {
+    lease.close();
+    await kept;
+    meters.close();
+  }
 }
 
 type Ended =
@@ -127,33 +171,49 @@ type Ended =
 /** Something that trying again won't mend; the message goes to a person. */
 class Blocked extends Error {}
 
-class Stint {
+class Stint implements SourceListener {
   readonly #clients: Clients;
   readonly #input: StintInput;
   readonly #cursor: ConfirmedCursor;
   readonly #meters: Meters;
+  readonly #lease: Lease;
   /** Ends reading. */
   readonly #stop = new AbortController();
   /** Ends sending: what is not confirmed by then is read again. */
   readonly #drop = new AbortController();
   readonly #keeping = new Set<Promise<void>>();
   #counts: StintCounts;
+  #gaps: Gaps;
+  /** When something last came over the connection, in epoch milliseconds. */
+  #heardAt: number | undefined;
+  /** Events that came too late to be sent. */
+  #unsent = 0;
+  #unheard = 0;
+  /** Where this attempt began to read. */
+  readonly #beginning: string;
+  readonly #takenBefore: number;
   #taken: number;
   #measuredAt = -Infinity;
+  readonly #gapsBeingKept = new Set<Gap>();
+  #isOver = false;
   #rejectsInARow = 0;
   #failure: unknown;
 
   constructor(
     clients: Clients,
     input: StintInput,
-    { cursor, completeness, counts }: StintProgress,
-    meters: Meters,
+    { cursor, completeness, counts, gaps }: StintProgress,
+    { meters, lease }: { meters: Meters; lease: Lease },
   ) {
     this.#clients = clients;
     this.#input = input;
     this.#cursor = new ConfirmedCursor(cursor, completeness);
     this.#meters = meters;
+    this.#lease = lease;
     this.#counts = counts;
+    this.#gaps = gaps;
+    this.#beginning = placeIn(cursor);
+    this.#takenBefore = counts.sent;
     this.#taken = counts.sent;
   }
 
@@ -161,12 +221,68 @@ class Stint {
     return {
       // First what people read: this is the heartbeat in the web UI.
       counts: this.#counts,
+      gaps: this.#safeGaps(),
       completeness: this.#cursor.completeness,
       cursor: this.#cursor.cursor(),
     };
   }
 
-  reconnected(reason: ReconnectReason, detail: string): void {
+  /** What came before the oldest event that is not confirmed is safe. */
+  #safeGaps(): Gaps {
+    const safeUntil = this.#cursor.oldestPending ?? this.#heardAt;
+    return safeUntil === undefined ? this.#gaps : { ...this.#gaps, safeUntil };
+  }
+
+  onConnected(isResumed: boolean | undefined): void {
+    const now = Date.now();
+    const before = this.#gaps.count;
+    // Only what came over earlier connections: this attempt sends what it has received.
+    const heard = this.#heardAt === undefined ? {} : { safeUntil: this.#heardAt };
+    this.#gaps = connected({ ...this.#gaps, ...heard }, isResumed, now);
+    this.#heardAt = now;
+    this.#tellOfGaps(before);
+  }
+
+  onHeard(): void {
+    this.#heardAt = Date.now();
+  }
+
+  onError(text: string): void {
+    this.#counts = { ...this.#counts, errors: this.#counts.errors + 1 };
+    this.#meters.sourceErrors(1);
+    log.warn('The source sent an error', { url: this.#input.source.url, error: text });
+  }
+
+  #tellOfGaps(before: number): void {
+    if (this.#gaps.count === before) return;
+    this.#meters.gaps(this.#gaps.count - before);
+    const { url } = this.#input.source;
+    log.warn('The source was not listened to, and can not be resumed', {
+      url,
+      gap: this.#gaps.recent.at(-1),
+    });
+    this.#keepGaps();
+  }
+
+  /** An object in the lake tells of each gap, for whoever checks the lake. */
+  #keepGaps(): void {
+    for (const gap of this.#gaps.unkept) {
+      if (this.#gapsBeingKept.has(gap)) continue;
+      this.#gapsBeingKept.add(gap);
+      const keeping = this.#keepGap(gap).finally(() => this.#keeping.delete(keeping));
+      this.#keeping.add(keeping);
+    }
+  }
+
+  async #keepGap(gap: Gap): Promise<void> {
+    const { source, lake } = this.#input;
+    const isKept = await this.#keep('a gap', (options) =>
+      keepGap(this.#clients.s3, lake, { source: source.url, ...gap }, options),
+    );
+    if (isKept) this.#gaps = keptGap(this.#gaps, gap);
+  }
+
+  onReconnect(reason: ReconnectReason, detail: string): void {
     this.#counts = { ...this.#counts, reconnects: plusOne(this.#counts.reconnects, reason) };
     this.#meters.reconnects(1, { reason });
     log.info('Reconnecting to the source', { url: this.#input.source.url, reason, detail });
@@ -195,31 +311,69 @@ class Stint {
   }
 
   async run(source: Source, signal: AbortSignal): Promise<Ended> {
-    const timer = setTimeout(() => this.#stop.abort(), this.#input.longestMs);
-    // A cancelled stint waits for what is on its way; one that was suspended holds only what is old.
-    const wasCancelled = cancellationSignal();
-    const cancelled = () => setTimeout(() => this.#drop.abort(), wasCancelled.aborted ? GRACE_MS : 0).unref();
-    signal.addEventListener('abort', cancelled, { once: true });
+    const timer = setTimeout(() => {
+      this.#isOver = true;
+      if (this.#mayEnd()) this.#stop.abort();
+    }, this.#input.longestMs);
+    const dropLater = () => setTimeout(() => this.#drop.abort(), this.#graceMs()).unref();
+    signal.addEventListener('abort', dropLater, { once: true });
     try {
       const sender = await this.#openQueue();
       this.measure();
-      const reading = AbortSignal.any([signal, this.#stop.signal]);
-      for await (const event of source.read(() => this.#cursor.resume(), reading)) {
-        if ('mark' in event) this.#cursor.mark(event.mark);
-        else await this.#take(event, sender);
-        if (this.#taken >= this.#input.mostEvents || reading.aborted) break;
-      }
+      this.#keepGaps();
+      await this.#read(source, sender, AbortSignal.any([signal, this.#stop.signal]));
       await sender.messages.flush();
       await Promise.all(this.#keeping);
     } catch (error) {
       this.#fail(error);
     } finally {
       clearTimeout(timer);
-      signal.removeEventListener('abort', cancelled);
+      signal.removeEventListener('abort', dropLater);
       this.#drop.abort();
+      this.#countDropped();
     }
     if (signal.aborted) return { ended: 'cancelled' };
     return this.#failure === undefined ? { ended: 'done' } : explain(this.#failure);
+  }
+
+  async #read(source: Source, sender: OpenQueue, reading: AbortSignal): Promise<void> {
+    try {
+      for await (const event of source.read(() => this.#cursor.resume(), reading)) {
+        if ('mark' in event) this.#cursor.mark(event.mark);
+        else await this.#take(event, sender);
+        const isEnough = this.#isOver || this.#taken >= this.#input.mostEvents;
+        // A source that can't be resumed ends by itself, once it has given all that it holds.
+        if ((isEnough && this.#mayEnd()) || (reading.aborted && this.#cursor.canResume === true)) break;
+      }
+    } catch (error) {
+      if (this.#cursor.canResume !== false) throw error;
+      // What it gave before is sent.
+      this.#failure ??= error;
+    }
+  }
+
+  /** Whether another stint goes on behind this one: else it would read the same once more, or miss something. */
+  #mayEnd(): boolean {
+    if (this.#cursor.canResume !== true) return false;
+    return this.#taken === this.#takenBefore || placeIn(this.#cursor.cursor()) !== this.#beginning;
+  }
+
+  /** How long what is on its way is waited for. A process that was stopped, or an attempt beside another, holds only what is old. */
+  #graceMs(): number {
+    const isOld = !this.#lease.isCancelled && !this.#lease.ended.aborted && !cancellationSignal().aborted;
+    if (isOld || this.#lease.isSuperseded) return 0;
+    if (this.#cursor.canResume !== false) return GRACE_MS;
+    const isAsked = this.#lease.isCancelled || cancellationDetails()?.cancelRequested === true;
+    return isAsked ? LAST_GRACE_MS : LAST_GRACE_OF_WORKER_MS;
+  }
+
+  /** What the source will send again is not lost; the attempt that took over tells of what this one still held. */
+  #countDropped(): void {
+    const dropped = this.#cursor.pending + this.#unsent;
+    if (this.#cursor.canResume !== false || dropped === 0 || this.#lease.isSuperseded) return;
+    this.#gaps = { ...this.#gaps, dropped: this.#gaps.dropped + dropped };
+    this.#meters.eventsDropped(dropped);
+    log.warn('Events were received and not sent', { url: this.#input.source.url, dropped });
   }
 
   #fail(error: unknown): void {
@@ -228,25 +382,37 @@ class Stint {
     this.#drop.abort();
   }
 
+  /** Ends reading, and lets what was read before be sent. */
+  #endWith(error: unknown): void {
+    if (this.#cursor.canResume !== false) return this.#fail(error);
+    this.#failure ??= error;
+    this.#stop.abort();
+  }
+
   async #openQueue(): Promise<OpenQueue> {
     const { sqs } = this.#clients;
-    const { queue } = this.#input;
+    const { queue, lane } = this.#input;
     const options = { abortSignal: this.#drop.signal };
     try {
       const url = await queueUrl(sqs, queue, options);
       const { Attributes } = await sqs.send(
-        new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['MaximumMessageSize'] }),
+        new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['MaximumMessageSize', 'QueueArn'] }),
         options,
       );
+      const problem = whyAnotherQueue(queue, Attributes?.QueueArn, lane);
+      if (problem !== undefined) throw new Blocked(problem);
       const messages = new BatchSender({
         sqs,
         queueUrl: url,
         signal: this.#drop.signal,
+        mayBegin: (signal) => this.#lease.held(signal),
+        requestMs: this.#lease.requestMs,
         onUnconfirmed: (count) => this.#meters.eventsFailed(count),
         onFailure: (error) => this.#fail(blockedUnlessTransient(error, `send to the queue ${queue}`)),
       });
       return { messages, maximumBytes: Number(Attributes?.MaximumMessageSize ?? 256 * 1024) };
     } catch (error) {
+      if (error instanceof Blocked) throw error;
       throw blockedUnlessTransient(error, `open the queue ${queue}`);
     }
   }
@@ -256,12 +422,16 @@ class Stint {
     const { read } = event;
     const digest = keyDigest(read.key);
     if (this.#cursor.knows(digest)) {
-      this.#counts = { ...this.#counts, repeats: this.#counts.repeats + 1 };
-      this.#meters.eventsRepeated(1);
+      this.#countRepeat(event, digest);
       this.#passRepeat(event, digest);
       return;
     }
+    if (this.#drop.signal.aborted) {
+      this.#unsent += 1;
+      return;
+    }
     const pending = this.#cursor.received(event, digest, placeOf(event));
+    this.#judgeGaps();
     if (!read.ok) return await this.#reject(pending, event, read);
     if (read.canary) return await this.#passCanary(pending, event);
     const message = encodeMessage(event.body ?? event.text, read.key);
@@ -277,6 +447,23 @@ class Stint {
     });
   }
 
+  #countRepeat({ id, idInForce }: SourceEvent, digest: string): void {
+    this.#counts = { ...this.#counts, repeats: this.#counts.repeats + 1 };
+    this.#meters.eventsRepeated(1);
+    // Where payloads have their key, an event with a known one may well be new.
+    if (this.#input.source.key !== undefined || !this.#cursor.isBehind(digest, idInForce)) return;
+    const { behind, firstBehind = id } = this.#counts;
+    this.#counts = { ...this.#counts, behind: behind + 1, firstBehind };
+  }
+
+  /** The first event tells whether what was no connection before it was a gap. */
+  #judgeGaps(): void {
+    if (this.#gaps.unjudged.length === 0 || this.#cursor.canResume === undefined) return;
+    const before = this.#gaps.count;
+    this.#gaps = judged(this.#gaps, this.#cursor.canResume);
+    this.#tellOfGaps(before);
+  }
+
   /**
    * A source that never goes back while it is read repeats an event at a place of its own: passed over, once what came before it is
    * safe, or it would be read again from here on. One that rewinds sends again what has its place already.
@@ -290,18 +477,26 @@ class Stint {
     this.#counts = { ...this.#counts, sent: this.#counts.sent + 1 };
     this.#meters.eventsSent(1);
     this.#rejectsInARow = 0;
-    this.#cursor.confirm(pending);
+    this.#confirm(pending);
   }
 
-  async #passCanary(pending: Pending, { id, text }: SourceEvent): Promise<void> {
+  #confirm(pending: Pending): void {
+    this.#cursor.confirm(pending);
+    this.#unheard += 1;
+    if (this.#unheard < CONFIRMED_PER_BEAT) return;
+    this.#unheard = 0;
+    this.#lease.beat();
+  }
+
+  async #passCanary(pending: Pending, { id, text, read: { key } }: SourceEvent): Promise<void> {
     const { source } = this.#input;
     const isKept = await this.#keep('a canary event', (options) =>
-      keepCanary(this.#clients.s3, this.#input.lake, { source: source.url, id, text }, options),
+      keepCanary(this.#clients.s3, this.#input.lake, { source: source.url, id, key, text }, options),
     );
     if (!isKept) return;
     this.#counts = { ...this.#counts, canaries: this.#counts.canaries + 1 };
     this.#meters.canaries(1);
-    this.#cursor.confirm(pending);
+    this.#confirm(pending);
   }
 
   #rejectAside(pending: Pending, event: SourceEvent, why: Why): void {
@@ -310,19 +505,20 @@ class Stint {
   }
 
   /** Never rejects its promise: what fails ends the stint. */
-  async #reject(pending: Pending, { id, text, record }: SourceEvent, { reason, detail }: Why): Promise<void> {
+  async #reject(pending: Pending, event: SourceEvent, { reason, detail }: Why): Promise<void> {
     const { source, lake } = this.#input;
-    const rejected = { reason, detail, source: source.url, id, text, record };
+    const { id, text, record, read } = event;
+    const rejected = { reason, detail, source: source.url, id, key: read.key, text, record };
     const isKept = await this.#keep('a rejected event', (options) =>
       keepRejected(this.#clients.s3, lake, rejected, options),
     );
     if (!isKept) return;
     this.#counts = { ...this.#counts, rejected: plusOne(this.#counts.rejected, reason) };
     this.#meters.eventsRejected(1, { reason });
-    this.#cursor.confirm(pending);
+    this.#confirm(pending);
     this.#rejectsInARow += 1;
     if (this.#rejectsInARow >= REJECTS_IN_A_ROW) {
-      this.#fail(
+      this.#endWith(
         new Blocked(
           `${REJECTS_IN_A_ROW} events in a row could not become messages, the last one for ${reason} (${detail}). ` +
             `All are under rejected/. Check that ${source.url} is the stream you mean, then resume`,
@@ -338,13 +534,22 @@ class Stint {
   ): Promise<boolean> {
     const abortSignal = this.#drop.signal;
     try {
-      await untilWritten(what, () => write({ abortSignal }), abortSignal);
+      const writeOnce = async () => {
+        await this.#lease.held(abortSignal);
+        await write({ abortSignal });
+      };
+      await untilWritten(what, writeOnce, abortSignal);
       return true;
     } catch (error) {
       this.#fail(blockedUnlessTransient(error, `write ${what} to the bucket ${this.#input.lake.bucket}`));
       return false;
     }
   }
+}
+
+/** Where a cursor stands, so that two can be told apart. */
+function placeIn({ positions, lastEventId }: Cursor): string {
+  return JSON.stringify([positions, lastEventId]);
 }
 
 /** Why an event is rejected. */

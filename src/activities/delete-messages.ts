@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DeleteMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { isTransient } from '../aws-errors';
-import { queueUrl } from '../queue/queue-url';
 import { awsFailure } from './failures';
 import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
+import { ownQueueUrl } from './own-queue';
 
 export interface DeleteInput {
   queue: string;
@@ -33,6 +33,9 @@ export async function deleteMessages(
   { queue, receipts }: DeleteInput,
 ): Promise<DeletedMessages> {
   return await withHeartbeat({ everyMs: BATCH_HEARTBEAT_MS }, async (signal) => {
+    const url = await ownQueueUrl(sqs, queue).catch((error: unknown) => {
+      throw awsFailure(error, `find the queue ${queue}`);
+    });
     const deleted = receipts.map(() => false);
     const chunks = Array.from(
       { length: Math.ceil(receipts.length / BATCH_ENTRIES) },
@@ -43,7 +46,7 @@ export async function deleteMessages(
         const entries = receipts
           .slice(start, start + BATCH_ENTRIES)
           .map((ReceiptHandle, index) => ({ Id: String((start ?? 0) + index), ReceiptHandle }));
-        await deleteChunk(sqs, queue, entries, deleted, signal);
+        await deleteChunk(sqs, { queue, url }, entries, deleted, signal);
       }
     };
     await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, next));
@@ -54,7 +57,7 @@ export async function deleteMessages(
 /** What still fails after some tries is left: its message comes back, and is deleted then. */
 async function deleteChunk(
   sqs: Pick<SQSClient, 'send'>,
-  queue: string,
+  { queue, url }: { queue: string; url: string },
   entries: { Id: string; ReceiptHandle: string }[],
   deleted: boolean[],
   signal: AbortSignal,
@@ -64,7 +67,7 @@ async function deleteChunk(
     if (attempt > 1) await delay(100 * 2 ** attempt * (0.5 + Math.random() / 2), undefined, { signal });
     try {
       const { Successful = [], Failed = [] } = await sqs.send(
-        new DeleteMessageBatchCommand({ QueueUrl: await queueUrl(sqs, queue), Entries: left }),
+        new DeleteMessageBatchCommand({ QueueUrl: url, Entries: left }),
         { abortSignal: signal },
       );
       for (const { Id } of Successful) deleted[Number(Id)] = true;

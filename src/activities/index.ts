@@ -17,7 +17,9 @@ export interface ActivityClients {
 export function createIngestActivities(clients: ActivityClients, access: SourceAccess = {}) {
   return {
     consumeStream: (input: Parameters<typeof consumeStream>[1]) =>
-      consumeStream(clients, input, (source, onReconnect) => openSource(source, onReconnect, access)),
+      consumeStream(clients, input, {
+        open: (source, listener) => openSource(source, listener, access),
+      }),
   };
 }
 

@@ -1,6 +1,6 @@
 import { GetQueueAttributesCommand, type SQSClient } from '@aws-sdk/client-sqs';
-import { queueUrl } from '../queue/queue-url';
 import { awsFailure } from './failures';
+import { ownQueueUrl } from './own-queue';
 
 /** Messages by what SQS knows of them; approximate, and a minute or more behind on AWS. */
 export interface QueueDepth {
@@ -17,7 +17,7 @@ export async function measureQueue(sqs: Pick<SQSClient, 'send'>, queue: string):
   try {
     const { Attributes } = await sqs.send(
       new GetQueueAttributesCommand({
-        QueueUrl: await queueUrl(sqs, queue),
+        QueueUrl: await ownQueueUrl(sqs, queue),
         AttributeNames: [
           'ApproximateNumberOfMessages',
           'ApproximateNumberOfMessagesNotVisible',

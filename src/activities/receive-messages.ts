@@ -9,14 +9,14 @@ import {
 import type { S3Client } from '@aws-sdk/client-s3';
 import { log } from '@temporalio/activity';
 import { describeError } from '../aws-errors';
-import { projectionOf } from '../lake/columns';
+import { membersOf, projectionOf, valueAt } from '../lake/columns';
 import { keepRejected, type Lake, type RejectReason } from '../lake/rejected';
-import { KEY_ATTRIBUTE } from '../names';
+import { ADDED_MEMBERS, KEY_ATTRIBUTE } from '../names';
 import { MESSAGES_PER_POLL, Pace } from '../queue/pace';
-import { queueUrl } from '../queue/queue-url';
-import { keyDigest, readEvent } from '../sources/event';
+import { keyDigest, readPayload } from '../sources/event';
 import { awsFailure } from './failures';
 import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
+import { ownQueueUrl } from './own-queue';
 
 interface Clients {
   /** Must not retry by itself: a receive whose answer was lost has hidden messages, and the lane must know. */
@@ -31,6 +31,8 @@ export interface ReceiveInput {
   /** Where the cells of a row stand in an event, such as `meta.id`. Their names are not needed, and would stand in every history. */
   paths: readonly string[];
   escapeFormulas: boolean;
+  /** Members that Sluice has added to the events: columns of them say nothing of what was published. */
+  addedMembers: readonly string[];
   /** Messages wanted. */
   rows: number;
   /** Messages wanted at most, as long as there is a backlog. Default: {@link rows}. */
@@ -95,7 +97,7 @@ export const LARGEST_ROW_BYTES = 64 * 1024;
  */
 export async function receiveMessages(clients: Clients, input: ReceiveInput): Promise<ReceivedMessages> {
   return await withHeartbeat({ everyMs: BATCH_HEARTBEAT_MS }, async (signal) => {
-    const url = await queueUrl(clients.sqs, input.queue).catch((error: unknown) => {
+    const url = await ownQueueUrl(clients.sqs, input.queue).catch((error: unknown) => {
       throw awsFailure(error, `find the queue ${input.queue}`);
     });
     const collector = new Collector(clients, input, url);
@@ -108,8 +110,11 @@ export async function receiveMessages(clients: Clients, input: ReceiveInput): Pr
 }
 
 type ReadRow =
-  | { ok: true; row: string[]; bytes: number; key: string }
-  | { ok: false; reason: RejectReason; detail: string; key: string };
+  { ok: true; row: string[]; bytes: number } | { ok: false; reason: RejectReason; detail: string };
+
+/** Members of an event that are named to a person, and characters of each. */
+const NAMED_MEMBERS = 10;
+const LONGEST_NAME = 40;
 
 class Collector {
   readonly result: ReceivedMessages = {
@@ -129,6 +134,9 @@ class Collector {
   readonly #input: ReceiveInput;
   readonly #url: string;
   readonly #project: (event: object) => string[];
+  /** Columns of which one at least must be in an event. */
+  readonly #published: readonly (readonly string[])[];
+  readonly #wantsKey: boolean;
   readonly #pace = new Pace();
   #polled = false;
   #bytes = 0;
@@ -138,7 +146,10 @@ class Collector {
   constructor(clients: Clients, input: ReceiveInput, url: string) {
     this.#clients = clients;
     this.#input = input;
-    const { paths, escapeFormulas } = input;
+    const { paths, escapeFormulas, addedMembers } = input;
+    const members = paths.map(membersOf);
+    this.#published = members.filter(([first = '']) => !addedMembers.includes(first));
+    this.#wantsKey = members.some(([first]) => first === ADDED_MEMBERS.sluice);
     this.#project = projectionOf(
       paths.map((path) => ({ path })),
       { escapeFormulas },
@@ -240,15 +251,18 @@ class Collector {
     for (const message of messages) {
       const { MessageId: messageId, ReceiptHandle: receipt, Body: body = '' } = message;
       if (messageId === undefined || receipt === undefined) continue;
-      const read = this.#readRow(body);
+      // Without ours it is another program's message, and nothing but itself: two with equal bodies are two.
+      const published = message.MessageAttributes?.[KEY_ATTRIBUTE]?.StringValue || messageId;
+      const read = this.#readRow(body, published);
       if (read.ok && this.#bytes + read.bytes > this.#input.bytes) {
         excess.push(message);
         continue;
       }
       this.#sentAt(sentTime(message));
-      const key = keyDigest(message.MessageAttributes?.[KEY_ATTRIBUTE]?.StringValue || read.key);
+      const key = keyDigest(published);
       if (!read.ok) {
-        rejecting.push(this.#reject({ messageId, receipt, key, reason: read.reason }, read.detail, body));
+        const rejected = { messageId, receipt, key, reason: read.reason };
+        rejecting.push(this.#reject(rejected, { detail: read.detail, key: published, text: body }));
         continue;
       }
       this.#bytes += read.bytes;
@@ -263,20 +277,38 @@ class Collector {
     if (excess.length > 0) await this.#release(excess);
   }
 
-  #readRow(body: string): ReadRow {
-    const read = readEvent(body);
+  #readRow(body: string, key: string): ReadRow {
+    const read = readPayload(body);
     if (!read.ok) return read;
+    const { value } = read;
+    if (!this.#hasColumn(value)) return { ok: false, reason: 'no-columns', detail: this.#whatItHas(value) };
     let row: string[];
     try {
-      row = this.#project(read.value);
+      row = this.#project(this.#wantsKey ? { ...value, [ADDED_MEMBERS.sluice]: { key } } : value);
     } catch (error) {
       // JSON.parse takes what JSON.stringify then overflows the stack with: some thousand levels.
-      return { ok: false, reason: 'nested-too-deep', detail: describeError(error), key: read.key };
+      return { ok: false, reason: 'nested-too-deep', detail: describeError(error) };
     }
     const bytes = Buffer.byteLength(JSON.stringify(row));
-    if (bytes <= LARGEST_ROW_BYTES) return { ok: true, row, bytes, key: read.key };
+    if (bytes <= LARGEST_ROW_BYTES) return { ok: true, row, bytes };
     const detail = `${bytes} bytes, and a row may have ${LARGEST_ROW_BYTES}`;
-    return { ok: false, reason: 'row-too-large', detail, key: read.key };
+    return { ok: false, reason: 'row-too-large', detail };
+  }
+
+  /** A row of empty fields would be all that is left of an event of another kind. A tombstone has no payload by nature. */
+  #hasColumn(event: object): boolean {
+    if (this.#published.length === 0) return true;
+    if (this.#published.some((members) => valueAt(event, members) !== undefined)) return true;
+    const { kafka } = ADDED_MEMBERS;
+    return this.#input.addedMembers.includes(kafka) && valueAt(event, [kafka, 'tombstone']) === true;
+  }
+
+  #whatItHas(event: object): string {
+    const names = Object.keys(event).filter((name) => !this.#input.addedMembers.includes(name));
+    const some = names.slice(0, NAMED_MEMBERS).map((name) => name.slice(0, LONGEST_NAME));
+    const others = names.length > some.length ? ', …' : '';
+    const members = names.length === 0 ? 'it has no members' : `its members are ${some.join(', ')}${others}`;
+    return `none of the columns is in it (SLUICE_COLUMNS), and ${members}`;
   }
 
   #sentAt(time: number | undefined): void {
@@ -286,16 +318,14 @@ class Collector {
   }
 
   /** A message that can't be kept stays in the queue, and the others go on. */
-  async #reject(message: ReceivedMessages['rejected'][number], detail: string, text: string): Promise<void> {
+  async #reject(
+    message: ReceivedMessages['rejected'][number],
+    event: { detail: string; key: string; text: string },
+  ): Promise<void> {
     const { queue, lake } = this.#input;
+    const { reason, messageId: id } = message;
     try {
-      await keepRejected(this.#clients.s3, lake, {
-        reason: message.reason,
-        detail,
-        source: queue,
-        id: message.messageId,
-        text,
-      });
+      await keepRejected(this.#clients.s3, lake, { reason, source: queue, id, ...event });
       this.result.rejected.push(message);
     } catch (error) {
       this.result.leftInQueue.push(message.messageId);

@@ -4,7 +4,7 @@ import { type KeptObject, readKeptEvent, readObjects } from '../lake/reader';
 import { keyOfResent, putBack, setAside } from '../lake/resend';
 import { REJECTED_FOLDER, RESENT_FOLDER } from '../names';
 import { encodeMessage, keyAttribute, messageBytes, type OutgoingMessage } from '../queue/message';
-import { readEvent } from '../sources/event';
+import { readPayload } from '../sources/event';
 import { withRecord } from '../sources/kafka/event';
 import { type Context, CommandError, openQueue, UsageError } from './context';
 import { explainingS3 } from './explain-s3';
@@ -90,7 +90,7 @@ async function sendAgain(
 ): Promise<string | undefined> {
   const event = readKeptEvent(content.body);
   if (!event) return 'the object is not the JSON of a rejected event';
-  const read = readEvent(event.text);
+  const read = readPayload(event.text);
   if (!read.ok) return `it would be rejected again: ${read.detail}`;
   const rejection = { digest: object.digest, time: event.time, content };
   const text = event.record ? withRecord(event.text, event.record) : event.text;

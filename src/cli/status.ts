@@ -5,7 +5,9 @@ import type { StintProgress } from '../activities/consume-stream';
 import { QUERIES } from '../names';
 import { describeHoles, findHoles } from '../sources/completeness';
 import { cursorTime, describeCursor } from '../sources/cursor';
-import { addCounts } from '../sources/stint-counts';
+import { describeGaps } from '../sources/gaps';
+import { describeSourceKind, sourceKindOf } from '../sources/identity';
+import { addCounts, describeBehind } from '../sources/stint-counts';
 import type { BatchStatus, IngestStatus } from '../workflows/status';
 import { type Context, describeRunning, neverStarted, pipelineHandles, query } from './context';
 import { printable } from './printable';
@@ -69,8 +71,10 @@ function lines({ pipeline, ingest, lagSeconds, batch }: PipelineStatus): string[
     `pipeline    ${pipeline}, version ${batch.version} of its settings`,
     `ingest      ${activity(ingest)}`,
     `cursor      ${describeCursor(ingest.cursor)}${lagSeconds === undefined ? '' : `, ${Math.round(lagSeconds)} s ago`}`,
-    `events      ${ingest.counts.sent} sent, ${ingest.counts.repeats} repeats, ${ingest.counts.canaries} canaries`,
-    `source      ${describeHoles(ingest.holes, printable)}; reconnects: ${byName(ingest.counts.reconnects)}`,
+    `events      ${ingest.counts.sent} sent, ${ingest.counts.repeats} repeats${describeBehind(ingest.counts, printable)}, ${ingest.counts.canaries} canaries`,
+    `identity    ${describeSourceKind(ingest)}`,
+    `source      ${describeHoles(ingest.holes, printable)}; reconnects: ${byName(ingest.counts.reconnects)}; ${ingest.counts.errors} errors told`,
+    ...(ingest.canResume === false ? [`gaps        ${describeGaps(ingest.gaps)}`] : []),
     `lane        ${activity(batch)}`,
     `lake        ${counts.rows} rows in ${counts.batches} objects, ${counts.bytes} bytes`,
     `last object ${batch.lastObject ?? 'none yet'}`,
@@ -103,10 +107,12 @@ async function stintProgress(
 
 function withProgress(told: IngestStatus, progress: StintProgress | undefined): IngestStatus {
   if (!progress) return told;
-  const { cursor, completeness, counts } = progress;
+  const { cursor, completeness, counts, gaps } = progress;
   const time = cursorTime(cursor);
   return {
     ...told,
+    ...sourceKindOf(told.definition.source, cursor),
+    gaps: { count: gaps.count, dropped: gaps.dropped, recent: gaps.recent },
     cursor,
     ...(time === undefined ? {} : { cursorTime: time }),
     holes: findHoles(completeness),

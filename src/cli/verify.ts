@@ -21,7 +21,7 @@ import {
 import type { EventPlace, Rules } from '../lake/verification';
 import { CANARIES_FOLDER, REJECTED_FOLDER, RESENT_FOLDER } from '../names';
 import { partitionName } from '../sources/cursor';
-import { readEvent } from '../sources/event';
+import { readPayload } from '../sources/event';
 import { readRecord } from '../sources/kafka/event';
 import { type Context, UsageError } from './context';
 import { explainingS3 } from './explain-s3';
@@ -181,7 +181,7 @@ function placeOf({ text, record }: KeptEvent, { isOfRecords }: RowPaths): EventP
     const { topic, partition, ...offsets } = found;
     return { partition: partitionName(topic, partition), ...offsets };
   }
-  const event = readEvent(text);
+  const event = readPayload(text);
   if (!event.ok || event.partition === '' || event.offset === undefined) return undefined;
   return { partition: event.partition, offset: event.offset };
 }

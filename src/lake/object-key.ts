@@ -3,6 +3,11 @@ export function underPrefix(prefix: string, key: string): string {
   return prefix === '' ? key : `${prefix}/${key}`;
 }
 
+/** `20260131T120000.000Z`, as a part of keys. @param time epoch milliseconds, or ISO 8601 */
+export function compactTime(time: number | string): string {
+  return new Date(time).toISOString().replaceAll(/[-:]/g, '');
+}
+
 /**
  * The key of a batch's object: partitioned by the UTC hour in which the batch was frozen, as Hive-style
  * readers expect. Nothing of an event's content reaches it.

@@ -15,6 +15,10 @@ export type RejectReason =
   | 'row-too-large'
   /** Nested deeper than JSON can be written. */
   | 'nested-too-deep'
+  /** Its payload has no key where `SLUICE_SOURCE_KEY` says. */
+  | 'no-key'
+  /** None of the chosen columns is in it. */
+  | 'no-columns'
   | 'refused-by-sqs';
 
 /** An event or message that can't become a row, kept whole with the reason. */
@@ -26,8 +30,10 @@ export interface Rejected {
   source: string;
   /** The source's id of the event, or the SQS MessageId. */
   id: string;
+  /** What makes the event itself. */
+  key: string;
   text: string;
-  /** What the source knows of it beside its payload, where its ids tell events with the same text apart. */
+  /** What the source knows of it beside its payload. */
   record?: object | undefined;
 }
 
@@ -39,18 +45,18 @@ export interface Lake {
 }
 
 /**
- * Keeps a rejected event under `rejected/`, named by the SHA-256 of its text, and of its id where it has a record: however
- * often it comes, and from wherever, there is one object for it, and the first one stays.
+ * Keeps a rejected event under `rejected/`, named by the SHA-256 of its key: however often it comes, there is one object for
+ * it, and the first one stays. A hundred events with the same text are a hundred objects.
  *
  * @throws the S3 client's error when the object could not be written
  */
 export async function keepRejected(
   s3: Pick<S3Client, 'send'>,
   lake: Lake,
-  { reason, detail, source, id, text, record }: Rejected,
+  { reason, detail, source, id, key, text, record }: Rejected,
   options: { abortSignal?: AbortSignal } = {},
 ): Promise<void> {
-  await keep(s3, lake, REJECTED_FOLDER, { reason, detail, source, id, record, text }, options);
+  await keep(s3, lake, REJECTED_FOLDER, { reason, detail, source, id, key, record, text }, options);
 }
 
 /**
@@ -62,22 +68,20 @@ export async function keepRejected(
 export async function keepCanary(
   s3: Pick<S3Client, 'send'>,
   lake: Lake,
-  { source, id, text }: Pick<Rejected, 'source' | 'id' | 'text'>,
+  { source, id, key, text }: Pick<Rejected, 'source' | 'id' | 'key' | 'text'>,
   options: { abortSignal?: AbortSignal } = {},
 ): Promise<void> {
-  await keep(s3, lake, CANARIES_FOLDER, { source, id, text }, options);
+  await keep(s3, lake, CANARIES_FOLDER, { source, id, key, text }, options);
 }
 
 async function keep(
   s3: Pick<S3Client, 'send'>,
   lake: Lake,
   folder: string,
-  { text, ...facts }: Partial<Rejected> & { text: string },
+  { text, ...facts }: Partial<Rejected> & Pick<Rejected, 'key' | 'text'>,
   options: { abortSignal?: AbortSignal },
 ): Promise<void> {
-  const hash = createHash('sha256').update(text);
-  if (facts.record) hash.update(`\n${facts.id}`);
-  const digest = hash.digest('hex');
+  const digest = createHash('sha256').update(facts.key).digest('hex');
   const object = {
     Key: underPrefix(lake.prefix, `${folder}/${digest}.json`),
     Body: JSON.stringify({ ...facts, time: new Date().toISOString(), text }),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { DeleteObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { REJECTED_FOLDER, RESENT_FOLDER } from '../names';
-import { underPrefix } from './object-key';
+import { compactTime, underPrefix } from './object-key';
 import type { ObjectContent } from './reader';
 import { putIfAbsent } from './put-if-absent';
 import type { Lake } from './rejected';
@@ -29,8 +29,7 @@ export function resentObjectKey(
   prefix: string,
   { digest, time }: Pick<Rejection, 'digest' | 'time'>,
 ): string {
-  const compactTime = new Date(time).toISOString().replaceAll(/[-:]/g, '');
-  return underPrefix(prefix, `${RESENT_FOLDER}/${digest}-${compactTime}.json`);
+  return underPrefix(prefix, `${RESENT_FOLDER}/${digest}-${compactTime(time)}.json`);
 }
 
 /**

@@ -19,6 +19,10 @@ export interface SenderOptions {
   batchesInFlight?: number;
   /** First wait in milliseconds after an answer that allows another try; doubled up to ten seconds. */
   backoffMs?: number;
+  /** Asked before each request; resolves when it may be made. Default: at once. */
+  mayBegin?: (signal: AbortSignal) => Promise<void>;
+  /** Milliseconds after which a request is given up, and made again. Default: as long as the client waits. */
+  requestMs?: number;
   /** Ends all sending at once; what SQS has not confirmed is dropped. */
   signal: AbortSignal;
   /** Told how many messages a try did not bring into the queue; they are sent again. Default: nothing is told. */
@@ -49,6 +53,8 @@ export class BatchSender {
       lingerMs: 1_000,
       batchesInFlight: 4,
       backoffMs: 200,
+      mayBegin: async () => {},
+      requestMs: Infinity,
       onUnconfirmed: () => {},
       ...options,
     };
@@ -109,7 +115,11 @@ export class BatchSender {
 
   /** @returns the entries to send again */
   async #send(entries: Entry[]): Promise<Entry[]> {
-    const { sqs, queueUrl, signal } = this.#options;
+    const { sqs, queueUrl, signal, mayBegin, requestMs } = this.#options;
+    await mayBegin(signal);
+    const abortSignal = Number.isFinite(requestMs)
+      ? AbortSignal.any([signal, AbortSignal.timeout(requestMs)])
+      : signal;
     try {
       const { Successful = [], Failed = [] } = await sqs.send(
         new SendMessageBatchCommand({
@@ -120,7 +130,7 @@ export class BatchSender {
             MessageAttributes: keyAttribute(message),
           })),
         }),
-        { abortSignal: signal },
+        { abortSignal },
       );
       const outcomes = new Map<string | undefined, Outcome>(Successful.map(({ Id }) => [Id, 'sent']));
       for (const { Id, Code = '', Message = '' } of Failed) {

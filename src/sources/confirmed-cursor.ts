@@ -9,6 +9,7 @@ import {
   rewound,
   timeNotAhead,
 } from './cursor';
+import type { SourceEvent } from './source';
 
 /** An event on its way: from {@link ConfirmedCursor.received} to {@link ConfirmedCursor.confirm}. */
 export interface Pending {
@@ -18,6 +19,10 @@ export interface Pending {
   readonly digest: string;
   /** Epoch milliseconds, of a source whose positions state no times. */
   readonly time: number | undefined;
+  /** Epoch milliseconds. */
+  readonly receivedAt: number;
+  /** Whether nothing can bring it again. */
+  readonly comesOnce: boolean;
   confirmed: boolean;
 }
 
@@ -30,6 +35,12 @@ const RECENT_LIMIT = 8_192;
 const DIGEST_DIGITS = 16;
 
 /**
+ * Of a stream with ids of its own so many digests are carried. What is sent again beyond them the window recognises; here they tell a
+ * person that a server sends from behind the id that it was asked to resume from.
+ */
+const CARRIED_BY_ID = 1_024;
+
+/**
  * The cursor of a running stint. It moves only over the contiguous prefix of confirmed events, however the
  * confirmations arrive, and it knows which events the source sends once more.
  */
@@ -37,6 +48,16 @@ export class ConfirmedCursor {
   readonly #since: number;
   #positions: Positions;
   #lastEventId: string | undefined;
+  #ids: Cursor['ids'];
+  #began: boolean;
+  /** See {@link Cursor.sharedAfter}. */
+  #sharedAfter: string | undefined;
+  /** The id before the last one that was passed; empty where there was none. */
+  #idBefore = '';
+  /** The last id that was received. */
+  #newestId: string | undefined;
+  /** When the source was last resumed: the ids that it is known to send events of once more, and what was confirmed. */
+  #resumed: { ids: readonly (string | undefined)[]; digests: ReadonlySet<string> } | undefined;
   #time: number | undefined;
   #completeness: Completeness;
   /** Events in the order received, from the first unconfirmed one on. */
@@ -50,6 +71,10 @@ export class ConfirmedCursor {
     this.#since = cursor.since;
     this.#positions = cursor.positions;
     this.#lastEventId = cursor.lastEventId;
+    this.#ids = cursor.ids;
+    this.#began = cursor.began ?? false;
+    this.#sharedAfter = cursor.sharedAfter;
+    this.#newestId = cursor.lastEventId;
     this.#time = cursor.time;
     for (const [partition, digests] of Object.entries(cursor.recent)) {
       const known = new Map<string, Position | undefined>();
@@ -73,11 +98,18 @@ export class ConfirmedCursor {
    * @param place the partition to which the event belongs ('' where that can't be told), and its offset there
    */
   received(
-    { id, positions, time }: { id: string; positions: Positions | undefined; time?: number },
+    event: Pick<SourceEvent, 'id' | 'positions' | 'time' | 'ids' | 'receivedAt' | 'comesOnce'>,
     digest: string,
     place: Place,
   ): Pending {
-    const pending: Pending = { id, positions, digest, place, time, confirmed: false };
+    const { id, positions, time, receivedAt = Date.now(), comesOnce = false } = event;
+    this.#ids ??= event.ids;
+    if (!positions) {
+      this.#began = true;
+      if (id !== '' && id === this.#newestId) this.#sharedAfter ??= this.#idBefore;
+      if (id !== '') this.#newestId = id;
+    }
+    const pending: Pending = { id, positions, digest, place, time, receivedAt, comesOnce, confirmed: false };
     this.#pending.push(pending);
     this.#onTheWay.add(digest);
     return pending;
@@ -111,6 +143,28 @@ export class ConfirmedCursor {
     return this.#positions;
   }
 
+  /** When the first event came that is not confirmed, in epoch milliseconds; undefined where there is none. */
+  get oldestPending(): number | undefined {
+    return this.#pending[0]?.receivedAt;
+  }
+
+  /** Whether a source goes on where it was after a disconnection; undefined while nothing was read that says so. */
+  get canResume(): boolean | undefined {
+    if (this.#ids !== undefined || Object.keys(this.#positions).length > 0) return true;
+    return this.#began ? false : undefined;
+  }
+
+  /**
+   * Whether an event that is known came from behind the id that the source was resumed from: the server counts its ids anew, or
+   * does not heed the one it was asked for.
+   *
+   * @param idInForce of a stream with ids of its own
+   */
+  isBehind(digest: string, idInForce: string | undefined): boolean {
+    if (this.#ids !== 'own' || !this.#resumed || idInForce === undefined) return false;
+    return this.#resumed.digests.has(digest) && !this.#resumed.ids.includes(idInForce);
+  }
+
   /** The newest time that a partition was read up to, in epoch milliseconds; undefined where nothing tells. */
   get time(): number | undefined {
     return newestTime({
@@ -128,13 +182,17 @@ export class ConfirmedCursor {
   cursor(): Cursor {
     const recent: Record<string, string> = {};
     for (const [partition, digests] of this.#recent) {
-      const carried = [...digests].filter(([, passedAt]) => this.#mayComeAgain(partition, passedAt));
+      const known = [...digests].filter(([, passedAt]) => this.#mayComeAgain(partition, passedAt));
+      const carried = partition === '' ? known.slice(-CARRIED_BY_ID) : known;
       if (carried.length > 0) recent[partition] = carried.map(([digest]) => digest).join('');
     }
     return {
       since: this.#since,
       positions: this.#positions,
+      ...(this.#ids === undefined ? {} : { ids: this.#ids }),
       ...(this.#lastEventId === undefined ? {} : { lastEventId: this.#lastEventId }),
+      ...(this.#sharedAfter === undefined ? {} : { sharedAfter: this.#sharedAfter }),
+      ...(this.#began ? { began: true } : {}),
       recent,
       ...(this.#time === undefined ? {} : { time: this.#time }),
     };
@@ -150,10 +208,14 @@ export class ConfirmedCursor {
         if (!this.#mayComeAgain(partition, passedAt)) digests.delete(digest);
       }
     }
+    this.#resumed = {
+      ids: [this.#lastEventId, this.#sharedAfter],
+      digests: new Set(this.#recent.get('')?.keys()),
+    };
     return this.cursor();
   }
 
-  #pass({ id, positions, place, digest, time }: Pending): void {
+  #pass({ id, positions, place, digest, time, comesOnce }: Pending): void {
     const { partition } = place;
     this.#onTheWay.delete(digest);
     const now = Date.now();
@@ -163,10 +225,18 @@ export class ConfirmedCursor {
         own: partition,
         since: this.#since,
       });
-    else if (id !== '') this.#lastEventId = id;
+    else if (id !== '') this.#passId(id);
+    if (comesOnce) return;
     if (this.#positions[partition] === undefined) return this.#remember('', digest);
     this.#completeness = passOffset(this.#completeness, place, now);
     this.#remember(partition, digest);
+  }
+
+  #passId(id: string): void {
+    if (id === this.#lastEventId) return;
+    this.#idBefore = this.#lastEventId ?? '';
+    this.#lastEventId = id;
+    if (this.#sharedAfter !== undefined) this.#sharedAfter = this.#idBefore;
   }
 
   #remember(partition: string, digest: string): void {
@@ -184,6 +254,7 @@ export class ConfirmedCursor {
    */
   #mayComeAgain(partition: string, passedAt: Position | undefined): boolean {
     const now = this.#positions[partition];
+    if (partition === '') return this.#ids === 'own';
     if (passedAt === undefined || now === undefined) return false;
     if ('timestamp' in passedAt && 'timestamp' in now)
       return passedAt.timestamp >= rewound(now.timestamp, this.#since);

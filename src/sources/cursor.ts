@@ -12,8 +12,20 @@ export interface Cursor {
   /** Epoch milliseconds: where a partition without a position begins. */
   since: number;
   positions: Positions;
-  /** The last id as it came, for a source whose ids are not Wikimedia's. */
+  /**
+   * What the ids of an SSE stream are: Wikimedia's, which state positions, or its own. The first event with one decides, for good.
+   * Without it the stream has given none so far, or is none of SSE.
+   */
+  ids?: 'wikimedia' | 'own';
+  /** Of a stream with ids of its own: the last one as it came. */
   lastEventId?: string;
+  /**
+   * Of a stream that gave one id to several events: the id before the last one, empty where there was none. The last one's events may
+   * not all have come, and a server resumes behind all of them.
+   */
+  sharedAfter?: string;
+  /** Whether an event was read: of a stream without ids nothing else says so. */
+  began?: true;
   /**
    * Digests (16 hexadecimal digits each, joined) of the confirmed events that a resumed source sends once more,
    * by partition. Resuming must go back a little (see {@link REWIND_MS}), and a partition that has fallen
@@ -81,8 +93,8 @@ export function timestampsOf(positions: Positions): number[] {
 }
 
 /** Whether anything was read up to this cursor. */
-export function hasRead({ positions, lastEventId }: Cursor): boolean {
-  return Object.keys(positions).length > 0 || lastEventId !== undefined;
+export function hasRead({ positions, lastEventId, began }: Cursor): boolean {
+  return Object.keys(positions).length > 0 || lastEventId !== undefined || began === true;
 }
 
 /** The newest time that a partition was read up to, in epoch milliseconds; undefined where nothing tells. */
@@ -178,8 +190,11 @@ function isFurther(position: Position, before: Position): boolean {
   return true;
 }
 
-/** What to ask a source for, so that nothing after the cursor is missed. */
-export type ResumeRequest = { lastEventId: string } | { since: number };
+/**
+ * What to ask a source for, so that nothing after the cursor is missed; `fromNow` where nothing could be asked for: a stream without ids
+ * that was read before. Asked for a time, it might send everything again.
+ */
+export type ResumeRequest = { lastEventId: string } | { since: number } | { fromNow: true };
 
 /** Positions by timestamp are asked for so much early, but never before the cursor's `since`. */
 export function resumeRequest(cursor: Cursor, rewindMs = REWIND_MS): ResumeRequest {
@@ -191,7 +206,9 @@ export function resumeRequest(cursor: Cursor, rewindMs = REWIND_MS): ResumeReque
       ),
     };
   }
-  return cursor.lastEventId === undefined ? { since: cursor.since } : { lastEventId: cursor.lastEventId };
+  const { lastEventId, sharedAfter, began, ids } = cursor;
+  if (lastEventId !== undefined) return { lastEventId: sharedAfter || lastEventId };
+  return began && ids !== 'wikimedia' ? { fromNow: true } : { since: cursor.since };
 }
 
 function resumeEntry(name: string, position: Position, since: number, rewindMs: number): object {

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
+import { membersOf, valueAt } from '../lake/columns';
 import type { RejectReason } from '../lake/rejected';
 import { partitionName } from './cursor';
 
-/** What makes an event itself, and where it stands in its source. */
-interface Identity {
-  /** Printable ASCII, 128 characters at most: it travels as a message attribute. */
-  key: string;
+/** Where an event stands in its source. */
+interface Place {
   /** Name of the event's topic partition; empty where nothing says. */
   partition: string;
   /** Within the partition, where something says. */
@@ -14,18 +13,26 @@ interface Identity {
   from?: number;
 }
 
-/** What a payload turned out to be. */
-export type ReadEvent = Identity &
+/** What a payload turned out to be, with what Wikimedia's payloads state of their place. */
+export type Payload = Place &
   ({ ok: true; value: object; canary: boolean } | { ok: false; reason: RejectReason; detail: string });
 
-/** Parses a payload and finds what makes the event itself. Never throws. */
-export function readEvent(text: string): ReadEvent {
+/** An event's payload, and what makes the event itself. */
+export type ReadEvent = Payload & {
+  /** Printable ASCII, 128 characters at most: it travels as a message attribute. */
+  key: string;
+};
+
+const NOWHERE: Place = { partition: '', offset: undefined };
+
+/** Parses a payload. Never throws. */
+export function readPayload(text: string): Payload {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
     const says = error instanceof Error ? error.message : String(error);
-    return { ok: false, reason: 'not-json', detail: says, ...unknownPlace(text) };
+    return { ok: false, reason: 'not-json', detail: says, ...NOWHERE };
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     const kind = Array.isArray(value) ? 'an array' : value === null ? 'null' : `a ${typeof value}`;
@@ -33,14 +40,13 @@ export function readEvent(text: string): ReadEvent {
       ok: false,
       reason: 'not-an-object',
       detail: `not a JSON object but ${kind}`,
-      ...unknownPlace(text),
+      ...NOWHERE,
     };
   }
   const meta = metaOf(value);
   return {
     ok: true,
     value,
-    key: keyOf(meta, text),
     partition: partitionOf(meta),
     offset: Number.isSafeInteger(meta.offset) ? Number(meta.offset) : undefined,
     canary: meta.domain === 'canary',
@@ -57,13 +63,22 @@ export function keyDigest(key: string): string {
   return sha256(key).slice(0, 16);
 }
 
-function unknownPlace(text: string): Identity {
-  return { key: sha256(text), partition: '', offset: undefined };
+/** Of an event of Wikimedia's: its `meta.id`, else the SHA-256 of the payload. */
+export function wikimediaKey(payload: Payload, text: string): string {
+  const id = payload.ok ? metaOf(payload.value).id : undefined;
+  return typeof id === 'string' && id !== '' ? attributeKey(id) : sha256(text);
 }
 
-/** `meta.id` where there is one, its SHA-256 where SQS would not take it, else the SHA-256 of the payload. */
-function keyOf(meta: Record<string, unknown>, text: string): string {
-  return typeof meta.id === 'string' && meta.id !== '' ? attributeKey(meta.id) : sha256(text);
+/**
+ * The key that a payload has at a path.
+ *
+ * @returns undefined where there is none. Numbers beyond 2^53 are none: they are rounded when they are parsed, so that two of them would
+ *   be one key, and the second event be taken for a repeat
+ */
+export function keyAt(payload: object, path: string): string | undefined {
+  const value = valueAt(payload, membersOf(path));
+  const isKey = (typeof value === 'string' && value !== '') || Number.isSafeInteger(value);
+  return isKey ? attributeKey(String(value)) : undefined;
 }
 
 function partitionOf({ topic, partition }: Record<string, unknown>): string {
@@ -76,6 +91,6 @@ function metaOf(event: object): Record<string, unknown> {
 }
 
 /** @param encoding UTF-8 makes one character of all halves of surrogate pairs, which JSON can state; UTF-16 keeps them apart */
-function sha256(text: string, encoding: 'utf8' | 'utf16le' = 'utf8'): string {
+export function sha256(text: string, encoding: 'utf8' | 'utf16le' = 'utf8'): string {
   return createHash('sha256').update(text, encoding).digest('hex');
 }

@@ -2,7 +2,7 @@ import type { PipelineDefinition } from '../config';
 import { isKafkaUrl, parseKafkaUrl } from './kafka/address';
 import type { KafkaSecurity } from './kafka/brokers';
 import { kafkaSource } from './kafka/source';
-import type { OnReconnect, Source } from './source';
+import type { Source, SourceListener } from './source';
 import { sseSource } from './sse';
 import { userAgent } from './user-agent';
 
@@ -17,16 +17,17 @@ export interface SourceAccess {
 /** The source that a pipeline's URL names. */
 export function openSource(
   { url, contact, key, offsets, afterLoss }: PipelineDefinition['source'],
-  onReconnect: OnReconnect,
+  listener: SourceListener,
   access: SourceAccess = {},
 ): Source {
-  if (!isKafkaUrl(url)) return sseSource({ url, userAgent: userAgent(contact), onReconnect });
+  const keyPath = key === undefined ? {} : { keyPath: key };
+  if (!isKafkaUrl(url)) return sseSource({ url, userAgent: userAgent(contact), ...keyPath, ...listener });
   return kafkaSource({
     ...parseKafkaUrl(url),
     ...access.kafka,
-    ...(key === undefined ? {} : { keyPath: key }),
+    ...keyPath,
     ...(offsets === undefined ? {} : { offsets }),
     ...(afterLoss === undefined ? {} : { afterLoss }),
-    onReconnect,
+    onReconnect: listener.onReconnect,
   });
 }

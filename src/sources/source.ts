@@ -7,6 +7,14 @@ export interface SourceEvent {
   id: string;
   /** The positions that the id states, where the source's ids are of that kind. */
   positions: Positions | undefined;
+  /** What the ids of the stream are, once one has told: see {@link Cursor.ids}. */
+  ids?: Cursor['ids'];
+  /** Of a stream with ids of its own: the last one that came, with this event or before. */
+  idInForce?: string;
+  /** Whether the stream has no way to send it again: it gave no id so far. */
+  comesOnce?: boolean;
+  /** When it came, in epoch milliseconds. Default: now. */
+  receivedAt?: number;
   /** When it was published, in epoch milliseconds: of a source whose positions state no times, for people and metrics. */
   time?: number;
   /** The payload as published, a JSON object where all is well. */
@@ -29,6 +37,21 @@ export type ReconnectReason = 'closed' | 'silent' | 'refused' | 'unreachable' | 
 
 /** Told at each reconnect. */
 export type OnReconnect = (reason: ReconnectReason, detail: string) => void;
+
+/** Who is told how a source's connections fare. */
+export interface SourceListener {
+  onReconnect: OnReconnect;
+  /**
+   * A connection stands. Not told by a source that can always be resumed.
+   *
+   * @param isResumed whether the source goes on where the cursor is; undefined before the first event, which tells
+   */
+  onConnected: (isResumed: boolean | undefined) => void;
+  /** Something came over it, an event or not. Not told by a source that can always be resumed. */
+  onHeard: () => void;
+  /** The source told of an error instead of an event. */
+  onError: (text: string) => void;
+}
 
 /** A stream that can be read from a cursor on. */
 export interface Source {

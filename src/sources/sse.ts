@@ -11,17 +11,18 @@ import {
   rewound,
   timestampsOf,
 } from './cursor';
-import { type ReadEvent, readEvent } from './event';
+import { keyAt, type Payload, type ReadEvent, readPayload, wikimediaKey } from './event';
+import { arrivalKey, EventNames } from './event-names';
 import { httpGet } from './http-get';
 import {
-  type OnReconnect,
   type ReconnectReason,
   type Source,
   type SourceEvent,
+  type SourceListener,
   SourceRefused,
 } from './source';
 
-export interface SseOptions {
+export interface SseOptions extends Partial<SourceListener> {
   url: string;
   /** `name/version (contact)`. Wikimedia answers 403 to none and to a library's own. */
   userAgent: string;
@@ -29,8 +30,8 @@ export interface SseOptions {
   silenceMs?: number;
   /** First wait, in milliseconds, after a failed connection; doubled for each further one, to a minute at most. */
   backoffMs?: number;
-  /** Called at each reconnect. */
-  onReconnect?: OnReconnect;
+  /** Where payloads have their key: names of members joined by dots. Default: the stream's ids decide, see {@link EventNames}. */
+  keyPath?: string;
 }
 
 /** Events buffered at most before the socket is left alone, and bytes of their payloads. */
@@ -80,6 +81,9 @@ class Subscription {
   readonly #options: Required<SseOptions>;
   readonly #resumeFrom: () => Cursor;
   readonly #signal: AbortSignal;
+  readonly #names = new EventNames();
+  /** What the stream's ids are; undefined as long as none came. */
+  #ids: Cursor['ids'];
   #buffer: SourceEvent[] = [];
   #bufferedBytes = 0;
   #problem: Error | undefined;
@@ -98,7 +102,16 @@ class Subscription {
   #serverError: string | undefined;
 
   constructor(options: SseOptions, resumeFrom: () => Cursor, signal: AbortSignal) {
-    this.#options = { silenceMs: 30_000, backoffMs: 1_000, onReconnect: () => {}, ...options };
+    this.#options = {
+      silenceMs: 30_000,
+      backoffMs: 1_000,
+      keyPath: '',
+      onReconnect: () => {},
+      onConnected: () => {},
+      onHeard: () => {},
+      onError: () => {},
+      ...options,
+    };
     this.#resumeFrom = resumeFrom;
     this.#signal = signal;
   }
@@ -112,14 +125,17 @@ class Subscription {
       while (!this.#signal.aborted) {
         for (let event = this.#take(); event; event = this.#take()) {
           yield event;
-          if (this.#signal.aborted) return;
+          if (this.#signal.aborted) break;
         }
+        if (this.#signal.aborted) break;
         if (this.#problem) throw this.#problem;
         await new Promise<void>((resolve) => {
           this.#wakeReader = resolve;
           if (this.#buffer.length > 0 || this.#problem || this.#signal.aborted) resolve();
         });
       }
+      // Nothing brings again what a stream without ids has sent.
+      if (this.#ids === undefined) yield* this.#rest(eventSource);
     } finally {
       this.#signal.removeEventListener('abort', wake);
       eventSource.close();
@@ -127,6 +143,11 @@ class Subscription {
       this.#bufferedBytes = 0;
       this.#wakeGate();
     }
+  }
+
+  *#rest(eventSource: EventSource): Generator<SourceEvent> {
+    eventSource.close();
+    for (let event = this.#take(); event; event = this.#take()) yield event;
   }
 
   #open(): EventSource {
@@ -141,31 +162,65 @@ class Subscription {
         }
       },
     });
-    // Never throw in a listener: it would be an uncaught exception.
-    eventSource.addEventListener('message', ({ data, lastEventId }: MessageEvent) =>
-      this.#receive(String(data), lastEventId),
-    );
-    eventSource.addEventListener('error', (event: Event) => {
-      if (event instanceof MessageEvent) this.#serverFailed(String(event.data));
-    });
+    // A listener hears events of one type, and a stream may name its types as it likes: here all of them pass. Never throw here:
+    // it would be an uncaught exception.
+    eventSource.dispatchEvent = (event: Event): boolean => {
+      if (!(event instanceof MessageEvent)) return true;
+      if (event.type === 'error') this.#serverFailed(String(event.data));
+      else this.#receive(String(event.data), event.lastEventId);
+      return true;
+    };
     return eventSource;
   }
 
-  #receive(text: string, id: string): void {
+  #receive(text: string, givenId: string): void {
     this.#failures = 0;
     // With an id that can't be sent back, no later connection would come about: the cursor stays at the one before.
-    const isUsable = Buffer.byteLength(id) <= LONGEST_ID_BYTES && !UNSENDABLE.test(id);
-    const positions = isUsable ? parsePositions(id) : undefined;
-    const read = readEvent(text);
+    const isUsable = Buffer.byteLength(givenId) <= LONGEST_ID_BYTES && !UNSENDABLE.test(givenId);
+    const id = isUsable ? givenId : '';
+    const stated = parsePositions(id);
+    if (id !== '') this.#ids ??= stated ? 'wikimedia' : 'own';
+    const positions = this.#ids === 'wikimedia' ? stated : undefined;
+    const read = this.#read(text, id);
     if (this.#isBeforeCursor(read, positions)) return;
-    this.#buffer.push({ id: isUsable ? id : '', positions, text, read });
+    this.#buffer.push({
+      id,
+      positions,
+      text,
+      read,
+      receivedAt: Date.now(),
+      ...(this.#ids === undefined ? { comesOnce: true } : { ids: this.#ids }),
+      ...(this.#ids === 'own' ? { idInForce: this.#names.inForce } : {}),
+    });
     this.#bufferedBytes += text.length;
     this.#wakeReader();
+  }
+
+  /** What of an event its payload tells, and its key. */
+  #read(text: string, id: string): ReadEvent {
+    const payload = readPayload(text);
+    const { keyPath } = this.#options;
+    // Asked in any case: it counts.
+    const ofStream = this.#keyOfStream(payload, { id, text });
+    // Places and canaries are Wikimedia's.
+    const read = this.#ids === 'wikimedia' ? payload : withoutPlace(payload);
+    if (keyPath === '' || !read.ok) return { ...read, key: ofStream };
+    const key = keyAt(read.value, keyPath);
+    if (key !== undefined) return { ...read, key };
+    const { partition, offset } = read;
+    const detail = `it has no text or whole number at ${keyPath} (SLUICE_SOURCE_KEY)`;
+    return { ok: false, reason: 'no-key', detail, partition, offset, key: ofStream };
+  }
+
+  #keyOfStream(payload: Payload, event: { id: string; text: string }): string {
+    if (this.#ids === undefined) return arrivalKey();
+    return this.#ids === 'own' ? this.#names.keyOf(event) : wikimediaKey(payload, event.text);
   }
 
   /** `event: error`: EventStreams reports what goes wrong after the 200 this way, and then closes. */
   #serverFailed(data: string): void {
     if (this.#failures > 0) this.#distrustId = true;
+    this.#options.onError(data.slice(0, EXCERPT_LENGTH));
     this.#serverError = data.slice(0, EXCERPT_LENGTH);
   }
 
@@ -191,6 +246,7 @@ class Subscription {
     for (;;) {
       await this.#waitTurn(stop);
       const cursor = this.#resumeFrom();
+      this.#ids ??= cursor.ids;
       this.#chooseRewind(cursor);
       // Until an event arrives, this connection counts as one that failed.
       this.#failures += 1;
@@ -214,6 +270,8 @@ class Subscription {
           body.abort();
           throw new SourceRefused(compressed(this.#options.url, encoding));
         }
+        this.#names.connected('lastEventId' in request ? request.lastEventId : '');
+        this.#options.onConnected(isResumed(request, cursor));
         const chunks = ReadableStream.from(this.#gated(response, body, stop));
         return new Response(chunks, { status, headers: { 'content-type': type } });
       }
@@ -253,7 +311,7 @@ class Subscription {
     // A header is bytes: UTF-8 (HTML specification), which Node takes one character per byte.
     if ('lastEventId' in request)
       headers['Last-Event-ID'] = Buffer.from(request.lastEventId).toString('latin1');
-    else if (!address.searchParams.has('since'))
+    else if ('since' in request && !address.searchParams.has('since'))
       address.searchParams.set('since', new Date(request.since).toISOString());
     const tooLong = setTimeout(() => connection.abort(), this.#options.silenceMs);
     try {
@@ -314,6 +372,7 @@ class Subscription {
     }, this.#options.silenceMs);
     try {
       for await (const chunk of body) {
+        this.#options.onHeard();
         yield limit.pass(chunk);
         held = true;
         while (this.#isFull() && !stop.aborted) {
@@ -390,6 +449,12 @@ function eventEnds(bytes: Buffer): { first: number; last: number } | undefined {
   };
 }
 
+/** Another stream's payload may have members of such names. */
+function withoutPlace(payload: Payload): Payload {
+  const read = { ...payload, partition: '', offset: undefined };
+  return read.ok ? { ...read, canary: false } : read;
+}
+
 /** Where each partition with a timestamp is resumed. */
 function beginnings({ positions, since }: Cursor): Map<string, number> {
   return new Map(
@@ -399,8 +464,15 @@ function beginnings({ positions, since }: Cursor): Map<string, number> {
   );
 }
 
+/** Whether what was asked for leaves nothing out; undefined before the first event, which tells whether the source can do that. */
+function isResumed(request: ResumeRequest, { ids, began }: Cursor): boolean | undefined {
+  if ('fromNow' in request) return false;
+  return 'lastEventId' in request || ids === 'wikimedia' ? true : began ? false : undefined;
+}
+
 /** The time from which every partition that is not long silent is covered. */
 function requestByTime(cursor: Cursor): ResumeRequest {
+  if (cursor.ids === 'own') return { fromNow: true };
   const times = timestampsOf(cursor.positions);
   const newest = Math.max(...times);
   const oldest = Math.min(...times.filter((time) => time > newest - SILENT_AFTER_MS));

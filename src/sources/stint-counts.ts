@@ -7,6 +7,12 @@ export interface StintCounts {
   sent: number;
   /** Events that the source sent again and that were known to be safe already. */
   repeats: number;
+  /** Of them, those that came from behind the id which the source was asked to resume from. */
+  behind: number;
+  /** Id of the first of those. */
+  firstBehind?: string;
+  /** What a stream sent as `event: error`, which is no event. */
+  errors: number;
   canaries: number;
   rejected: Counts<RejectReason>;
   reconnects: Counts<ReconnectReason>;
@@ -14,16 +20,41 @@ export interface StintCounts {
 
 type Counts<Name extends string> = Readonly<Partial<Record<Name, number>>>;
 
-export const NO_COUNTS: StintCounts = { sent: 0, repeats: 0, canaries: 0, rejected: {}, reconnects: {} };
+export const NO_COUNTS: StintCounts = {
+  sent: 0,
+  repeats: 0,
+  behind: 0,
+  errors: 0,
+  canaries: 0,
+  rejected: {},
+  reconnects: {},
+};
 
 export function addCounts(one: StintCounts, other: StintCounts): StintCounts {
+  const firstBehind = one.firstBehind ?? other.firstBehind;
   return {
     sent: one.sent + other.sent,
     repeats: one.repeats + other.repeats,
+    behind: one.behind + other.behind,
+    ...(firstBehind === undefined ? {} : { firstBehind }),
+    errors: one.errors + other.errors,
     canaries: one.canaries + other.canaries,
     rejected: added(one.rejected, other.rejected),
     reconnects: added(one.reconnects, other.reconnects),
   };
+}
+
+/**
+ * For people: `, 3 of them from behind the resumed id (the first: 17)`; empty where there is none.
+ *
+ * @param shown how an id is made harmless where it is shown
+ */
+export function describeBehind(
+  { behind, firstBehind = '' }: Pick<StintCounts, 'behind' | 'firstBehind'>,
+  shown: (id: string) => string,
+): string {
+  if (behind === 0) return '';
+  return `, ${behind} of them from behind the resumed id (the first: ${shown(firstBehind.slice(0, 100))})`;
 }
 
 /** @returns the counts with one more of `name` */

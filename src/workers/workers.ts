@@ -36,10 +36,8 @@ export async function createWorker(role: Role, environment: WorkerEnvironment): 
       shutdownGraceTime: 0,
       // Replayed from the start each time, which is cheap here: a kept copy can be spoiled by a query (see src/cli/context.ts).
       maxCachedWorkflows: 0,
-      shutdownForceTime: '5s',
-      // How old a cursor is after a hard kill, and how late a cancellation arrives.
-      maxHeartbeatThrottleInterval: '1s',
-      defaultHeartbeatThrottleInterval: '1s',
+      // A stint of a source that can't be resumed sends what it has received. Docker kills after ten seconds.
+      shutdownForceTime: '8s',
     },
     batch: {
       activities: createBatchActivities(clients),

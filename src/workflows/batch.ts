@@ -23,7 +23,8 @@ import { differences } from '../definition';
 import { batchObjectKey } from '../lake/object-key';
 import type { RejectReason } from '../lake/rejected';
 import { meterQueue, metersOf, type Meters } from '../metrics';
-import { QUERIES, SIGNALS, UPDATES } from '../names';
+import { ADDED_MEMBERS, QUERIES, SIGNALS, UPDATES } from '../names';
+import { isKafkaUrl } from '../sources/kafka/address';
 import { Assembler, type AssemblerLimits, type WaitingRow } from './assembler';
 import { laneDetails } from './details';
 import { neverEnding } from './never-ending';
@@ -539,7 +540,8 @@ class Lane {
   }
 
   #receiveFromQueue({ rows, most, bytes }: ReceiveSize): Promise<ReceivedMessages> {
-    const { queue, lake, drainQuietSeconds } = this.#definition;
+    const { source, queue, lake, drainQuietSeconds } = this.#definition;
+    const { kafka, sluice } = ADDED_MEMBERS;
     const { bucket, prefix, acl, columns, escapeFormulas } = lake;
     const visibilityMs = queue.visibilityTimeoutSeconds * 1_000;
     const patience = pollSeconds(visibilityMs);
@@ -551,6 +553,7 @@ class Lane {
           lake: { bucket, prefix, ...(acl === undefined ? {} : { acl }) },
           paths: columns.map(({ path }) => path),
           escapeFormulas,
+          addedMembers: isKafkaUrl(source.url) ? [kafka, sluice] : [sluice],
           rows,
           ...(most === rows ? {} : { backlogRows: most }),
           bytes,

@@ -1,5 +1,8 @@
 import { describeHoles } from '../sources/completeness';
 import { describeCursor } from '../sources/cursor';
+import { describeGaps } from '../sources/gaps';
+import { describeSourceKind } from '../sources/identity';
+import { describeBehind } from '../sources/stint-counts';
 import type { BatchStatus, IngestStatus } from './status';
 
 /** What the web UI shows of a lane, in Markdown. */
@@ -16,13 +19,14 @@ export function laneDetails(status: BatchStatus): string {
 
 /** What the web UI shows of ingest, in Markdown. */
 export function ingestDetails(status: IngestStatus): string {
-  const { counts, cursor, holes } = status;
+  const { counts, cursor, gaps, holes } = status;
   return page(status, [
     `${counts.sent} events sent in ${counts.stints} finished stints; the heartbeat under Pending Activities has the running one`,
     `cursor at ${describeCursor(cursor)}`,
-    `${counts.repeats} repeats recognised, ${counts.canaries} canaries`,
+    `${counts.repeats} repeats recognised${describeBehind(counts, code)}, ${counts.canaries} canaries`,
+    `an event is itself by ${describeSourceKind(status)}; ${describeGaps(gaps)}`,
     `${sum(counts.rejected)} rejected${byReason(counts.rejected)}`,
-    `${sum(counts.reconnects)} reconnects${byReason(counts.reconnects)}`,
+    `${sum(counts.reconnects)} reconnects${byReason(counts.reconnects)}, ${counts.errors} errors told by the source`,
     describeHoles(holes, code),
   ]);
 }

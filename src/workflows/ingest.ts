@@ -21,13 +21,16 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { IngestActivities } from '../activities';
-import type { StintProgress, StintResult } from '../activities/consume-stream';
+import type { StintInput, StintProgress, StintResult } from '../activities/consume-stream';
 import { type PipelineDefinition, STINTS_PER_WINDOW } from '../config';
 import { differences } from '../definition';
 import { metersOf, type Meters } from '../metrics';
 import { QUERIES, SIGNALS, UPDATES } from '../names';
 import { type Completeness, findHoles } from '../sources/completeness';
 import { type Cursor, cursorTime, describeCursor, hasRead } from '../sources/cursor';
+import { type Gaps, NO_GAPS } from '../sources/gaps';
+import { sourceKindOf } from '../sources/identity';
+import { isKafkaUrl } from '../sources/kafka/address';
 import { addCounts, NO_COUNTS } from '../sources/stint-counts';
 import { ingestDetails } from './details';
 import { neverEnding } from './never-ending';
@@ -53,11 +56,12 @@ export interface IngestInput {
 /** What continue-as-new carries. JSON. */
 export interface IngestState {
   /** Of this record; another number is another shape. */
-  schema: 1;
+  schema: 2;
   /** Counts the changes of the definition. */
   version: number;
   cursor: Cursor;
   completeness: Completeness;
+  gaps: Gaps;
   paused: boolean;
   stopping: boolean;
   stopped: boolean;
@@ -68,11 +72,14 @@ export interface IngestState {
 
 const STINT_MS = 15 * 60_000;
 
+/** For a stint that can't end though it should. */
+const STINT_AT_MOST_MS = 20 * 60_000;
+
+/** Of a source that may not be one to resume no stint ends by time: each end is a disconnection. Heartbeats tell whether it lives. */
+const NEVER_MS = 365 * 24 * 60 * 60_000;
+
 const stintOptions = {
-  // A stint ends by itself; this is for one that can't.
-  startToCloseTimeout: '20m',
-  // How long after a worker's death another takes over, and how late a cancellation may arrive.
-  heartbeatTimeout: '5s',
+  startToCloseTimeout: STINT_AT_MOST_MS,
   // Every deploy is a failed attempt: none may lengthen the back-off much.
   retry: {
     initialInterval: '1s',
@@ -129,6 +136,7 @@ class Supervisor {
   #version: number;
   #cursor: Cursor;
   #completeness: Completeness;
+  #gaps: Gaps;
   #removed = false;
   #paused: boolean;
   #stopping: boolean;
@@ -145,6 +153,7 @@ class Supervisor {
     this.#meters = metersOf(metricMeter, input.definition.name);
     this.#version = state?.version ?? 1;
     this.#completeness = state?.completeness ?? {};
+    this.#gaps = state?.gaps ?? NO_GAPS;
     // Set here and not by the first stint: one that is killed at once must begin again at the same place.
     this.#cursor = state?.cursor ?? {
       since: since ?? workflowInfo().startTime.getTime(),
@@ -193,13 +202,19 @@ class Supervisor {
     this.#mayTry = true;
   }
 
-  /** The stint under way ends and another begins. @returns the version of the definition that holds now */
+  /**
+   * Where the settings are ingest's, the stint under way ends and another begins. Those of the lane leave it alone: each end is a
+   * disconnection.
+   *
+   * @returns the version of the definition that holds now
+   */
   update(wanted: PipelineDefinition): number {
     if (differences(wanted, this.#input.definition).length === 0) return this.#version;
+    const before = this.#stintSettings();
     this.#input = { ...this.#input, definition: wanted };
     this.#version += 1;
     this.#mayTry = true;
-    this.#stint?.cancel();
+    if (JSON.stringify(this.#stintSettings()) !== JSON.stringify(before)) this.#stint?.cancel();
     log.info('Other settings hold', { version: this.#version });
     return this.#version;
   }
@@ -212,11 +227,14 @@ class Supervisor {
   status(): IngestStatus {
     const problem = this.#problem();
     const time = cursorTime(this.#cursor);
+    const { count, dropped, recent } = this.#gaps;
     return {
       activity: this.#activity(),
       ...(problem === undefined ? {} : { problem }),
       definition: this.#input.definition,
       version: this.#version,
+      ...sourceKindOf(this.#input.definition.source, this.#cursor),
+      gaps: { count, dropped, recent },
       cursor: this.#cursor,
       ...(time === undefined ? {} : { cursorTime: time }),
       holes: findHoles(this.#completeness),
@@ -226,10 +244,11 @@ class Supervisor {
 
   state(): IngestState {
     return {
-      schema: 1,
+      schema: 2,
       version: this.#version,
       cursor: this.#cursor,
       completeness: this.#completeness,
+      gaps: this.#gaps,
       paused: this.#paused,
       stopping: this.#stopping,
       stopped: this.#stopped,
@@ -254,7 +273,7 @@ class Supervisor {
   }
 
   async #runStint(): Promise<void> {
-    const { name, source, queue, lake, windowKeys } = this.#input.definition;
+    const { source } = this.#input.definition;
     // An update may have moved the beginning.
     if (!this.hasRead) this.#cursor = { ...this.#cursor, since: source.since ?? this.#cursor.since };
     const stint = new CancellationScope();
@@ -262,17 +281,17 @@ class Supervisor {
     try {
       const result = await stint.run(() =>
         consumeStream.executeWithOptions(
-          { ...stintOptions, summary: `from ${describeCursor(this.#cursor)}` },
+          {
+            ...stintOptions,
+            ...this.#stintTimeouts(),
+            summary: `from ${describeCursor(this.#cursor)}`,
+          },
           [
             {
-              pipeline: name,
-              source,
-              queue: queue.name,
-              lake: { bucket: lake.bucket, prefix: lake.prefix, ...(lake.acl ? { acl: lake.acl } : {}) },
+              ...this.#stintSettings(),
               cursor: this.#cursor,
               completeness: this.#completeness,
-              longestMs: STINT_MS,
-              mostEvents: Math.floor(windowKeys / STINTS_PER_WINDOW),
+              gaps: this.#gaps,
             },
           ],
         ),
@@ -283,6 +302,30 @@ class Supervisor {
     } finally {
       this.#stint = undefined;
     }
+  }
+
+  /** What of a stint follows from the settings. */
+  #stintSettings(): Omit<StintInput, 'cursor' | 'completeness' | 'gaps'> {
+    const { definition, lane } = this.#input;
+    const { name, source, queue, lake, windowKeys } = definition;
+    return {
+      pipeline: name,
+      source,
+      queue: queue.name,
+      lane,
+      lake: { bucket: lake.bucket, prefix: lake.prefix, ...(lake.acl ? { acl: lake.acl } : {}) },
+      longestMs: STINT_MS,
+      mostEvents: Math.floor(windowKeys / STINTS_PER_WINDOW),
+    };
+  }
+
+  #stintTimeouts(): ActivityOptions {
+    const { source, heartbeatTimeoutSeconds } = this.#input.definition;
+    const endsByItself = isKafkaUrl(source.url) || this.#cursor.ids === 'wikimedia';
+    return {
+      heartbeatTimeout: heartbeatTimeoutSeconds * 1_000,
+      startToCloseTimeout: endsByItself ? STINT_AT_MOST_MS : NEVER_MS,
+    };
   }
 
   #take({ ended, problem, isFinal, ...progress }: StintResult): void {
@@ -302,9 +345,10 @@ class Supervisor {
     if (!wasAskedToEnd && !isCancellation(error)) this.#park(problemOf(error));
   }
 
-  #progress({ cursor, completeness, counts }: StintProgress): void {
+  #progress({ cursor, completeness, counts, gaps }: StintProgress): void {
     this.#cursor = cursor;
     this.#completeness = completeness;
+    this.#gaps = gaps;
     this.#counts = { ...addCounts(this.#counts, counts), stints: this.#counts.stints };
   }
 

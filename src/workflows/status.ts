@@ -2,13 +2,15 @@ import type { PipelineDefinition } from '../config';
 import type { RejectReason } from '../lake/rejected';
 import type { Holes } from '../sources/completeness';
 import type { Cursor } from '../sources/cursor';
+import type { Gaps } from '../sources/gaps';
+import type { SourceKind } from '../sources/identity';
 import type { StintCounts } from '../sources/stint-counts';
 
 /** What a workflow is doing. `parked` says what a person must change; it tries again by itself, slowly. */
 export type Activity = 'running' | 'paused' | 'stopping' | 'stopped' | 'parked';
 
 /** Answer of the ingest workflow's `status` query. */
-export interface IngestStatus {
+export interface IngestStatus extends SourceKind {
   activity: Activity;
   /** Why it is parked. */
   problem?: string;
@@ -19,6 +21,8 @@ export interface IngestStatus {
   cursor: Cursor;
   /** How far the cursor is, as an ISO 8601 time; none for one that begins at the earliest event and has not read any. */
   cursorTime?: string;
+  /** When a source that can't be resumed was not listened to. */
+  gaps: Pick<Gaps, 'count' | 'dropped' | 'recent'>;
   /** Offsets that the source passed over and nothing explains. */
   holes: Holes;
   counts: StintCounts & { stints: number };

@@ -90,6 +90,7 @@ describe('The activities of a lane, against moto', () => {
         lake: { bucket: BUCKET, prefix: queue },
         paths: PATHS,
         escapeFormulas: false,
+        addedMembers: ['sluice'],
         rows: 100,
         bytes: 256 * 1024,
         waitSeconds: 1,

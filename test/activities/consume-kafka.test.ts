@@ -4,6 +4,7 @@ import type { StintInput } from '../../src/activities/consume-stream';
 import { whyNoKafka } from '../../src/local/kafka-jars';
 import { findHoles } from '../../src/sources/completeness';
 import { type Cursor, cursorTime } from '../../src/sources/cursor';
+import { NO_GAPS } from '../../src/sources/gaps';
 import { eventually } from '../local/eventually';
 import { Attempt } from '../support/attempt';
 import { FakeS3 } from '../support/fake-s3';
@@ -69,6 +70,8 @@ suite(
           pipeline: 'test',
           source: { url: `kafka://127.0.0.1:${broker?.port}/${topic}`, contact: '' },
           queue: 'queue',
+          lane: 'sluice-batch/123456789012/us-east-1/queue',
+          gaps: NO_GAPS,
           lake: { bucket: 'lake', prefix: 'raw' },
           cursor: BEGINNING,
           completeness: {},

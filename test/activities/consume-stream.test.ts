@@ -7,6 +7,7 @@ import {
   startSimulatedStream,
 } from '../../src/local/simulated-stream';
 import { findHoles } from '../../src/sources/completeness';
+import { NO_GAPS } from '../../src/sources/gaps';
 import { NO_COUNTS } from '../../src/sources/stint-counts';
 import { eventually } from '../local/eventually';
 import { Attempt } from '../support/attempt';
@@ -51,6 +52,8 @@ describe('The activity consumeStream', () => {
       completeness: {},
       source: { url, contact: 'test@example.org' },
       queue: 'queue',
+      lane: 'sluice-batch/123456789012/us-east-1/queue',
+      gaps: NO_GAPS,
       lake: { bucket: 'lake', prefix: 'raw' },
       cursor: { since: Date.now() - MINUTE, positions: {}, recent: {} },
       longestMs: 10 * MINUTE,
@@ -183,6 +186,7 @@ describe('The activity consumeStream', () => {
       const told = {
         cursor: input.cursor,
         completeness: {},
+        gaps: NO_GAPS,
         counts: { ...NO_COUNTS, sent: 70, reconnects: { silent: 4 } },
       };
       const { counts } = await begin(input, told).result;

@@ -47,6 +47,7 @@ class StubQueue {
       lake: { bucket: 'lake', prefix: 'p' },
       paths: ['meta.id', 'text'],
       escapeFormulas: false,
+      addedMembers: ['sluice'],
       rows: 100,
       bytes: 256 * 1024,
       waitSeconds: 1,

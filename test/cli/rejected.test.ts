@@ -25,7 +25,7 @@ const DIGEST = sha256(EVENT);
 const TIME = '2025-01-31T10:00:00.000Z';
 const KEY = keyOfResent({ digest: DIGEST, time: TIME });
 
-const facts: Omit<Rejected, 'text'> = {
+const facts: Omit<Rejected, 'text' | 'key'> = {
   reason: 'row-too-large',
   detail: 'too large',
   source: 'queue',
@@ -231,7 +231,7 @@ describe('sluice rejected', () => {
     it('sends a record of Kafka with what Kafka knew of it, and two with the same text as two', async () => {
       const record = { topic: 't', partition: 0, offset: 7, from: 7, timestamp: 1, key: 'k' };
       const lake = { bucket: 'lake', prefix: 'raw' };
-      const rejected: Rejected = { ...facts, reason: 'message-too-large', text: '{"a": 1.0}' };
+      const rejected: Rejected = { ...facts, reason: 'message-too-large', key: 'k', text: '{"a": 1.0}' };
       await keepRejected(s3.client, lake, { ...rejected, id: 't/0/7', record });
       await keepRejected(s3.client, lake, {
         ...rejected,
@@ -438,7 +438,7 @@ describe('sluice rejected, against moto', () => {
   it('moves an event from rejected/ to resent/ and into the queue', async () => {
     const lines: string[] = [];
     const context = { pipeline: PIPELINE, s3, sqs, say: (line: string) => lines.push(line) };
-    await keepRejected(s3, LAKE, { ...facts, text: EVENT });
+    await keepRejected(s3, LAKE, { ...facts, key: EVENT, text: EVENT });
     await listRejected(context);
     assert.match(lines[0] ?? '', new RegExp(`^${DIGEST.slice(0, 12)} .* row-too-large `));
     assert.equal(await resendRejected(context, DIGEST.slice(0, 12)), true);
@@ -459,7 +459,7 @@ describe('sluice rejected, against moto', () => {
   it('does not delete what was written anew, since the deletion names what was read', async () => {
     const text = JSON.stringify({ meta: { id: 'id-2' } });
     const context = { pipeline: PIPELINE, s3, sqs, say: () => {} };
-    await keepRejected(s3, LAKE, { ...facts, text });
+    await keepRejected(s3, LAKE, { ...facts, key: text, text });
     // Another one moves it, sends it, and the lane rejects it once more, all between this one's read and its deletion.
     const slow = new S3Client({ ...client, forcePathStyle: true });
     slow.middlewareStack.add(
@@ -467,7 +467,7 @@ describe('sluice rejected, against moto', () => {
         async (args) => {
           if (commandName === 'PutObjectCommand') {
             await resendRejected(context, sha256(text));
-            await keepRejected(s3, LAKE, { ...facts, text });
+            await keepRejected(s3, LAKE, { ...facts, key: text, text });
           }
           return await next(args);
         },

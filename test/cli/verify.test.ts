@@ -81,7 +81,12 @@ describe('sluice verify', () => {
   it('is content with a whole lake, and says in one line what it holds', async () => {
     put(1, [5, 6, 7]);
     put(2, [8, 10], { frozenAt: TEN + 2 * HOUR });
-    await keepCanary(s3.client, lakeOf('raw'), { source: 's', id: '[]', text: eventAt(9, 'canary') });
+    await keepCanary(s3.client, lakeOf('raw'), {
+      source: 's',
+      id: '[]',
+      key: 'id-9',
+      text: eventAt(9, 'canary'),
+    });
     assert.deepEqual(await run(s3.client), {
       isWhole: true,
       findings: [],
@@ -111,8 +116,18 @@ describe('sluice verify', () => {
   it('takes a rejected event for an explanation, and counts those that can not be read', async () => {
     put(1, [1, 3, 5, 6]);
     const rejected = { detail: 'd', source: 's', id: '[]' };
-    await keepRejected(s3.client, lakeOf('raw'), { ...rejected, reason: 'row-too-large', text: eventAt(2) });
-    await keepRejected(s3.client, lakeOf('raw'), { ...rejected, reason: 'not-json', text: '{"meta' });
+    await keepRejected(s3.client, lakeOf('raw'), {
+      ...rejected,
+      key: 'id-2',
+      reason: 'row-too-large',
+      text: eventAt(2),
+    });
+    await keepRejected(s3.client, lakeOf('raw'), {
+      ...rejected,
+      key: 'cut',
+      reason: 'not-json',
+      text: '{"meta',
+    });
     const { isWhole, lines } = await run(s3.client);
     assert.ok(isWhole);
     assert.equal(
@@ -139,8 +154,8 @@ describe('sluice verify', () => {
     const record = (offset: number) => ({ topic: 't', partition: 0, offset, from: offset, timestamp: 7 });
     const rejected = { detail: 'd', source: url, reason: 'not-json', text: 'null?' } as const;
     const lake = lakeOf('raw');
-    await keepRejected(s3.client, lake, { ...rejected, id: 't/0/2', record: record(2) });
-    await keepRejected(s3.client, lake, { ...rejected, id: 't/0/3', record: record(3) });
+    await keepRejected(s3.client, lake, { ...rejected, id: 't/0/2', key: 't/0/2', record: record(2) });
+    await keepRejected(s3.client, lake, { ...rejected, id: 't/0/3', key: 't/0/3', record: record(3) });
     const options = { columns, source: { url, contact: '' } };
     const { findings } = await run(s3.client, {}, options);
     assert.match(findings.join(), /^FINDING offset t\/0: 4 missing before [^,]*$/);
@@ -149,6 +164,7 @@ describe('sluice verify', () => {
     await keepRejected(s3.client, lake, {
       ...rejected,
       id: 'm-1',
+      key: 'm-1',
       source: 'queue',
       reason: 'row-too-large',
       text,
@@ -437,7 +453,7 @@ describe('sluice verify, against moto', () => {
     const first = await put('a', 1, [1, 2, 3]);
     const second = await put('a', 2, [5, 3, 7]);
     const last = await put('a', 4, [8]);
-    await keepCanary(s3, lakeOf('a'), { source: 's', id: '[]', text: eventAt(4, 'canary') });
+    await keepCanary(s3, lakeOf('a'), { source: 's', id: '[]', key: 'id-4', text: eventAt(4, 'canary') });
     const { isWhole, findings } = await run(s3, { grace: '0s' }, { prefix: 'a' });
     assert.equal(isWhole, false);
     assert.deepEqual(findings, [

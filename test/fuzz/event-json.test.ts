@@ -4,7 +4,7 @@ import { parse } from 'papaparse';
 import { DEFAULT_COLUMNS, parseColumns, projectionOf } from '../../src/lake/columns';
 import { writeCsv } from '../../src/lake/csv';
 import { encodeMessage } from '../../src/queue/message';
-import { readEvent } from '../../src/sources/event';
+import { readPayload, wikimediaKey } from '../../src/sources/event';
 import { anyText, eventTexts } from './awkward';
 import { FUZZ_TIMEOUT_MS, runs } from './runs';
 
@@ -27,9 +27,10 @@ describe('Any text in the place of an event', function () {
   it(`is read or refused, with a key that SQS takes, and never throws (${READ.numRuns} texts)`, () => {
     fc.assert(
       fc.property(eventTexts({ levels: 12_000 }), (text) => {
-        const event = readEvent(text);
-        assert.match(event.key, /^[\x21-\x7e]{1,128}$/);
-        assert.equal(readEvent(text).key, event.key);
+        const event = readPayload(text);
+        const key = wikimediaKey(event, text);
+        assert.match(key, /^[\x21-\x7e]{1,128}$/);
+        assert.equal(wikimediaKey(readPayload(text), text), key);
         if (event.ok) assert.equal(Object.getPrototypeOf(event.value), Object.prototype);
         else assert(event.detail.length < 400, event.detail);
         assert(!('polluted' in {}));
@@ -41,9 +42,8 @@ describe('Any text in the place of an event', function () {
   it(`becomes a message with the same JSON, in characters that SQS takes (${READ.numRuns} texts)`, () => {
     fc.assert(
       fc.property(eventTexts({ levels: 1_000 }).map(wellFormed), (text) => {
-        const event = readEvent(text);
-        const { body, key } = encodeMessage(text, event.key);
-        assert.equal(key, event.key);
+        const event = readPayload(text);
+        const { body } = encodeMessage(text, 'key');
         if (!event.ok) return;
         assert.match(body, SQS_BODY);
         assert.deepEqual(JSON.parse(body), event.value);
@@ -58,7 +58,7 @@ describe('Any text in the place of an event', function () {
     fc.assert(
       fc.property(texts, fc.boolean(), (batch, escapeFormulas) => {
         const rows = batch.flatMap((text) => {
-          const event = readEvent(text);
+          const event = readPayload(text);
           return event.ok ? [projectionOf(COLUMNS, { escapeFormulas })(event.value)] : [];
         });
         for (const row of rows) assert.equal(row.length, COLUMNS.length);
@@ -75,11 +75,12 @@ describe('Any text in the place of an event', function () {
 
   it(`has a key of its own, whatever its meta.id (${READ.numRuns} pairs)`, () => {
     const textOf = (id: string) => JSON.stringify({ meta: { id } });
+    const keyOf = (text: string) => wikimediaKey(readPayload(text), text);
     // JSON can state halves of surrogate pairs, and UTF-8 would make them all the same.
     const anyId = fc.oneof(anyText, fc.string({ unit: fc.constantFrom('\uD800', '\uDFFF', '\uFFFD', 'x') }));
     fc.assert(
       fc.property(anyId, anyId, (one, other) => {
-        assert.equal(readEvent(textOf(one)).key === readEvent(textOf(other)).key, one === other);
+        assert.equal(keyOf(textOf(one)) === keyOf(textOf(other)), one === other);
       }),
       READ,
     );

@@ -121,6 +121,7 @@ describe('Messages that another program put on the queue', function () {
       lake: { bucket: 'lake', prefix: '' },
       paths: parseColumns(DEFAULT_COLUMNS).map(({ path }) => path),
       escapeFormulas: false,
+      addedMembers: ['sluice'],
       rows: MOST_MESSAGES,
       bytes: MOST_BYTES,
       waitSeconds: 0,

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { batchObjectKey } from '../../src/lake/object-key';
 import { keepCanary, keepRejected } from '../../src/lake/rejected';
 import { keyOfResent, resentObjectKey } from '../../src/lake/resend';
-import { keyDigest, readEvent } from '../../src/sources/event';
+import { keyDigest } from '../../src/sources/event';
 import { anyText, eventTexts } from '../fuzz/awkward';
 import { FakeS3 } from '../support/fake-s3';
 import { sha256 } from '../support/sha256';
@@ -25,7 +25,7 @@ describe('The key of an object', () => {
     const frozenAt = fc.date({ min: new Date(0), max: new Date('9999-01-01'), noInvalidDate: true });
     fc.assert(
       fc.property(chosen, sequence, frozenAt, ({ text }, sequence, time) => {
-        const firstKeyDigest = keyDigest(readEvent(text).key);
+        const firstKeyDigest = keyDigest(text);
         const key = batchObjectKey(PREFIX, { sequence, frozenAt: time.getTime(), firstKeyDigest });
         assert.match(key, /^raw\/changes\/date=\d{4}-\d\d-\d\d\/hour=\d\d\/batch-\d{10}-[0-9a-f]{16}\.csv$/);
       }),
@@ -37,7 +37,7 @@ describe('The key of an object', () => {
     await fc.assert(
       fc.asyncProperty(chosen, async ({ text, id }) => {
         const s3 = new FakeS3();
-        const facts = { source: id, id, text };
+        const facts = { source: id, id, key: text, text };
         await keepRejected(s3, LAKE, { reason: 'not-json', detail: text, ...facts });
         await keepCanary(s3, LAKE, facts);
         assert.deepEqual(

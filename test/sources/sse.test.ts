@@ -10,7 +10,7 @@ import { seededRandom } from '../../src/local/simulated-stream/random';
 import { requestedStarts } from '../../src/local/simulated-stream/resume';
 import { TopicLog } from '../../src/local/simulated-stream/topic-log';
 import { type Cursor, resumeRequest } from '../../src/sources/cursor';
-import { readEvent } from '../../src/sources/event';
+import { readPayload } from '../../src/sources/event';
 import { type ReconnectReason, type SourceEvent, SourceRefused } from '../../src/sources/source';
 import { type SseOptions, sseSource } from '../../src/sources/sse';
 import { userAgent } from '../../src/sources/user-agent';
@@ -240,7 +240,7 @@ describe('An SSE source', () => {
         const [first, cut = '', last] = follower.texts;
         assert.deepEqual([first, last], ['{"n":0}', '{"n":2}']);
         assert.match(cut, /\(cut off: the event goes on after 4194304 bytes\)$/);
-        assert(!readEvent(cut).ok);
+        assert(!readPayload(cut).ok);
         assert(cut.length < 4_200_000, `${cut.length} characters`);
         assert.equal(follower.cursor.cursor().lastEventId, '1');
       });

@@ -7,6 +7,7 @@ import {
   type StintProgress,
   type StintResult,
 } from '../../src/activities/consume-stream';
+import type { Acknowledge } from '../../src/activities/lease';
 import type { FakeS3 } from './fake-s3';
 import type { FakeSqs } from './fake-sqs';
 
@@ -16,15 +17,21 @@ export class Attempt {
   readonly result: Promise<StintResult>;
   readonly #environment: MockActivityEnvironment;
 
-  constructor(clients: { sqs: FakeSqs; s3: FakeS3 }, input: StintInput, heartbeatDetails?: StintProgress) {
+  constructor(
+    clients: { sqs: FakeSqs; s3: FakeS3 },
+    input: StintInput,
+    heartbeatDetails?: StintProgress,
+    /** What Temporal makes of a heartbeat. Default: it takes it. */
+    acknowledge: Acknowledge = () => Promise.resolve(),
+  ) {
     this.#environment = new MockActivityEnvironment(
-      { heartbeatDetails },
+      { heartbeatDetails, heartbeatTimeoutMs: 6_000, startToCloseTimeoutMs: 20 * 60_000 },
       { logger: new DefaultLogger('ERROR') },
     );
     this.#environment.on('heartbeat', (details: StintProgress) =>
       this.heartbeats.push(JSON.parse(JSON.stringify(details)) as StintProgress),
     );
-    this.result = this.#environment.run(() => consumeStream(clients, input));
+    this.result = this.#environment.run(() => consumeStream(clients, input, { acknowledge }));
     // A test that fails before it looks at the result is told of its own failure.
     this.result.catch(() => {});
   }

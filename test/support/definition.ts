@@ -18,6 +18,7 @@ export function definitionOf(overrides: Partial<PipelineDefinition> = {}): Pipel
     batch: { rows: 100, flushAfterSeconds: 1 },
     windowKeys: 30_000,
     drainQuietSeconds: 0.2,
+    heartbeatTimeoutSeconds: 5,
     ...overrides,
   };
 }

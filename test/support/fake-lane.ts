@@ -9,7 +9,7 @@ import type { QueueDepth } from '../../src/activities/measure-queue';
 import type { ReceivedMessages, ReceiveInput } from '../../src/activities/receive-messages';
 import type { UploadedObject, UploadInput } from '../../src/activities/upload-batch';
 import { projectionOf } from '../../src/lake/columns';
-import { keyDigest, readEvent } from '../../src/sources/event';
+import { keyDigest, readPayload, wikimediaKey } from '../../src/sources/event';
 
 interface StoredMessage {
   messageId: string;
@@ -99,9 +99,9 @@ export class FakeLane {
   /** Sends events as the source published them. */
   sendEvents(texts: readonly string[]): void {
     for (const text of texts) {
-      const event = readEvent(text);
+      const event = readPayload(text);
       if (!event.ok) throw new TypeError(`The fake takes events only: ${event.detail}`);
-      this.#send(event.key, event.value);
+      this.#send(wikimediaKey(event, text), event.value);
     }
   }
 

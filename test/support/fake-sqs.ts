@@ -76,6 +76,8 @@ export class FakeSqs {
   underWay = 0;
   mostUnderWay = 0;
   maximumMessageSize: string | undefined = String(1024 * 1024);
+  /** Of the queue, whatever its name. */
+  arn = 'arn:aws:sqs:us-east-1:123456789012:queue';
   /** What asking for the queue's URL and attributes fails with. */
   openingFails: ((signal: AbortSignal | undefined) => Promise<void>) | undefined;
 
@@ -93,7 +95,7 @@ export class FakeSqs {
     if (command instanceof GetQueueUrlCommand)
       return { QueueUrl: `http://sqs/1/${command.input.QueueName ?? ''}` };
     if (command instanceof GetQueueAttributesCommand)
-      return { Attributes: { MaximumMessageSize: this.maximumMessageSize } };
+      return { Attributes: { MaximumMessageSize: this.maximumMessageSize, QueueArn: this.arn } };
     throw new Error(`The fake does not know ${command.constructor.name}`);
   }
 

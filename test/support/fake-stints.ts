@@ -3,6 +3,7 @@ import { activityInfo, cancellationDetails, cancellationSignal, heartbeat } from
 import type { IngestActivities } from '../../src/activities';
 import type { StintInput, StintProgress, StintResult } from '../../src/activities/consume-stream';
 import type { Cursor } from '../../src/sources/cursor';
+import { NO_GAPS } from '../../src/sources/gaps';
 import { NO_COUNTS } from '../../src/sources/stint-counts';
 
 /** One attempt at a stint. */
@@ -44,7 +45,7 @@ export function cursorAt(id: number): Cursor {
 }
 
 function progressAt(cursor: Cursor, sent = 0): StintProgress {
-  return { cursor, completeness: {}, counts: { ...NO_COUNTS, sent } };
+  return { cursor, completeness: {}, gaps: NO_GAPS, counts: { ...NO_COUNTS, sent } };
 }
 
 export function done(cursor: Cursor, sent = 0): Play {

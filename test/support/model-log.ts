@@ -27,7 +27,7 @@ export class ModelLog {
     const starts =
       'lastEventId' in request
         ? requestedStarts(request.lastEventId, undefined, this.topics)
-        : requestedStarts(undefined, String(request.since), this.topics);
+        : requestedStarts(undefined, String('since' in request ? request.since : Date.now()), this.topics);
     return new ModelConnection(this.#logs, starts);
   }
 }

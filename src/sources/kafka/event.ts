@@ -1,14 +1,12 @@
-import { membersOf, valueAt } from '../../lake/columns';
-import { attributeKey, type ReadEvent, readEvent } from '../event';
+import { valueAt } from '../../lake/columns';
+import { ADDED_MEMBERS } from '../../names';
+import { attributeKey, keyAt, readPayload } from '../event';
 import { partitionName } from '../cursor';
 import type { SourceEvent } from '../source';
 import type { LogRecord } from './batches';
 
-/**
- * The member that carries what Kafka knows of a record, so that columns such as `kafka.key` or `kafka.headers.trace` find it.
- * A member of this name that the payload has itself is hidden by it.
- */
-const RECORD_MEMBER = 'kafka';
+/** The member that carries what Kafka knows of a record, so that columns such as `kafka.key` or `kafka.headers.trace` find it. */
+const RECORD_MEMBER = ADDED_MEMBERS.kafka;
 
 /** What of the member says where a record stands. */
 export interface RecordFacts {
@@ -34,17 +32,17 @@ export function eventOf(record: LogRecord, { topic, partition, from, keyPath }: 
   const name = partitionName(topic, partition);
   const place = `${name}/${offset}`;
   const published = textOf(record.value);
-  const payload = readEvent(published);
+  const payload = readPayload(published);
   const whereabouts = { partition: name, offset, from };
   const positions = { [name]: { offset: offset + 1 } };
   // -1 is a record without one.
   const time = record.timestamp >= 0 ? { time: record.timestamp } : {};
   const facts = factsOf(record, { topic, partition, from });
   if (!payload.ok) {
-    const read: ReadEvent = { ...payload, ...whereabouts, key: attributeKey(place) };
+    const read = { ...payload, ...whereabouts, key: attributeKey(place) };
     return { id: place, positions, ...time, text: published, record: facts, read };
   }
-  const key = keyPath === '' ? undefined : valueAt(payload.value, membersOf(keyPath));
+  const key = keyPath === '' ? undefined : keyAt(payload.value, keyPath);
   return {
     id: place,
     positions,
@@ -55,7 +53,7 @@ export function eventOf(record: LogRecord, { topic, partition, from, keyPath }: 
     read: {
       ...payload,
       ...whereabouts,
-      key: attributeKey(isKey(key) ? String(key) : place),
+      key: key ?? attributeKey(place),
       // A canary is Wikimedia's.
       canary: false,
     },
@@ -99,7 +97,7 @@ export function readRecord(text: string, record?: object): RecordFacts | undefin
 }
 
 function memberOf(text: string): object {
-  const event = readEvent(text);
+  const event = readPayload(text);
   const member = event.ok ? valueAt(event.value, [RECORD_MEMBER]) : undefined;
   return typeof member === 'object' && member !== null ? member : {};
 }
@@ -142,9 +140,4 @@ export function withRecord(object: string, record: object): string {
   const end = object.lastIndexOf('}');
   const head = object.slice(0, end).trimEnd();
   return `${head}${head.endsWith('{') ? '' : ','}"${RECORD_MEMBER}":${JSON.stringify(record)}}`;
-}
-
-/** Other numbers are rounded when they are parsed: two of them would be one key, and the second event be taken for a repeat. */
-function isKey(value: unknown): value is string | number {
-  return (typeof value === 'string' && value !== '') || Number.isSafeInteger(value);
 }

@@ -1,0 +1,192 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { activityInfo, getClient, log } from '@temporalio/activity';
+import {
+  ActivityCancelledError,
+  ActivityNotFoundError,
+  ActivityPausedError,
+  ActivityResetError,
+} from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { describeError } from '../aws-errors';
+
+/** Tells Temporal that this attempt lives; resolves once Temporal has taken it, and rejects with what it answers instead. */
+export type Acknowledge = (details: unknown, timeoutMs: number) => Promise<void>;
+
+/**
+ * Heartbeats through the worker's own client: the activity's `heartbeat()` does not tell whether Temporal got it (SDK 1.24.0). An attempt
+ * that was superseded is refused at once.
+ */
+export const acknowledgedHeartbeat: Acknowledge = async (details, timeoutMs) => {
+  const client = getClient();
+  const { taskToken } = activityInfo();
+  await client.withDeadline(Date.now() + timeoutMs, () => client.activity.heartbeat(taskToken, details));
+};
+
+export interface LeaseOptions {
+  acknowledge: Acknowledge;
+  /** What the next attempt should know; asked at every heartbeat. */
+  details: () => unknown;
+  /** Called with what Temporal has taken. */
+  onAcknowledged: (details: unknown) => void;
+  /** Milliseconds without a heartbeat after which Temporal hands the work to another attempt. */
+  heartbeatTimeoutMs: number;
+  /** Milliseconds from now on after which it does so in any case. */
+  lastsMs: number;
+}
+
+/** Shares of the heartbeat timeout. Of 15 s: a heartbeat every 4 s, what it allows for 10 s, and 5 s for a request to end. */
+const BEAT = 4 / 15;
+const ALLOWED = 10 / 15;
+
+/** Between tries to reach Temporal, in milliseconds. */
+const RETRY_MS = 1_000;
+
+interface Moment {
+  /** Milliseconds of a clock that nobody sets, and that may stand still while the machine sleeps. */
+  steady: number;
+  /** Epoch milliseconds. */
+  wall: number;
+}
+
+/**
+ * The right of an attempt to do what another attempt must not do beside it. It lasts for a bounded time from the last heartbeat
+ * that Temporal acknowledged, and ends before Temporal may start another attempt. While Temporal is away nothing is done.
+ */
+export class Lease {
+  /** Aborts when another attempt has taken over, or when this one is asked to end; the latter still holds the lease. Its reason is what
+   * the activity should throw. */
+  readonly ended: AbortSignal;
+  /** For how long what was begun under the lease may last, in milliseconds: then Temporal may start another attempt. */
+  readonly requestMs: number;
+  /** Milliseconds between heartbeats. */
+  readonly beatMs: number;
+  readonly #options: LeaseOptions;
+  readonly #end = new AbortController();
+  readonly #stop = new AbortController();
+  readonly #began = now();
+  #acknowledged: Moment | undefined;
+  #isCancelled = false;
+  #isSuperseded = false;
+  #wakeWaiting: () => void = () => {};
+  #waiting: Promise<void> = Promise.resolve();
+  #wakeBeat: () => void = () => {};
+
+  constructor(options: LeaseOptions) {
+    const { heartbeatTimeoutMs } = options;
+    this.#options = options;
+    this.ended = this.#end.signal;
+    this.beatMs = heartbeatTimeoutMs * BEAT;
+    this.requestMs = heartbeatTimeoutMs * (1 - ALLOWED);
+    this.#awaitRenewal();
+  }
+
+  /** The workflow asked the activity to end. */
+  get isCancelled(): boolean {
+    return this.#isCancelled;
+  }
+
+  /** Another attempt does the work. */
+  get isSuperseded(): boolean {
+    return this.#isSuperseded;
+  }
+
+  /** Heartbeats until {@link close}. */
+  async keep(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted && !this.#isSuperseded) {
+      const woken = new Promise<void>((resolve) => (this.#wakeBeat = resolve));
+      const isAcknowledged = await this.#beat();
+      const wait = new AbortController();
+      const pause = delay(isAcknowledged ? this.beatMs : RETRY_MS, undefined, {
+        signal: AbortSignal.any([signal, wait.signal]),
+      }).catch(() => {});
+      await Promise.race(isAcknowledged ? [pause, woken] : [pause]);
+      wait.abort();
+    }
+  }
+
+  /** Heartbeats now. */
+  beat(): void {
+    this.#wakeBeat();
+  }
+
+  close(): void {
+    this.#stop.abort();
+    this.#wakeBeat();
+  }
+
+  /**
+   * Resolves while the lease is held, at once or when Temporal answers again.
+   *
+   * @throws the reason of `signal` when that aborts
+   */
+  async held(signal: AbortSignal): Promise<void> {
+    while (!this.#isHeld()) {
+      signal.throwIfAborted();
+      await Promise.race([this.#waiting, aborted(signal)]);
+    }
+    signal.throwIfAborted();
+  }
+
+  /** By both clocks: one may have been set, the other may have stood still. */
+  #isHeld(): boolean {
+    if (!this.#acknowledged || this.#isSuperseded) return false;
+    const { heartbeatTimeoutMs, lastsMs } = this.#options;
+    // Temporal's count of the whole attempt began when it handed it out, some time before this one.
+    const most = lastsMs - heartbeatTimeoutMs;
+    return elapsed(this.#acknowledged) < heartbeatTimeoutMs * ALLOWED && elapsed(this.#began) < most;
+  }
+
+  /** @returns whether Temporal has taken it */
+  async #beat(): Promise<boolean> {
+    const { acknowledge, details, onAcknowledged } = this.#options;
+    const sent = now();
+    const told = details();
+    try {
+      await acknowledge(told, this.requestMs);
+    } catch (error) {
+      if (!this.#isTaken(error)) return false;
+    }
+    this.#acknowledged = sent;
+    onAcknowledged(told);
+    this.#wakeWaiting();
+    this.#awaitRenewal();
+    return true;
+  }
+
+  /** Whether a heartbeat was taken all the same: Temporal asks to end in its answer. */
+  #isTaken(error: unknown): boolean {
+    if (error instanceof ActivityCancelledError) {
+      this.#isCancelled = true;
+      this.#end.abort(ApplicationFailure.retryable('The workflow asked it to end', 'Cancelled'));
+      return true;
+    }
+    if (error instanceof ActivityPausedError || error instanceof ActivityResetError) {
+      this.#end.abort(ApplicationFailure.retryable(`It was ${error.message}`, error.name));
+      return true;
+    }
+    if (error instanceof ActivityNotFoundError) {
+      this.#isSuperseded = true;
+      this.#end.abort(ApplicationFailure.retryable('Another attempt does this work', 'Superseded'));
+    } else {
+      log.info('Temporal took no heartbeat; nothing is sent until it does', { error: describeError(error) });
+    }
+    return false;
+  }
+
+  #awaitRenewal(): void {
+    this.#waiting = new Promise((resolve) => (this.#wakeWaiting = resolve));
+  }
+}
+
+function now(): Moment {
+  return { steady: performance.now(), wall: Date.now() };
+}
+
+function elapsed({ steady, wall }: Moment): number {
+  return Math.max(performance.now() - steady, Date.now() - wall);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
