@@ -14,6 +14,7 @@ import {
 import { keyAt, type Payload, type ReadEvent, readPayload, wikimediaKey } from './event';
 import { arrivalKey, EventNames } from './event-names';
 import { httpGet } from './http-get';
+import { RetryField } from './retry-field';
 import {
   type ReconnectReason,
   type Source,
@@ -28,10 +29,15 @@ export interface SseOptions extends Partial<SourceListener> {
   userAgent: string;
   /** Milliseconds without a byte, while willing to read, after which the connection counts as dead. */
   silenceMs?: number;
-  /** First wait, in milliseconds, after a failed connection; doubled for each further one, to a minute at most. */
+  /**
+   * First wait, in milliseconds, after a failed connection; doubled for each further one. Between the beginnings of two
+   * connections no less passes, whatever `retry:` says. Default: 1,000.
+   */
   backoffMs?: number;
   /** Where payloads have their key: names of members joined by dots. Default: the stream's ids decide, see {@link EventNames}. */
   keyPath?: string;
+  /** Longest wait, in milliseconds, after failed connections, and as `retry:` asks. Default: 60,000. */
+  longestWaitMs?: number;
 }
 
 /** Events buffered at most before the socket is left alone, and bytes of their payloads. */
@@ -53,10 +59,16 @@ const LONGEST_ID_BYTES = 16 * 1024;
 /** What no header may hold: in an id as it is, or in a topic's name as JSON writes it. */
 const UNSENDABLE = /\p{Cc}|\\u007[fF]/u;
 
-const LONGEST_WAIT_MS = 60_000;
+/** How long the words of a refusal are waited for. */
+const EXCERPT_MS = 5_000;
+
+const EVENT_STREAM = 'text/event-stream';
 
 /** With which a server refuses the id it is asked to resume from: a bad one, and too large a header. */
 const REFUSES_ID = new Set([400, 431]);
+
+/** Codings that leave the body as it is. No standard names `none`, and servers send it so that no proxy compresses. */
+const PLAIN_CODINGS = new Set(['', 'identity', 'none']);
 
 /** Of what a server says when it refuses. */
 const EXCERPT_LENGTH = 200;
@@ -73,7 +85,7 @@ export function sseSource(options: SseOptions) {
 }
 
 /**
- * One reader of a stream. EventSource parses, and reconnects after a stream's end as `retry:` asks;
+ * One reader of a stream. EventSource parses, and reconnects after a stream's end as `retry:` asks, within bounds;
  * its `fetch` is ours, so that each connection resumes from the confirmed cursor, waits its turn, and is read
  * only as fast as events are taken.
  */
@@ -92,6 +104,10 @@ class Subscription {
   /** Connections in a row that brought no event. */
   #failures = 0;
   #rewindMs = REWIND_MS;
+  /** When the next connection may begin at the earliest, by `performance.now()`. */
+  #notBefore = 0;
+  /** What `retry:` said last. */
+  #retryMs: number | undefined;
   /** The positions that the last connection was resumed from. */
   #resumedAt = '';
   /** The server took our id and then failed on it: ask by time once. */
@@ -105,6 +121,7 @@ class Subscription {
     this.#options = {
       silenceMs: 30_000,
       backoffMs: 1_000,
+      longestWaitMs: 60_000,
       keyPath: '',
       onReconnect: () => {},
       onConnected: () => {},
@@ -245,6 +262,7 @@ class Subscription {
     const stop = closed ? AbortSignal.any([closed, this.#signal]) : this.#signal;
     for (;;) {
       await this.#waitTurn(stop);
+      this.#notBefore = performance.now() + this.#options.backoffMs;
       const cursor = this.#resumeFrom();
       this.#ids ??= cursor.ids;
       this.#chooseRewind(cursor);
@@ -263,25 +281,25 @@ class Subscription {
       );
       if (!response) continue;
       const { statusCode: status = 0, headers } = response;
-      const type = headers['content-type'];
-      if (status === 200 && type?.startsWith('text/event-stream')) {
-        const { 'content-encoding': encoding = 'identity' } = headers;
-        if (encoding !== 'identity') {
+      if (status === 200 && isEventStream(headers)) {
+        if (!isPlain(headers)) {
           body.abort();
-          throw new SourceRefused(compressed(this.#options.url, encoding));
+          throw new SourceRefused(compressed(this.#options.url, headers));
         }
         this.#names.connected('lastEventId' in request ? request.lastEventId : '');
         this.#options.onConnected(isResumed(request, cursor));
         const chunks = ReadableStream.from(this.#gated(response, body, stop));
-        return new Response(chunks, { status, headers: { 'content-type': type } });
+        // EventSource knows the type in lower case only.
+        return new Response(chunks, { status, headers: { 'content-type': EVENT_STREAM } });
       }
       const says = await this.#excerpt(response, body);
       if (REFUSES_ID.has(status) && 'lastEventId' in request) {
         this.#distrustId = true;
         this.#failures -= 1;
+        this.#notBefore = 0;
         this.#options.onReconnect('refused', `${status} for the id ${request.lastEventId}: ${says}`);
       } else if (status === 200 || status === 408 || status === 429 || status >= 500) {
-        this.#options.onReconnect('refused', `${status} ${says}`);
+        this.#options.onReconnect('refused', status === 200 ? otherType(headers, says) : `${status} ${says}`);
         await delay(retryAfter(headers), undefined, { signal: stop });
       } else {
         throw new SourceRefused(refusal(this.#options.url, status, says));
@@ -305,14 +323,17 @@ class Subscription {
   ): Promise<IncomingMessage> {
     const address = new URL(url);
     const headers: Record<string, string> = {
-      Accept: 'text/event-stream',
+      Accept: EVENT_STREAM,
       'User-Agent': this.#options.userAgent,
     };
     // A header is bytes: UTF-8 (HTML specification), which Node takes one character per byte.
     if ('lastEventId' in request)
       headers['Last-Event-ID'] = Buffer.from(request.lastEventId).toString('latin1');
-    else if ('since' in request && !address.searchParams.has('since'))
-      address.searchParams.set('since', new Date(request.since).toISOString());
+    else if ('since' in request && !address.searchParams.has('since')) {
+      // Through `searchParams` the whole query would be written anew, and a signed one would no longer fit its signature.
+      const since = `since=${encodeURIComponent(new Date(request.since).toISOString())}`;
+      address.search = address.search === '' ? since : `${address.search}&${since}`;
+    }
     const tooLong = setTimeout(() => connection.abort(), this.#options.silenceMs);
     try {
       return await httpGet(address, { headers, signal });
@@ -323,7 +344,7 @@ class Subscription {
 
   /** The beginning of an answer that is no event stream. It may have no end, or not come at all. */
   async #excerpt(body: AsyncIterable<Uint8Array>, connection: AbortController): Promise<string> {
-    const tooLong = setTimeout(() => connection.abort(), this.#options.silenceMs);
+    const tooLong = setTimeout(() => connection.abort(), Math.min(EXCERPT_MS, this.#options.silenceMs));
     const decoder = new TextDecoder();
     let text = '';
     try {
@@ -340,11 +361,16 @@ class Subscription {
     return text.slice(0, EXCERPT_LENGTH).trim();
   }
 
-  /** Exponential back-off with full jitter, none after a connection that worked. */
+  /**
+   * Exponential back-off with jitter, none after a connection that worked. Connections that end at once are kept
+   * apart all the same: `retry: 0` would have hundreds of them in a second.
+   */
   async #waitTurn(stop: AbortSignal): Promise<void> {
-    if (this.#failures === 0) return;
-    const longest = Math.min(this.#options.backoffMs * 2 ** (this.#failures - 1), LONGEST_WAIT_MS);
-    await delay(longest * (0.5 + Math.random() / 2), undefined, { signal: stop });
+    const { backoffMs, longestWaitMs } = this.#options;
+    const longest = this.#failures === 0 ? 0 : Math.min(backoffMs * 2 ** (this.#failures - 1), longestWaitMs);
+    const backoff = longest * (0.5 + Math.random() / 2);
+    const wait = Math.max(backoff, this.#notBefore - performance.now());
+    if (wait > 0) await delay(wait, undefined, { signal: stop });
   }
 
   /**
@@ -361,6 +387,7 @@ class Subscription {
     let detail = 'the server closed the connection';
     let held = false;
     const limit = new EventLimit();
+    const retry = new RetryField();
     const watchdog = setTimeout(() => {
       if (held) {
         watchdog.refresh();
@@ -373,7 +400,9 @@ class Subscription {
     try {
       for await (const chunk of body) {
         this.#options.onHeard();
-        yield limit.pass(chunk);
+        const bytes = limit.pass(chunk);
+        this.#retryMs = retry.read(bytes) ?? this.#retryMs;
+        yield bytes;
         held = true;
         while (this.#isFull() && !stop.aborted) {
           await new Promise<void>((resolve) => (this.#wakeGate = resolve));
@@ -392,6 +421,7 @@ class Subscription {
       }
       if (!stop.aborted) this.#options.onReconnect(reason, detail);
     }
+    if ((this.#retryMs ?? 0) > this.#options.longestWaitMs) yield retryLine(this.#options.longestWaitMs);
   }
 
   /**
@@ -438,6 +468,14 @@ class EventLimit {
   }
 }
 
+/**
+ * Ends the bytes of a connection, and has EventSource wait so long. The colon stands before it since the last line may not have
+ * ended: it ends no event then.
+ */
+function retryLine(ms: number): Uint8Array {
+  return Buffer.from(`:\nretry: ${ms}\n`);
+}
+
 /** Behind the empty lines with which events end: the first and the last. */
 function eventEnds(bytes: Buffer): { first: number; last: number } | undefined {
   const emptyLines = bytes.includes('\r') ? ['\n\n', '\r\r', '\n\r'] : ['\n\n'];
@@ -479,8 +517,22 @@ function requestByTime(cursor: Cursor): ResumeRequest {
   return { since: times.length === 0 ? cursor.since : rewound(oldest, cursor.since) };
 }
 
-function compressed(url: string, encoding: string): string {
-  return `${url} answered with content-encoding ${encoding}, which was not asked for: let its server, or the proxy before it, send the stream as it is`;
+function isEventStream({ 'content-type': type = '' }: IncomingHttpHeaders): boolean {
+  const [mediaType = ''] = type.split(';');
+  return mediaType.trim().toLowerCase() === EVENT_STREAM;
+}
+
+function isPlain({ 'content-encoding': codings = '' }: IncomingHttpHeaders): boolean {
+  return codings.split(',').every((coding) => PLAIN_CODINGS.has(coding.trim().toLowerCase()));
+}
+
+function otherType({ 'content-type': type }: IncomingHttpHeaders, says: string): string {
+  const what = type === undefined ? 'without a content-type' : `with content-type ${type}`;
+  return `200 ${what}, not ${EVENT_STREAM}${says === '' ? '' : `: ${says}`}`;
+}
+
+function compressed(url: string, { 'content-encoding': codings }: IncomingHttpHeaders): string {
+  return `${url} answered with content-encoding ${codings}, which was not asked for: let its server, or the proxy before it, send the stream as it is`;
 }
 
 /** @returns milliseconds; 0 where the header is missing or unreadable, five minutes at most */

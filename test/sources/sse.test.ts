@@ -109,6 +109,22 @@ describe('An SSE source', () => {
       assert.equal(server.requests[0]?.since, '2020-01-01');
     });
 
+    it('sends the query of the URL as it is written, with the time behind it', async () => {
+      const server = await serve((_, response, count) => {
+        if (count === 1) openStream(response, 1).end(eventOf('a', 'e', { a: SINCE }));
+        else openStream(response);
+      });
+      follow(`${server.url}?q=a%20b~c&sig=x%2By/z=`);
+      await server.asked(2);
+      assert.deepEqual(
+        server.requests.map(({ url }) => url),
+        [
+          '/stream?q=a%20b~c&sig=x%2By/z=&since=2026-01-31T12%3A00%3A00.000Z',
+          '/stream?q=a%20b~c&sig=x%2By/z=',
+        ],
+      );
+    });
+
     it('resumes from the rewound id of the cursor, and then asks for no time', async () => {
       const server = await serve((_, response) => void openStream(response));
       const from = { ...START, positions: { 'a/0': { timestamp: SINCE + 10_000 } } };
@@ -169,6 +185,26 @@ describe('An SSE source', () => {
   });
 
   describe('when it reads', () => {
+    const heads: Record<string, Record<string, string>> = {
+      'a media type in capitals': { 'content-type': 'Text/Event-Stream; charset=UTF-8' },
+      'a media type before a space': { 'content-type': 'text/event-stream ;charset=utf-8' },
+      'the coding none': { 'content-encoding': 'none' },
+      'the coding identity in capitals': { 'content-encoding': 'Identity' },
+      'an empty coding': { 'content-encoding': '' },
+      'a list of codings that change nothing': { 'content-encoding': 'identity, None' },
+    };
+    for (const [what, head] of Object.entries(heads)) {
+      it(`takes ${what} for an event stream`, async () => {
+        const server = await serve((_, response) => {
+          response.writeHead(200, { 'content-type': 'text/event-stream', ...head }).write(frame('{"n":1}'));
+        });
+        const follower = follow(server.url);
+        await follower.received(1);
+        assert.deepEqual(follower.texts, ['{"n":1}']);
+        assert.deepEqual(reconnects, []);
+      });
+    }
+
     it('gives payloads as published, with their ids and positions', async () => {
       const stream = await simulate();
       const { iterator } = pull(stream.url);
@@ -344,6 +380,32 @@ describe('An SSE source', () => {
       assert(server.gapAfter(2) >= 599, `${server.gapAfter(2)} ms`);
     });
 
+    for (const retryMs of ['0', '99999999999', '9'.repeat(400)]) {
+      it(`begins no two connections within the shortest wait, at \`retry: ${retryMs.slice(0, 11)}\``, async () => {
+        const server = await serve((_, response) =>
+          openStream(response).end(`retry: ${retryMs}\n${frame('{}')}`),
+        );
+        const begun = performance.now();
+        follow(server.url, { backoffMs: 50, longestWaitMs: 60 });
+        await server.asked(5);
+        assert(performance.now() - begun >= 4 * 48, `${performance.now() - begun} ms for five connections`);
+      });
+    }
+
+    for (const retryMs of ['600000', '99999999999', '9'.repeat(400)]) {
+      it(`waits no longer than the longest wait, at \`retry: ${retryMs.slice(0, 11)}\``, async () => {
+        const server = await serve((_, response) =>
+          // What is cut off is no event, whatever stands behind it.
+          openStream(response).end(`retry: ${retryMs}\n${frame('{"n":1}')}data: {"half":`),
+        );
+        const begun = performance.now();
+        const follower = follow(server.url, { longestWaitMs: 250 });
+        await server.asked(3);
+        assert(performance.now() - begun >= 2 * 248, 'it waits as long as it may');
+        assert.deepEqual([...new Set(follower.texts)], ['{"n":1}']);
+      });
+    }
+
     it('says so once, with the reason', async () => {
       const server = await serve((_, response, count) => {
         const stream = openStream(response, 1);
@@ -456,7 +518,18 @@ describe('An SSE source', () => {
       });
       const error = await follow(server.url).ended;
       assert(error instanceof SourceRefused);
-      assert.match(error.message, /gzip/);
+      assert.match(error.message, /content-encoding gzip/);
+    });
+
+    it('gives up at a list of codings of which one compresses', async () => {
+      const server = await serve((_, response) => {
+        response
+          .writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': 'identity, GZIP' })
+          .end('?');
+      });
+      const error = await follow(server.url).ended;
+      assert(error instanceof SourceRefused);
+      assert.match(error.message, /content-encoding identity, GZIP/);
     });
 
     it('gives what was read before it gives up', async () => {
@@ -554,7 +627,23 @@ describe('An SSE source', () => {
         else openStream(response).write(frame('{}'));
       });
       await follow(server.url).received(1);
-      assert.deepEqual(reconnects, [{ reason: 'refused', detail: '200 <h1>Maintenance</h1>' }]);
+      assert.deepEqual(reconnects, [
+        {
+          reason: 'refused',
+          detail: '200 with content-type text/html, not text/event-stream: <h1>Maintenance</h1>',
+        },
+      ]);
+    });
+
+    it('says that an answer has no content type', async () => {
+      const server = await serve((_, response, count) => {
+        if (count === 1) response.writeHead(200).end(frame('{}'));
+        else openStream(response).write(frame('{}'));
+      });
+      await follow(server.url).received(1);
+      assert.deepEqual(reconnects, [
+        { reason: 'refused', detail: '200 without a content-type, not text/event-stream: data: {}' },
+      ]);
     });
 
     it('reads no more than the beginning of an answer without end', async () => {
@@ -573,7 +662,10 @@ describe('An SSE source', () => {
       });
       await follow(server.url).received(1);
       assert(written < 16 * 1024 * 1024, `${written} bytes`);
-      assert.equal(reconnects[0]?.detail, `200 ${'x'.repeat(200)}`);
+      assert.equal(
+        reconnects[0]?.detail,
+        `200 with content-type audio/mpeg, not text/event-stream: ${'x'.repeat(200)}`,
+      );
     });
 
     it('waits no longer for the words of a refusal than for anything else', async () => {

@@ -8,6 +8,8 @@ export type Answer = (request: IncomingMessage, response: ServerResponse, count:
 export interface SeenRequest {
   /** Milliseconds, by a clock that never steps. */
   at: number;
+  /** Path and query as they were sent. */
+  url: string | undefined;
   since: string | null;
   lastEventId: string | undefined;
   userAgent: string | undefined;
@@ -25,6 +27,7 @@ export class LocalServer {
       const id = request.headers['last-event-id']?.toString();
       this.requests.push({
         at: performance.now(),
+        url: request.url,
         since: new URL(request.url ?? '/', 'http://localhost').searchParams.get('since'),
         // Node reads each byte of a header as one character.
         lastEventId: id === undefined ? undefined : Buffer.from(id, 'latin1').toString('utf8'),
