@@ -2,10 +2,12 @@ import { type Completeness, passOffset, type Place } from './completeness';
 import {
   type Cursor,
   furthest,
+  hasRead,
   newestTime,
   notAhead,
   type Position,
   type Positions,
+  REWIND_MS,
   rewound,
   timeNotAhead,
 } from './cursor';
@@ -45,7 +47,9 @@ const CARRIED_BY_ID = 1_024;
  * confirmations arrive, and it knows which events the source sends once more.
  */
 export class ConfirmedCursor {
-  readonly #since: number;
+  #since: number;
+  /** Whether an event was read: the first one tells whether `since` is ahead of the source. */
+  #hasBegun: boolean;
   #positions: Positions;
   #lastEventId: string | undefined;
   #ids: Cursor['ids'];
@@ -69,6 +73,7 @@ export class ConfirmedCursor {
   constructor(cursor: Cursor, completeness: Completeness = {}) {
     this.#completeness = completeness;
     this.#since = cursor.since;
+    this.#hasBegun = hasRead(cursor);
     this.#positions = cursor.positions;
     this.#lastEventId = cursor.lastEventId;
     this.#ids = cursor.ids;
@@ -109,6 +114,7 @@ export class ConfirmedCursor {
       if (id !== '' && id === this.#newestId) this.#sharedAfter ??= this.#idBefore;
       if (id !== '') this.#newestId = id;
     }
+    if (!this.#hasBegun) this.#begin(positions ?? {}, place);
     const pending: Pending = { id, positions, digest, place, time, receivedAt, comesOnce, confirmed: false };
     this.#pending.push(pending);
     this.#onTheWay.add(digest);
@@ -213,6 +219,18 @@ export class ConfirmedCursor {
       digests: new Set(this.#recent.get('')?.keys()),
     };
     return this.cursor();
+  }
+
+  /**
+   * A source that is asked for a time to come sends what is new, and would send what is new then at each reconnect: so from its
+   * first event on, the beginning is where it began.
+   */
+  #begin(positions: Positions, { partition }: Place): void {
+    const own = positions[partition];
+    const at =
+      own !== undefined && 'timestamp' in own ? own.timestamp : (newestTime({ positions }) ?? Date.now());
+    if (at < this.#since) this.#since = Math.max(at - REWIND_MS, 0);
+    this.#hasBegun = true;
   }
 
   #pass({ id, positions, place, digest, time, comesOnce }: Pending): void {

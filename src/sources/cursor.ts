@@ -9,7 +9,10 @@ export type Positions = Readonly<Record<string, Position>>;
  * SQS has confirmed. JSON, since it travels in heartbeats and in workflow state.
  */
 export interface Cursor {
-  /** Epoch milliseconds: where a partition without a position begins. */
+  /**
+   * Epoch milliseconds: where a partition without a position begins. A little before the first event that was read, where the
+   * pipeline's beginning is later: then it is ahead of the source's clock, and what comes until then is wanted.
+   */
   since: number;
   positions: Positions;
   /**
@@ -196,7 +199,7 @@ function isFurther(position: Position, before: Position): boolean {
  */
 export type ResumeRequest = { lastEventId: string } | { since: number } | { fromNow: true };
 
-/** Positions by timestamp are asked for so much early, but never before the cursor's `since`. */
+/** Positions by timestamp are asked for so much early, but not before the cursor's `since`. */
 export function resumeRequest(cursor: Cursor, rewindMs = REWIND_MS): ResumeRequest {
   const entries = Object.entries(cursor.positions);
   if (entries.length > 0) {
@@ -219,7 +222,7 @@ function resumeEntry(name: string, position: Position, since: number, rewindMs: 
     : { ...topicPartition, timestamp: rewound(position.timestamp, since, rewindMs) };
 }
 
-/** Where a partition is resumed that was read up to `timestamp`. */
+/** Where a partition is resumed that was read up to `timestamp`: never after it, or events would be skipped. */
 export function rewound(timestamp: number, since: number, rewindMs = REWIND_MS): number {
-  return Math.max(since, timestamp - rewindMs);
+  return Math.min(timestamp, Math.max(since, timestamp - rewindMs));
 }

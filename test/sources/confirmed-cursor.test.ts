@@ -80,6 +80,57 @@ describe('The confirmed cursor', () => {
     );
   });
 
+  describe('of a beginning ahead of the source', () => {
+    const AHEAD: Cursor = { ...START, since: SINCE + 600_000 };
+
+    it('begins two seconds before the first event that was read, though it is not confirmed', () => {
+      const cursor = new ConfirmedCursor(AHEAD);
+      receive(cursor, 'first', SINCE + 5_000);
+      assert.deepEqual(resumeRequest(cursor.resume()), { since: SINCE + 3_000 });
+      receive(cursor, 'second', SINCE + 9_000);
+      assert.equal(cursor.cursor().since, SINCE + 3_000);
+    });
+
+    it('begins there in a partition that is only known by hearsay', () => {
+      const cursor = new ConfirmedCursor(AHEAD);
+      const positions: Positions = { 'b/0': { offset: -1 }, 'c/0': { offset: 12 } };
+      cursor.confirm(receive(cursor, 'first', SINCE + 5_000, { positions }));
+      assert.deepEqual(cursor.positions, {
+        [PARTITION]: { timestamp: SINCE + 5_000 },
+        'b/0': { timestamp: SINCE + 3_000 },
+        'c/0': { timestamp: SINCE + 3_000 },
+      });
+    });
+
+    it('goes by the newest time of an id that does not tell whose event it is', () => {
+      const cursor = new ConfirmedCursor(AHEAD);
+      const positions = { 'b/0': { timestamp: SINCE + 5_000 }, 'c/0': { timestamp: SINCE + 4_000 } };
+      cursor.received({ id: '', positions }, keyDigest('broken'), NOWHERE);
+      assert.equal(cursor.cursor().since, SINCE + 3_000);
+    });
+
+    it('begins no later than now where an id states no time', () => {
+      const now = Date.now();
+      const cursor = new ConfirmedCursor({ ...START, since: now + 600_000 });
+      cursor.confirm(cursor.received({ id: '17', positions: undefined }, keyDigest('first'), NOWHERE));
+      assert(cursor.cursor().since <= Date.now());
+      assert(cursor.cursor().since >= now - 2_000);
+    });
+
+    it('is told by what was read, and not by the beginning', () => {
+      const cursor = new ConfirmedCursor(AHEAD);
+      cursor.confirm(receive(cursor, 'first', SINCE + 5_000));
+      assert.equal(cursorTime(cursor.cursor()), new Date(SINCE + 5_000).toISOString());
+    });
+  });
+
+  it('keeps its beginning over an event that steps back behind it', () => {
+    const cursor = new ConfirmedCursor(START);
+    cursor.confirm(receive(cursor, 'first', SINCE + 1));
+    cursor.confirm(receive(cursor, 'a late neighbour', SINCE - 3));
+    assert.equal(cursor.cursor().since, SINCE);
+  });
+
   it('starts with what it was given, and gives it back', () => {
     const given: Cursor = {
       since: SINCE,
@@ -268,13 +319,21 @@ class ModelReader {
   readonly log = new ModelLog(['a', 'b', 'c']);
   readonly published: string[] = [];
   readonly received = new Set<string>();
+  readonly #start: Cursor;
   #clock = SINCE + 10;
-  #cursor = new ConfirmedCursor(START);
-  #connection: ModelConnection = this.#connect();
+  #cursor: ConfirmedCursor;
+  #connection: ModelConnection;
   /** Received since the last restart and not yet part of the confirmed prefix, in order. */
   #open: { text: string; pending: Pending }[] = [];
   #settled = new Set<string>();
-  #snapshots = [{ cursor: START, settled: new Set<string>() }];
+  #snapshots: { cursor: Cursor; settled: Set<string> }[];
+
+  constructor(aheadMs = 0) {
+    this.#start = { ...START, since: SINCE + aheadMs };
+    this.#cursor = new ConfirmedCursor(this.#start);
+    this.#connection = this.#connect();
+    this.#snapshots = [this.#snapshot()];
+  }
 
   run(step: Step): void {
     switch (step.do) {
@@ -288,7 +347,7 @@ class ModelReader {
         this.#connection = this.#connect();
         return;
       case 'snapshot':
-        this.#snapshots.push({ cursor: travelled(this.#cursor.cursor()), settled: new Set(this.#settled) });
+        this.#snapshots.push(this.#snapshot());
         return;
       case 'restart':
         return this.#restart(step.which);
@@ -327,6 +386,12 @@ class ModelReader {
       offset: undefined,
     });
     this.#open.push({ text, pending });
+    // Where the beginning is ahead, a reader that was told of no event has none to begin with.
+    if (this.received.size === 1 && this.#start.since > SINCE) this.#snapshots = [this.#snapshot()];
+  }
+
+  #snapshot(): { cursor: Cursor; settled: Set<string> } {
+    return { cursor: travelled(this.#cursor.cursor()), settled: new Set(this.#settled) };
   }
 
   #confirm(which: number): void {
@@ -340,7 +405,7 @@ class ModelReader {
   /** From an old snapshot too: heartbeats get lost while Temporal is away. */
   #restart(which: number): void {
     const { cursor, settled } = this.#snapshots[which % this.#snapshots.length] ?? {
-      cursor: START,
+      cursor: this.#start,
       settled: new Set<string>(),
     };
     this.#cursor = new ConfirmedCursor(travelled(cursor));
@@ -359,6 +424,27 @@ describe('Resuming from a confirmed cursor', () => {
         reader.finish();
         assert.deepEqual(
           reader.published.filter((text) => !reader.received.has(text)),
+          [],
+        );
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('skips nothing that was published after the first event that was read, however far ahead the beginning is', () => {
+    const ahead = fc.oneof(
+      fc.integer({ min: 1, max: 10_000 }),
+      fc.constantFrom(600_000, 4_000_000, 50_000_000),
+    );
+    fc.assert(
+      fc.property(ahead, fc.array(step, { maxLength: 200, size: 'max' }), (aheadMs, steps) => {
+        const reader = new ModelReader(aheadMs);
+        for (const step of steps) reader.run(step);
+        reader.finish();
+        const [first] = reader.received;
+        const after = first === undefined ? [] : reader.published.slice(reader.published.indexOf(first));
+        assert.deepEqual(
+          after.filter((text) => !reader.received.has(text)),
           [],
         );
       }),
