@@ -1,14 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { GetQueueAttributesCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import type { S3Client } from '@aws-sdk/client-s3';
-import {
-  activityInfo,
-  cancellationDetails,
-  cancellationSignal,
-  heartbeat,
-  log,
-  metricMeter,
-} from '@temporalio/activity';
+import { Context, heartbeat, log, metricMeter } from '@temporalio/activity';
 import { describeError, isTransient } from '../aws-errors';
 import type { PipelineDefinition } from '../config';
 import { keepGap } from '../lake/gap-objects';
@@ -122,7 +115,8 @@ export async function consumeStream(
   } = {},
 ): Promise<StintResult> {
   const { cursor, completeness, gaps } = input;
-  const { heartbeatDetails, heartbeatTimeoutMs, startToCloseTimeoutMs } = activityInfo();
+  const context = Context.current();
+  const { heartbeatDetails, heartbeatTimeoutMs, startToCloseTimeoutMs } = context.info;
   const resumed = (heartbeatDetails as StintProgress | undefined) ?? {
     cursor,
     completeness,
@@ -142,11 +136,11 @@ export async function consumeStream(
     heartbeatTimeoutMs: heartbeatTimeoutMs ?? HEARTBEAT_TIMEOUT_MS,
     lastsMs: startToCloseTimeoutMs,
   });
-  const stint = new Stint(clients, input, resumed, { meters, lease });
+  const stint = new Stint(clients, input, resumed, { meters, lease, context });
   const work = async (cancelled: AbortSignal): Promise<StintResult> => {
     const signal = AbortSignal.any([cancelled, lease.ended]);
     const ended = await stint.run(open(input.source, stint), signal);
-    const isAsked = lease.isCancelled || cancellationDetails()?.cancelRequested === true;
+    const isAsked = lease.isCancelled || context.cancellationDetails?.cancelRequested === true;
     if (ended.ended === 'failed' || (ended.ended === 'cancelled' && !isAsked)) {
       if (!lease.isSuperseded) heartbeat(stint.progress());
       throw ended.ended === 'failed' ? ended.error : signal.reason;
@@ -177,6 +171,7 @@ class Stint implements SourceListener {
   readonly #cursor: ConfirmedCursor;
   readonly #meters: Meters;
   readonly #lease: Lease;
+  readonly #context: Pick<Context, 'cancellationSignal' | 'cancellationDetails'>;
   /** Ends reading. */
   readonly #stop = new AbortController();
   /** Ends sending: what is not confirmed by then is read again. */
@@ -203,13 +198,14 @@ class Stint implements SourceListener {
     clients: Clients,
     input: StintInput,
     { cursor, completeness, counts, gaps }: StintProgress,
-    { meters, lease }: { meters: Meters; lease: Lease },
+    { meters, lease, context }: { meters: Meters; lease: Lease; context: Context },
   ) {
     this.#clients = clients;
     this.#input = input;
     this.#cursor = new ConfirmedCursor(cursor, completeness);
     this.#meters = meters;
     this.#lease = lease;
+    this.#context = context;
     this.#counts = counts;
     this.#gaps = gaps;
     this.#beginning = placeIn(cursor);
@@ -360,10 +356,11 @@ class Stint implements SourceListener {
 
   /** How long what is on its way is waited for. A process that was stopped, or an attempt beside another, holds only what is old. */
   #graceMs(): number {
-    const isOld = !this.#lease.isCancelled && !this.#lease.ended.aborted && !cancellationSignal().aborted;
+    const { cancellationSignal, cancellationDetails } = this.#context;
+    const isOld = !this.#lease.ended.aborted && !cancellationSignal.aborted;
     if (isOld || this.#lease.isSuperseded) return 0;
     if (this.#cursor.canResume !== false) return GRACE_MS;
-    const isAsked = this.#lease.isCancelled || cancellationDetails()?.cancelRequested === true;
+    const isAsked = this.#lease.isCancelled || cancellationDetails?.cancelRequested === true;
     return isAsked ? LAST_GRACE_MS : LAST_GRACE_OF_WORKER_MS;
   }
 

@@ -53,8 +53,10 @@ interface Moment {
  * that Temporal acknowledged, and ends before Temporal may start another attempt. While Temporal is away nothing is done.
  */
 export class Lease {
-  /** Aborts when another attempt has taken over, or when this one is asked to end; the latter still holds the lease. Its reason is what
-   * the activity should throw. */
+  /**
+   * Aborts when another attempt has taken over, or when this one is asked to end, which still holds the lease. Its reason is what
+   * the activity should throw.
+   */
   readonly ended: AbortSignal;
   /** For how long what was begun under the lease may last, in milliseconds: then Temporal may start another attempt. */
   readonly requestMs: number;
@@ -75,8 +77,8 @@ export class Lease {
     const { heartbeatTimeoutMs } = options;
     this.#options = options;
     this.ended = this.#end.signal;
-    this.beatMs = heartbeatTimeoutMs * BEAT;
-    this.requestMs = heartbeatTimeoutMs * (1 - ALLOWED);
+    this.beatMs = Math.floor(heartbeatTimeoutMs * BEAT);
+    this.requestMs = Math.floor(heartbeatTimeoutMs * (1 - ALLOWED));
     this.#awaitRenewal();
   }
 

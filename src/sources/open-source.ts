@@ -2,7 +2,7 @@ import type { PipelineDefinition } from '../config';
 import { isKafkaUrl, parseKafkaUrl } from './kafka/address';
 import type { KafkaSecurity } from './kafka/brokers';
 import { kafkaSource } from './kafka/source';
-import type { Source, SourceListener } from './source';
+import type { OnReconnect, Source, SourceListener } from './source';
 import { sseSource } from './sse';
 import { userAgent } from './user-agent';
 
@@ -21,13 +21,24 @@ export function openSource(
   access: SourceAccess = {},
 ): Source {
   const keyPath = key === undefined ? {} : { keyPath: key };
-  if (!isKafkaUrl(url)) return sseSource({ url, userAgent: userAgent(contact), ...keyPath, ...listener });
+  const onReconnect: OnReconnect = (reason, detail) => listener.onReconnect(reason, detail);
+  if (!isKafkaUrl(url)) {
+    return sseSource({
+      url,
+      userAgent: userAgent(contact),
+      ...keyPath,
+      onReconnect,
+      onConnected: (isResumed) => listener.onConnected(isResumed),
+      onHeard: () => listener.onHeard(),
+      onError: (text) => listener.onError(text),
+    });
+  }
   return kafkaSource({
     ...parseKafkaUrl(url),
     ...access.kafka,
     ...keyPath,
     ...(offsets === undefined ? {} : { offsets }),
     ...(afterLoss === undefined ? {} : { afterLoss }),
-    onReconnect: listener.onReconnect,
+    onReconnect,
   });
 }

@@ -205,6 +205,22 @@ describe('An SSE source', () => {
       });
     }
 
+    it('takes events of every type but `error`, and tells of that', async () => {
+      const server = await serve((_, response, count) => {
+        if (count > 1) return void openStream(response);
+        const types = ['update', 'add', 'open', 'message', 'error', 'Error', 'close'];
+        openStream(response).write(
+          types.map((event) => frame(JSON.stringify({ event }), { event })).join(''),
+        );
+      });
+      const errors: string[] = [];
+      const follower = follow(server.url, { onError: (text) => errors.push(text) });
+      await follower.received(6);
+      const types = follower.texts.map((text) => (JSON.parse(text) as { event: string }).event);
+      assert.deepEqual(types, ['update', 'add', 'open', 'message', 'Error', 'close']);
+      assert.deepEqual(errors, ['{"event":"error"}']);
+    });
+
     it('gives payloads as published, with their ids and positions', async () => {
       const stream = await simulate();
       const { iterator } = pull(stream.url);
@@ -235,7 +251,8 @@ describe('An SSE source', () => {
         ':comment\r\n\r\n',
         'id: 1\r\ndata: {"n":\r\ndata: 1}\r\n\r\n',
         'data:{"n":"é 👩‍👩‍👧‍👦 \u2028"}\nevent: message\nignored: field\n\n',
-        'event: other\ndata: not ours\n\n',
+        'event: other\ndata: {"n":2}\n\n',
+        'event: error\ndata: no event\n\n',
         'id: 3\rdata: {"n":3}\r\r',
         'data: {"half": "of an event"}\n',
       ].join('');
@@ -247,13 +264,14 @@ describe('An SSE source', () => {
       });
       const { iterator } = pull(server.url);
       const events: (readonly [string, string])[] = [];
-      for (let count = 0; count < 3; count += 1) {
+      for (let count = 0; count < 4; count += 1) {
         const { value } = (await iterator.next()) as IteratorYieldResult<SourceEvent>;
         events.push([value.id, value.text]);
       }
       assert.deepEqual(events, [
         ['1', '{"n":\n1}'],
         ['', '{"n":"é 👩‍👩‍👧‍👦 \u2028"}'],
+        ['', '{"n":2}'],
         ['3', '{"n":3}'],
       ]);
     });
@@ -777,7 +795,7 @@ describe('An SSE source', () => {
       it(`leaves the socket alone, so that the server is held back: ${kind} events`, async () => {
         const data = JSON.stringify({ x: 'x'.repeat(size) });
         const poured = { bytes: 0 };
-        const server = await serve((_, response) => pourEvents(openStream(response), data, poured));
+        const server = await serve((_, response) => pourEvents(openStream(response), data, { poured }));
         const { iterator } = pull(server.url);
         await iterator.next();
         await settled('bytes from the server', () => poured.bytes);
@@ -839,13 +857,27 @@ describe('An SSE source', () => {
     });
 
     it('gives nothing more of what it holds, and closes the connection though the reader is busy', async () => {
-      const server = await serve((_, response) => pourEvents(openStream(response), '{"n":1}'));
+      const server = await serve((_, response) => pourEvents(openStream(response), '{"n":1}', { id: '1' }));
       const { iterator, stop } = pull(server.url);
       await iterator.next();
       stop.abort(new Error('a reason of its own'));
       await eventually('the connection is closed', () => server.open === 0);
       assert.deepEqual(await iterator.next(), { done: true, value: undefined });
       assert.equal(server.requests.length, 1);
+    });
+
+    it('gives all that it holds of a stream without ids, which nothing sends again, and reads no more', async () => {
+      const server = await serve((_, response) => {
+        openStream(response).write(frame('{"n":1}') + frame('{"n":2}') + frame('{"n":3}'));
+      });
+      const { iterator, stop } = pull(server.url);
+      const texts: string[] = [];
+      for (let next = await iterator.next(); !next.done; next = await iterator.next()) {
+        if ('text' in next.value) texts.push(next.value.text);
+        stop.abort();
+      }
+      assert.deepEqual(texts, ['{"n":1}', '{"n":2}', '{"n":3}']);
+      await eventually('the connection is closed', () => server.open === 0);
     });
 
     it('closes the connection when the reader leaves', async () => {
@@ -876,8 +908,12 @@ describe('An SSE source', () => {
 });
 
 /** Writes events as fast as they are taken, 100 MB at most. */
-function pourEvents(response: ServerResponse, data: string, poured = { bytes: 0 }): void {
-  const block = frame(data).repeat(Math.ceil(16_384 / data.length));
+function pourEvents(
+  response: ServerResponse,
+  data: string,
+  { id, poured = { bytes: 0 } }: { id?: string; poured?: { bytes: number } } = {},
+): void {
+  const block = frame(data, id === undefined ? {} : { id }).repeat(Math.ceil(16_384 / data.length));
   const pour = () => {
     while (!response.destroyed && poured.bytes < 100_000_000) {
       poured.bytes += block.length;

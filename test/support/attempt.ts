@@ -16,6 +16,7 @@ export class Attempt {
   readonly heartbeats: StintProgress[] = [];
   readonly result: Promise<StintResult>;
   readonly #environment: MockActivityEnvironment;
+  #isOver = false;
 
   constructor(
     clients: { sqs: FakeSqs; s3: FakeS3 },
@@ -32,8 +33,15 @@ export class Attempt {
       this.heartbeats.push(JSON.parse(JSON.stringify(details)) as StintProgress),
     );
     this.result = this.#environment.run(() => consumeStream(clients, input, { acknowledge }));
+    const end = () => {
+      this.#isOver = true;
+    };
     // A test that fails before it looks at the result is told of its own failure.
-    this.result.catch(() => {});
+    this.result.then(end, end);
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   cancel(reason: keyof ActivityCancellationDetails = 'cancelRequested'): void {
