@@ -4,7 +4,8 @@
  *
  * One invariant keeps rows from being written twice: *whatever can come again is still in the window, or receiving
  * waits*. A key leaves only when every message that carried it is settled, and newer keys push it out. A message is
- * settled when its deletion is known to have worked, or when it had every chance to come back and did not.
+ * settled when its deletion is known to have worked, or when it had every chance to come back and did not. For want of room a
+ * message is forgotten before, and then no key leaves.
  */
 
 /** One receive: when its first poll began and when its last was answered (epoch milliseconds). */
@@ -89,6 +90,8 @@ export interface WindowLimits {
   visibilityTimeoutMs: number;
   /** Settled keys kept at most while a lost receive keeps all of them, however often receives are lost. Default: 100,000. */
   mostKeys?: number;
+  /** Unsettled messages from which on some are forgotten, and their keys kept. Default: 4,000. */
+  mostUnsettled?: number;
 }
 
 /**
@@ -108,10 +111,12 @@ export function quarantineMs(visibilityMs: number): number {
 }
 
 /**
- * Beyond these the lane receives a trickle, and what is waited for is waited for by time alone, no more until a backlog is
- * read through: that may be longer than any window.
+ * From this many settled keys on the lane receives a trickle, and waits by time alone, no more until a backlog is read
+ * through: that may be longer than any window.
  */
 export const MOST_KEYS = 75_000;
+
+/** From this many on the lane receives a trickle, and forgets those that had their time; their keys it keeps. */
 export const MOST_UNSETTLED = 4_000;
 
 /** Far beyond {@link MOST_KEYS}, from which on the lane receives a trickle. */
@@ -140,7 +145,7 @@ export class Window {
   /** Numbers of the receives under way, the oldest first. */
   readonly #underWay = new Set<number>();
   #begun = 0;
-  /** Since the last lost receive: what it hid may be a copy of any settled key. */
+  /** What a lost receive hid may be a copy of any settled key, and so may a message that was forgotten: until this is over none leaves. */
   #hold: Mark | undefined;
   /** The longest visibility timeout of receives that were lost since the last answer, in milliseconds; 0: none was. */
   #lost: number;
@@ -199,7 +204,8 @@ export class Window {
   }
 
   get isFull(): boolean {
-    return this.#settled.size + this.#leaving.size >= MOST_KEYS || this.#unsettled.size >= MOST_UNSETTLED;
+    const { mostUnsettled = MOST_UNSETTLED } = this.#limits;
+    return this.#isFullOfKeys() || this.#unsettled.size >= mostUnsettled;
   }
 
   /**
@@ -332,7 +338,12 @@ export class Window {
     }
     for (const messageId of this.#unsettled) {
       const message = this.#messages.get(messageId);
-      if (message?.unsettledSince && !this.#isOver(message.unsettledSince)) break;
+      const mark = message?.unsettledSince;
+      if (mark && !this.#isOver(mark)) {
+        if (!this.isFull || !this.#hadItsTime(mark)) break;
+        // For want of room the message is forgotten, and its key is not: when it comes back, that tells a repeat.
+        this.#hold = this.#hold ? laterOf(this.#hold, mark) : mark;
+      }
       if (message) this.#settle(messageId, message);
     }
     if (this.#lost > 0) this.#hold = this.#mark(until, Math.max(this.#lost, this.#hold?.visibilityMs ?? 0));
@@ -427,6 +438,10 @@ export class Window {
     }
   }
 
+  #isFullOfKeys(): boolean {
+    return this.#settled.size + this.#leaving.size >= MOST_KEYS;
+  }
+
   *#marks(): Iterable<Mark> {
     if (this.#hold) yield this.#hold;
     for (const messageId of this.#unsettled) {
@@ -440,10 +455,26 @@ export class Window {
   }
 
   /** The lane received for long enough, and got to messages that were sent after this one was back. */
-  #isOver({ received, visibilityMs, backBy = Infinity }: Mark): boolean {
-    if (this.#received - received < quarantineMs(visibilityMs)) return false;
-    return this.#reached >= backBy || this.isFull;
+  #isOver(mark: Mark): boolean {
+    if (!this.#hadItsTime(mark)) return false;
+    return this.#reached >= (mark.backBy ?? Infinity) || this.#isFullOfKeys();
   }
+
+  #hadItsTime({ received, visibilityMs }: Mark): boolean {
+    return this.#received - received >= quarantineMs(visibilityMs);
+  }
+}
+
+/** A mark that is over when both are. */
+function laterOf(one: Mark, other: Mark): Mark {
+  const backBy = Math.max(one.backBy ?? Infinity, other.backBy ?? Infinity);
+  return {
+    at: Math.max(one.at, other.at),
+    received: Math.max(one.received, other.received),
+    visibilityMs: Math.max(one.visibilityMs, other.visibilityMs),
+    // Unknown where one of them is: the next receive that begins after both tells.
+    ...(backBy === Infinity ? {} : { backBy }),
+  };
 }
 
 function packMessage([messageId, message]: [string, Message]): PackedMessage {

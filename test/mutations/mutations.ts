@@ -94,12 +94,22 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a hidden message is waited for by time alone',
     file: 'src/workflows/window.ts',
-    find: 'return this.#reached >= backBy || this.isFull;',
+    find: 'return this.#reached >= (mark.backBy ?? Infinity) || this.#isFullOfKeys();',
     replace: 'return true;',
     check: {
       file: 'test/workflows/window.test.ts',
       title:
         'Window waits for a message that the queue brings back only when it is asked, behind its backlog',
+    },
+  },
+  {
+    name: 'a message that is forgotten for want of room takes its key with it',
+    file: 'src/workflows/window.ts',
+    find: '        this.#hold = this.#hold ? laterOf(this.#hold, mark) : mark;\n',
+    replace: '',
+    check: {
+      file: 'test/workflows/window.test.ts',
+      title: 'Window forgets a message for want of room, but keeps its key',
     },
   },
   {

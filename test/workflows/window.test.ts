@@ -183,6 +183,49 @@ describe('Window', () => {
     assert.equal(window.size, LIMITS.keys);
   });
 
+  // It once let the key go as well: a message that the queue brought back behind its backlog was a second row.
+  it('forgets a message for want of room, but keeps its key until the lane got to where it would be', () => {
+    const window = new Window({ ...LIMITS, mostUnsettled: 2 });
+    for (const n of [1, 2]) {
+      receive(window, 0, [[`m${n}`, key(n), 'r']]);
+      window.uploaded(key(n));
+    }
+    deleteDue(window, 1, false);
+    assert.equal(window.isFull, true);
+    // A backlog of an hour, of which the first seconds are read.
+    window.receiveAnswered({ from: 1, until: 2_000 }, 2_000 - 3_600_000);
+    window.receiveAnswered({ from: 2_000, until: 3_100 }, 3_100 - 3_600_000);
+    assert.equal(window.unsettled, 1);
+    for (let n = 11; n <= 30; n += 1) settleBehind(window, n, 3_100);
+    assert.deepEqual(receive(window, 3_100, [['m1', key(1), 'again']]), ['repeat']);
+    deleteDue(window, 3_100);
+    poll(window, 3_100, 3_101);
+    poll(window, 3_101, 3_102);
+    assert.deepEqual([window.unsettled, window.size], [0, LIMITS.keys]);
+  });
+
+  it('keeps the keys of two forgotten messages until both would be back, the one that was hidden for longer too', () => {
+    const window = new Window({ ...LIMITS, mostUnsettled: 1 });
+    for (const [n, visibilityTimeoutMs] of [
+      [1, 2_000],
+      [2, VISIBILITY],
+    ] as const) {
+      window.limit({ ...LIMITS, mostUnsettled: 1, visibilityTimeoutMs });
+      window.admit(`m${n}`, key(n), 'r', { from: 0, until: 0 });
+      window.uploaded(key(n));
+      deleteDue(window, n, false);
+      window.receiveAnswered({ from: n, until: n + 1 }, 1);
+    }
+    window.receiveAnswered({ from: 3, until: 2_000 }, 1);
+    // Here the second message would be back, and the first is hidden.
+    window.receiveAnswered({ from: 2_000, until: 2_100 }, 1);
+    window.receiveAnswered({ from: 2_100, until: 8_000 }, 1);
+    window.receiveAnswered({ from: 8_000, until: 8_100 }, 1);
+    for (let n = 11; n <= 30; n += 1) settleBehind(window, n, 8_100);
+    window.receiveAnswered({ from: 8_100, until: 8_100 }, 2_100);
+    assert.deepEqual(receive(window, 2_100, [['m1', key(1), 'again']]), ['repeat']);
+  });
+
   it('trusts no deletion of a message that two receives under way at once were given', () => {
     const window = new Window(LIMITS);
     window.admit('a', key(1), 'one', { from: 0, until: 20 });
@@ -371,6 +414,19 @@ describe('Window', () => {
     assert.deepEqual(receive(next, 8, [['held', key(4), 'newer']]), ['redelivery']);
   });
 
+  it('writes every event once, though what can not be deleted is more than it remembers and comes back late', () => {
+    fc.assert(
+      fc.property(fc.array(turn, { minLength: 20, maxLength: 100, size: 'max' }), (turns) => {
+        const backlog = new Backlog();
+        for (const each of turns) backlog.run(each);
+        backlog.drain();
+        assert.equal(new Set(backlog.rows).size, backlog.rows.length);
+        assert.ok(backlog.windowSize <= LIMITS.keys, 'bounded once all is settled');
+      }),
+      { numRuns: 60 },
+    );
+  });
+
   it('writes every event once, whatever the queue does', () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 100, maxLength: 500 }), fc.boolean(), (steps, carries) => {
@@ -386,6 +442,71 @@ describe('Window', () => {
     );
   });
 });
+
+interface Turn {
+  publish: number;
+  receive: number;
+  /** How long the receive takes. */
+  ms: number;
+  deletes: boolean;
+}
+
+const turn: fc.Arbitrary<Turn> = fc.record({
+  publish: fc.nat(12),
+  receive: fc.integer({ min: 1, max: 6 }),
+  ms: fc.integer({ min: 100, max: 500 }),
+  deletes: fc.boolean(),
+});
+
+/** A queue that brings a hidden message back behind its backlog, as ElasticMQ does, and a lane with little room. */
+class Backlog {
+  readonly rows: string[] = [];
+  readonly #limits = { ...LIMITS, mostUnsettled: 3 };
+  #window = new Window(this.#limits);
+  #now = 10_000;
+  #published = 0;
+  #receipts = 0;
+  /** `at` is when a message came, or came back: its place. */
+  #queue: { key: string; at: number }[] = [];
+
+  get windowSize(): number {
+    return this.#window.size;
+  }
+
+  run({ publish, receive, ms, deletes }: Turn): void {
+    for (let n = 0; n < publish; n += 1) {
+      this.#published += 1;
+      this.#queue.push({ key: key(this.#published), at: this.#now });
+    }
+    this.#receive(receive, ms);
+    for (const deletion of this.#window.takeDue(100)) {
+      if (deletes) this.#queue = this.#queue.filter((message) => message.key !== deletion.messageId);
+      this.#window.deletionAnswered(deletion, deletes, this.#now);
+    }
+    const state = JSON.parse(JSON.stringify(this.#window.state())) as ReturnType<Window['state']>;
+    this.#window = new Window(this.#limits, state, this.#window.packKeys());
+  }
+
+  drain(): void {
+    while (this.#queue.length > 0) this.run({ publish: 0, receive: 6, ms: 100, deletes: true });
+    for (let n = 0; n < 40; n += 1) this.run({ publish: 0, receive: 6, ms: 100, deletes: true });
+  }
+
+  #receive(count: number, ms: number): void {
+    const from = this.#now;
+    const visible = this.#queue.filter(({ at }) => at <= from).sort((one, other) => one.at - other.at);
+    this.#now += ms;
+    for (const message of visible.slice(0, count)) {
+      this.#receipts += 1;
+      const receive = { from, until: this.#now };
+      const verdict = this.#window.admit(message.key, message.key, `r${this.#receipts}`, receive);
+      if (verdict === 'new') this.rows.push(message.key);
+      this.#window.uploaded(message.key);
+      message.at = this.#now + VISIBILITY;
+    }
+    this.#window.receiveAnswered({ from, until: this.#now }, visible[count]?.at ?? from);
+  }
+}
 
 /** What happens to a lane, in the model below. Numbers choose among what is there. */
 type Step =
