@@ -53,6 +53,9 @@ const LARGEST_EVENT_BYTES = 4 * 1024 * 1024;
 /** Ends the kept part of a larger event. A line of its own, whatever line was cut, makes it no JSON in any case. */
 const CUT_OFF = Buffer.from(`:\ndata: (cut off: the event goes on after ${LARGEST_EVENT_BYTES} bytes)\n\n`);
 
+/** Tells EventSource that the CR before it is a line's end. A LF that follows only ends one more empty line. */
+const EMPTY_COMMENT = Buffer.from(':\n');
+
 /** Bytes of an id. A longer one could not be sent back: Node takes 16 KiB for all headers, nginx 8 KiB for one. */
 const LONGEST_ID_BYTES = 16 * 1024;
 
@@ -462,9 +465,10 @@ class EventLimit {
     this.#lastByte = bytes.subarray(-1);
     if (ends) this.#bytes = Math.min(bytes.length - ends.last, LARGEST_EVENT_BYTES);
     else this.#bytes = isTooLarge ? Infinity : this.#bytes + chunk.length;
-    if (!isTooLarge) return chunk;
+    const settled = endsWithEmptyLine(bytes) ? [EMPTY_COMMENT] : [];
+    if (!isTooLarge) return settled.length === 0 ? chunk : Buffer.concat([chunk, ...settled]);
     const kept = room < 0 ? [] : [chunk.subarray(0, room), CUT_OFF];
-    return Buffer.concat([...kept, chunk.subarray(endsAt)]);
+    return Buffer.concat([...kept, chunk.subarray(endsAt), ...settled]);
   }
 }
 
@@ -474,6 +478,12 @@ class EventLimit {
  */
 function retryLine(ms: number): Uint8Array {
   return Buffer.from(`:\nretry: ${ms}\n`);
+}
+
+/** An empty line that ends with CR. EventSource waits whether LF follows, though the event is over in either case. */
+function endsWithEmptyLine(bytes: Buffer): boolean {
+  const end = bytes.toString('latin1', Math.max(0, bytes.length - 2));
+  return end === '\r\r' || end === '\n\r';
 }
 
 /** Behind the empty lines with which events end: the first and the last. */

@@ -276,6 +276,30 @@ describe('An SSE source', () => {
       ]);
     });
 
+    // EventSource waits for what follows a CR, which may be the second half of a CR LF: here for ever.
+    for (const [what, before, after] of [
+      ['CR CR', 'data: {"n":1}\r\r', ''],
+      ['LF CR', 'data: {"n":1}\n\r', ''],
+      ['CR LF CR LF, of which the last LF comes later', 'data: {"n":1}\r\n\r', '\n'],
+    ] as const) {
+      it(`gives an event at once that is ended by ${what}`, async () => {
+        const streams: ServerResponse[] = [];
+        const server = await serve((_, response) => {
+          const stream = openStream(response);
+          // In two pieces, as far as the network leaves them so.
+          stream.write(before.slice(0, -1));
+          stream.write(before.slice(-1));
+          streams.push(stream);
+        });
+        const follower = follow(server.url);
+        await follower.received(1);
+        streams[0]?.write(`${after}data: {"n":2}\r\r`);
+        await follower.received(2);
+        assert.deepEqual(follower.texts, ['{"n":1}', '{"n":2}']);
+        assert.equal(server.requests.length, 1);
+      });
+    }
+
     const tooLarge: Record<string, string> = {
       'a line': `data: ${'é'.repeat(2_500_000)}`,
       'many lines': `data: {"n":1}\n${'data: \n'.repeat(1_000_000)}`,
