@@ -8,7 +8,7 @@ import { NO_GAPS } from '../../src/sources/gaps';
 import { eventually } from '../local/eventually';
 import { Attempt } from '../support/attempt';
 import { FakeS3 } from '../support/fake-s3';
-import { FakeSqs, neverAnswer, takeAll } from '../support/fake-sqs';
+import { FAKE_LANE, FakeSqs, neverAnswer, takeAll } from '../support/fake-sqs';
 import { KafkaCluster } from '../support/kafka-cluster';
 
 const PARTITIONS = 3;
@@ -70,7 +70,7 @@ suite(
           pipeline: 'test',
           source: { url: `kafka://127.0.0.1:${broker?.port}/${topic}`, contact: '' },
           queue: 'queue',
-          lane: 'sluice-batch/123456789012/us-east-1/queue',
+          lane: FAKE_LANE,
           gaps: NO_GAPS,
           lake: { bucket: 'lake', prefix: 'raw' },
           cursor: BEGINNING,

@@ -13,7 +13,7 @@ import { NO_COUNTS } from '../../src/sources/stint-counts';
 import { eventually } from '../local/eventually';
 import { Attempt } from '../support/attempt';
 import { FakeS3, s3Error } from '../support/fake-s3';
-import { FakeSqs, HeldAnswers, neverAnswer, sqsError, takeAll } from '../support/fake-sqs';
+import { FAKE_LANE, FakeSqs, HeldAnswers, neverAnswer, sqsError, takeAll } from '../support/fake-sqs';
 import { settled } from '../support/settled';
 import { sha256 } from '../support/sha256';
 
@@ -53,7 +53,7 @@ describe('The activity consumeStream', () => {
       completeness: {},
       source: { url, contact: 'test@example.org' },
       queue: 'queue',
-      lane: 'sluice-batch/123456789012/us-east-1/queue',
+      lane: FAKE_LANE,
       gaps: NO_GAPS,
       lake: { bucket: 'lake', prefix: 'raw' },
       cursor: { since: Date.now() - MINUTE, positions: {}, recent: {} },

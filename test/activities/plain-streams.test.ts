@@ -8,7 +8,7 @@ import { NO_GAPS } from '../../src/sources/gaps';
 import { eventually } from '../local/eventually';
 import { Attempt } from '../support/attempt';
 import { FakeS3 } from '../support/fake-s3';
-import { FakeSqs, HeldAnswers, takeAll } from '../support/fake-sqs';
+import { FAKE_LANE, FakeSqs, HeldAnswers, takeAll } from '../support/fake-sqs';
 import { type Published, PlainStream } from '../support/plain-stream';
 
 /** How streams number their events: by the place of an event, from 0. */
@@ -46,7 +46,7 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
       pipeline: 'test',
       source: { url: stream.url, contact: 'test@example.org' },
       queue: 'queue',
-      lane: 'sluice-batch/123456789012/us-east-1/queue',
+      lane: FAKE_LANE,
       lake: { bucket: 'lake', prefix: 'raw' },
       cursor: { since: Date.now() - 60_000, positions: {}, recent: {} },
       completeness: {},

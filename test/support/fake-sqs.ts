@@ -63,6 +63,9 @@ export function sqsError(name: string, httpStatusCode = 400): SQSServiceExceptio
   });
 }
 
+/** The lane of {@link FakeSqs}. */
+export const FAKE_LANE = 'sluice-batch/123456789012/us-east-1/queue';
+
 /** One queue, and how it takes messages, in place of the SQS client. */
 export class FakeSqs {
   /** Bodies that SQS put into `Successful`, in that order. */

@@ -61,6 +61,8 @@ export interface TestWorkerOptions {
   /** For the role's own activities. */
   clients?: ActivityClients;
   options?: Partial<WorkerOptions>;
+  /** Default: one that all Workers share. */
+  connection?: NativeConnection;
 }
 
 /** A Worker that runs until it is stopped. */
@@ -119,9 +121,10 @@ export class TestTemporal {
   /** Runs a Worker of one role, which differs from the real one in nothing that is not named here. */
   async runWorker(role: Role, worker: TestWorkerOptions): Promise<TestWorker> {
     const { taskQueue, activities, clients = { sqs: new FakeSqs(), s3: new FakeS3() }, options } = worker;
+    const { connection = started(this.#workerConnection) } = worker;
     const running = new TestWorker(
       await createWorker(role, {
-        connection: started(this.#workerConnection),
+        connection,
         namespace: 'default',
         clients,
         options: {

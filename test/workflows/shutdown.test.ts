@@ -8,7 +8,7 @@ import { eventually } from '../local/eventually';
 import { definitionOf } from '../support/definition';
 import { FakeLane, keysOf } from '../support/fake-lane';
 import { FakeS3 } from '../support/fake-s3';
-import { FakeSqs } from '../support/fake-sqs';
+import { FAKE_LANE, FakeSqs } from '../support/fake-sqs';
 import { Gate } from '../support/gate';
 import { startBatch } from '../support/pipelines';
 import { testTemporal } from '../support/temporal';
@@ -37,7 +37,7 @@ describe('A Worker that is shut down', () => {
       handle = await temporal.client.workflow.start<typeof ingest>(WORKFLOWS.ingest, {
         workflowId: taskQueue,
         taskQueue,
-        args: [{ definition: definitionOf({ source }), lane: 'nobody' }],
+        args: [{ definition: definitionOf({ source }), lane: FAKE_LANE }],
       });
       await eventually('some events', () => sqs.keys.length >= 60);
       const asked = performance.now();

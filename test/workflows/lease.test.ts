@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import type { WorkflowHandle } from '@temporalio/client';
+import { NativeConnection } from '@temporalio/worker';
+import { WORKFLOWS } from '../../src/names';
+import type { ingest } from '../../src/workflows/ingest';
+import { eventually } from '../local/eventually';
+import { definitionOf } from '../support/definition';
+import { FakeS3 } from '../support/fake-s3';
+import { FAKE_LANE, FakeSqs } from '../support/fake-sqs';
+import { ingestStatus } from '../support/pipelines';
+import { PlainStream } from '../support/plain-stream';
+import { TcpLink } from '../support/tcp-link';
+import { testTemporal } from '../support/temporal';
+
+describe('A stint of a stream without ids', () => {
+  const temporal = testTemporal();
+  let handle: WorkflowHandle;
+  let stream: PlainStream;
+  let link: TcpLink;
+  let cutOff: NativeConnection;
+  let publishing: NodeJS.Timeout;
+
+  beforeEach(async () => {
+    stream = await PlainStream.start();
+    link = await TcpLink.start(() => Number(temporal.address.split(':').at(-1)));
+    cutOff = await NativeConnection.connect({ address: `127.0.0.1:${link.port}` });
+    publishing = setInterval(() => stream.publish({ data: `{"n":${stream.published.length}}` }), 20);
+  });
+
+  afterEach(async () => {
+    clearInterval(publishing);
+    link.mend();
+    await handle.terminate();
+    await temporal.stopWorkers();
+    await cutOff.close();
+    await link.close();
+    await stream.close();
+  });
+
+  it('sends no event that the next attempt sends, too, though its worker is cut off from Temporal and works on', async () => {
+    const sqs = new FakeSqs();
+    const clients = { sqs, s3: new FakeS3() };
+    const taskQueue = `ingest-${randomUUID()}`;
+    const definition = definitionOf({
+      source: { url: stream.url, contact: 'test@example.org' },
+      heartbeatTimeoutSeconds: 3,
+    });
+    await temporal.runWorker('ingest', { taskQueue, clients, connection: cutOff });
+    handle = await temporal.client.workflow.start<typeof ingest>(WORKFLOWS.ingest, {
+      workflowId: taskQueue,
+      taskQueue,
+      args: [{ definition, lane: FAKE_LANE }],
+    });
+    await eventually('events of the first attempt', () => sqs.bodies.length >= 100);
+    link.break();
+    await temporal.runWorker('ingest', { taskQueue, clients });
+    await eventually('both attempts listen', () => stream.connections === 2);
+    const before = sqs.bodies.length;
+    await eventually('events of the second attempt', () => sqs.bodies.length >= before + 200);
+    link.mend();
+    await eventually('the first one has ended', () => stream.connections === 1);
+    const after = sqs.bodies.length;
+    await eventually('more events of the second attempt', () => sqs.bodies.length >= after + 100);
+
+    assert.deepEqual(
+      sqs.bodies.filter((body, index) => sqs.bodies.indexOf(body) < index),
+      [],
+    );
+    await handle.signal('pause');
+    await eventually('it is paused', async () => (await ingestStatus(handle)).counts.stints === 1);
+    const { identity, canResume, gaps, counts } = await ingestStatus(handle);
+    assert.deepEqual([identity, canResume, gaps.count], ['arrival', false, 1]);
+    // What the first one sent behind its last heartbeat is not counted.
+    assert(counts.sent > 300 && counts.sent <= sqs.bodies.length);
+  });
+});
