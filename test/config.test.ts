@@ -45,6 +45,7 @@ describe('The settings', () => {
       batch: { rows: 100, flushAfterSeconds: 60 },
       windowKeys: 30_000,
       drainQuietSeconds: 60,
+      heartbeatTimeoutSeconds: 15,
     });
   });
 
@@ -65,13 +66,15 @@ describe('The settings', () => {
       SLUICE_VISIBILITY_TIMEOUT: '12h',
       SLUICE_WINDOW: '100',
       SLUICE_DRAIN_QUIET: '1m',
+      SLUICE_HEARTBEAT_TIMEOUT: '20s',
+      SLUICE_SOURCE_KEY: 'order.id',
     };
     assert.deepEqual(
       Object.keys(environment).sort(),
       Object.values(SETTINGS)
         .map(({ name }) => name)
         // Of Kafka topics alone: see below.
-        .filter((name) => !/^SLUICE_SOURCE_(KEY|OFFSETS|LOSS)$/.test(name))
+        .filter((name) => !/^SLUICE_SOURCE_(OFFSETS|LOSS)$/.test(name))
         .sort(),
     );
     assert.deepEqual(loadPipeline(environment), {
@@ -80,6 +83,7 @@ describe('The settings', () => {
         url: 'http://127.0.0.1:8080/stream?x=1',
         since: Date.UTC(2026, 0, 31, 12),
         contact: 'me@example.org',
+        key: 'order.id',
       },
       queue: { name: 'edits-queue', visibilityTimeoutSeconds: 43_200 },
       lake: {
@@ -95,6 +99,7 @@ describe('The settings', () => {
       batch: { rows: 10, flushAfterSeconds: 90 },
       windowKeys: 100,
       drainQuietSeconds: 60,
+      heartbeatTimeoutSeconds: 20,
     });
   });
 
@@ -241,8 +246,8 @@ describe('The settings', () => {
 
     it('are refused where they mean nothing', () => {
       assert.match(
-        problems({ SLUICE_SOURCE_KEY: 'meta.id', SLUICE_SOURCE_LOSS: 'continue' }).join(),
-        /^SLUICE_SOURCE_KEY, SLUICE_SOURCE_LOSS is for Kafka topics only, and SLUICE_SOURCE_URL is https:/,
+        problems({ SLUICE_SOURCE_OFFSETS: '0:1', SLUICE_SOURCE_LOSS: 'continue' }).join(),
+        /^SLUICE_SOURCE_OFFSETS, SLUICE_SOURCE_LOSS is for Kafka topics only, and SLUICE_SOURCE_URL is https:/,
       );
     });
 

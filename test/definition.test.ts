@@ -24,6 +24,8 @@ describe('A definition', () => {
         SLUICE_FLUSH_AFTER: fc.constantFrom('100ms', '2.5s', '1m', '1h'),
         SLUICE_VISIBILITY_TIMEOUT: fc.constantFrom('2m', '12h'),
         SLUICE_DRAIN_QUIET: fc.constantFrom('0s', '250ms', '2m', '0.0000001s'),
+        SLUICE_HEARTBEAT_TIMEOUT: fc.constantFrom('3s', '1m'),
+        SLUICE_SOURCE_KEY: fc.constantFrom('id', 'order.id'),
       },
       { requiredKeys: [] },
     );

@@ -38,9 +38,14 @@ describe('The activities of a lane, against moto', () => {
   let url: string;
   let queue: string;
   let queues = 0;
+  /** Of whoever runs the activities. */
+  let workflowId: string;
 
   const run = <T>(activity: () => Promise<T>): Promise<T> =>
-    new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') }).run(activity);
+    new MockActivityEnvironment(
+      { workflowExecution: { workflowId, runId: 'run' } },
+      { logger: new DefaultLogger('ERROR') },
+    ).run(activity);
 
   before(async () => {
     moto = await startMotoServer();
@@ -65,6 +70,7 @@ describe('The activities of a lane, against moto', () => {
   beforeEach(async () => {
     queues += 1;
     queue = `queue-${queues}`;
+    workflowId = `sluice-batch/123456789012/us-east-1/${queue}`;
     url = (await sqs.send(new CreateQueueCommand({ QueueName: queue }))).QueueUrl ?? '';
   });
 
@@ -99,6 +105,49 @@ describe('The activities of a lane, against moto', () => {
         ...input,
       }),
     );
+
+  /** What lies under rejected/. */
+  async function keptEvents() {
+    const { Contents = [] } = await s3.send(
+      new ListObjectsV2Command({ Bucket: BUCKET, Prefix: `${queue}/rejected/` }),
+    );
+    return await Promise.all(
+      Contents.map(async ({ Key }) => {
+        const { Body } = await s3.send(new GetObjectCommand({ Bucket: BUCKET, Key }));
+        return JSON.parse((await Body?.transformToString()) ?? '') as {
+          text: string;
+          reason: string;
+          detail: string;
+          source: string;
+        };
+      }),
+    );
+  }
+
+  describe('a lane of another account or region than this worker', () => {
+    it('gets nothing from the queue of that name which the worker finds, and both names are told', async () => {
+      await send([event('id-1', 'one')]);
+      const works: Record<string, () => Promise<unknown>> = {
+        receive: () => receive(),
+        delete: () => run(() => activities.deleteMessages({ queue, receipts: [] })),
+        measure: () => run(() => activities.measureQueue(queue)),
+        claim: () => run(() => activities.claimQueue({ queue, owner: 'default/run-1' })),
+      };
+      workflowId = `sluice-batch/123456789012/eu-west-1/${queue}`;
+      for (const [name, work] of Object.entries(works)) {
+        await assert.rejects(work(), (error) => {
+          assert(hopeless('AnotherQueue')(error), name);
+          assert.match(
+            String(error),
+            /arn:aws:sqs:us-east-1:123456789012:.*sluice-batch\/123456789012\/eu-west-1\//,
+          );
+          return true;
+        });
+      }
+      workflowId = `sluice-batch/123456789012/us-east-1/${queue}`;
+      assert.equal((await run(() => activities.measureQueue(queue))).visible, 1);
+    });
+  });
 
   describe('uploadBatch', () => {
     const batch = { bucket: BUCKET, columns: ['a', 'b'], rows: [['1', 'x,"y"']] };
@@ -168,9 +217,64 @@ describe('The activities of a lane, against moto', () => {
       assert.ok(received.until >= received.from);
     });
 
-    it('finds the key of a message that another program put there', async () => {
-      await send([event('id-7', 'seven')]);
-      assert.deepEqual((await receive()).keys, [keyDigest('id-7')]);
+    it('takes a message that another program put there for itself: two that are equal are two', async () => {
+      await send([event('id-7', 'seven'), event('id-7', 'seven')]);
+      const { keys, messageIds } = await receive();
+      assert.equal(new Set(keys).size, 2);
+      assert.deepEqual(keys, messageIds.map(keyDigest));
+    });
+
+    it('brings the key as a cell, where a column asks for it', async () => {
+      await send([event('id-1', 'one')], () => 'key-1');
+      const { rows } = await receive({ paths: ['sluice.key', 'title'] });
+      assert.deepEqual(rows, [['key-1', 'one']]);
+    });
+
+    const sns = JSON.stringify({ Type: 'Notification', MessageId: 'm', Message: event('id-1', 'one') });
+
+    it('keeps what has none of the columns whole under rejected/, each one by itself', async () => {
+      await send([sns, sns, '{}', event('id-1', 'good')]);
+      const received = await receive();
+      assert.deepEqual(received.rows, [['id-1', 'good']]);
+      assert.deepEqual(
+        received.rejected.map(({ reason }) => reason),
+        ['no-columns', 'no-columns', 'no-columns'],
+      );
+      const kept = await keptEvents();
+      assert.deepEqual(kept.map(({ text }) => text).sort(), [sns, sns, '{}'].sort());
+      assert(kept.some(({ detail }) => detail.includes('its members are Type, MessageId, Message')));
+    });
+
+    it('takes a member with null for one that is there, and a name like __proto__ for none', async () => {
+      await send(['{"title":null}', '{"other":1}']);
+      const { rows, rejected } = await receive({ paths: ['title', '__proto__', 'constructor.name'] });
+      assert.deepEqual([rows, rejected.length], [[['', '', '']], 1]);
+    });
+
+    it('does not count what Sluice has added, save for a tombstone, which has no payload by nature', async () => {
+      const kafka = { topic: 't', partition: 0, offset: 1 };
+      const bodies = [
+        { kafka },
+        { kafka: { ...kafka, offset: 2, tombstone: true } },
+        { title: 'x', kafka: { ...kafka, offset: 3 } },
+      ];
+      await send(bodies.map((body) => JSON.stringify(body)));
+      const paths = ['kafka.offset', 'title'];
+      const { rows, rejected } = await receive({ paths, addedMembers: ['kafka', 'sluice'] });
+      assert.deepEqual(rows.sort(), [
+        ['2', ''],
+        ['3', 'x'],
+      ]);
+      assert.deepEqual(
+        rejected.map(({ reason }) => reason),
+        ['no-columns'],
+      );
+    });
+
+    it('asks for no member of the payload where no column names one', async () => {
+      await send(['{"kafka":{"offset":1}}']);
+      const { rows } = await receive({ paths: ['kafka.offset'], addedMembers: ['kafka', 'sluice'] });
+      assert.deepEqual(rows, [['1']]);
     });
 
     it('brings as many as were asked for, and leaves the others where they are', async () => {
@@ -196,27 +300,14 @@ describe('The activities of a lane, against moto', () => {
       assert.ok(reached >= before && reached < before + 1_000);
     });
 
-    it('keeps what can become no row under rejected/, once for each text, and brings the others', async () => {
+    it('keeps what can become no row under rejected/, once for each message, and brings the others', async () => {
       const large = event('id-2', 'x'.repeat(70_000));
       await send(['not json', '[1]', large, 'not json', event('id-1', 'good')]);
       const received = await receive();
       assert.deepEqual(received.rows, [['id-1', 'good']]);
       assert.equal(received.rejected.length, 4);
-      const { Contents = [] } = await s3.send(
-        new ListObjectsV2Command({ Bucket: BUCKET, Prefix: `${queue}/rejected/` }),
-      );
-      const kept = await Promise.all(
-        Contents.map(async ({ Key }) => {
-          const { Body } = await s3.send(new GetObjectCommand({ Bucket: BUCKET, Key }));
-          return JSON.parse((await Body?.transformToString()) ?? '') as {
-            text: string;
-            reason: string;
-            source: string;
-          };
-        }),
-      );
-      assert.deepEqual(new Set(kept.map(({ text }) => text)), new Set(['not json', '[1]', large]));
-      assert.equal(kept.length, 3);
+      const kept = await keptEvents();
+      assert.deepEqual(kept.map(({ text }) => text).sort(), ['not json', 'not json', '[1]', large].sort());
       assert.ok(kept.every(({ source, reason }) => source === queue && reason !== ''));
     });
 

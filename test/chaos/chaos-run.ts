@@ -90,6 +90,7 @@ const SETTINGS = {
   SLUICE_FLUSH_AFTER: '5s',
   // Longer than the counts of the proxy lag.
   SLUICE_DRAIN_QUIET: '3s',
+  SLUICE_HEARTBEAT_TIMEOUT: '5s',
 };
 
 const COUNTS_LAG_MS = 1_500;

@@ -79,6 +79,7 @@ export class Pipeline<Stream extends Published = SimulatedStream> {
       PATH: process.env.PATH,
       ...stack.environment,
       SLUICE_DRAIN_QUIET: '1s',
+      SLUICE_HEARTBEAT_TIMEOUT: '5s',
       ...settings,
     };
     this.s3 = new S3Client({

@@ -122,6 +122,8 @@ const usable = fc.record(
     [SETTINGS.visibilityTimeout.name]: fc.integer({ min: 1, max: 720 }).map((time) => `${time}m`),
     [SETTINGS.window.name]: fc.integer({ min: 100, max: 60_000 }).map(String),
     [SETTINGS.drainQuiet.name]: anyDuration({ least: 0, most: 3_600_000 }),
+    [SETTINGS.heartbeatTimeout.name]: fc.integer({ min: 3, max: 300 }).map((time) => `${time}s`),
+    [SETTINGS.sourceKey.name]: fc.constantFrom('', 'id', 'order.id'),
   },
   { requiredKeys: [] },
 );
