@@ -1,4 +1,4 @@
-import { ActivityFailure, ApplicationFailure, rootCause } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
 
 /** First and longest wait, in milliseconds, before a parked workflow tries again by itself. */
 const FIRST_WAIT_MS = 30_000;
@@ -25,9 +25,36 @@ export function parkedMs({ tries }: Parked): number {
   return Math.min(FIRST_WAIT_MS * 2 ** (tries - 1), LONGEST_WAIT_MS);
 }
 
-/** The failure's own words; those of an activity failure say only that an activity failed. */
+/**
+ * What happened, to what, in one sentence. It is taken from the outermost failure that says so: an activity's failure says only
+ * that an activity failed, and what stands below the activity's own words is what AWS answered, to whatever question.
+ */
 export function problemOf(error: unknown): string {
-  return rootCause(error) ?? String(error);
+  if (!(error instanceof ActivityFailure)) return wordsOf(error);
+  const activity = `The activity ${error.activityType}`;
+  const { cause } = error;
+  if (cause instanceof TimeoutFailure) return `${activity} ${whatTimedOut(cause)}`;
+  // The activity itself said that trying again can't help, and why.
+  if (cause instanceof ApplicationFailure && cause.nonRetryable === true) return wordsOf(cause);
+  return `${activity} failed: ${wordsOf(cause ?? error)}`;
+}
+
+const TIMEOUTS: Readonly<Record<NonNullable<TimeoutFailure['timeoutType']>, string>> = {
+  HEARTBEAT: 'gave no sign of life in time: its worker may be dead, or cut off from Temporal',
+  START_TO_CLOSE: 'did not end in time',
+  SCHEDULE_TO_CLOSE: 'did not end in time',
+  SCHEDULE_TO_START: 'was not begun in time: no worker took it',
+};
+
+/** Where tries were made before, Temporal has the failure of the last one as the cause. */
+function whatTimedOut({ timeoutType, cause }: TimeoutFailure): string {
+  const what = timeoutType === undefined ? 'timed out' : TIMEOUTS[timeoutType];
+  return cause ? `${what}; its last try failed: ${wordsOf(cause)}` : what;
+}
+
+function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.message === '' ? error.name : error.message;
 }
 
 /** Whether an activity ended because trying again can't help, rather than because its tries were used up. */

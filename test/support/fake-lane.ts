@@ -27,9 +27,10 @@ export type Hook = (count: number) => void | Promise<void>;
 
 const POLL_MS = 20;
 
-/** A failure as the real activities throw it for what another try can't mend. */
+/** A failure as the real activities throw it for what another try can't mend: with what AWS said below it. */
 export function hopeless(message: string): ApplicationFailure {
-  return ApplicationFailure.nonRetryable(message, 'Hopeless');
+  const cause = new Error('said without context');
+  return ApplicationFailure.create({ message, type: 'Hopeless', nonRetryable: true, cause });
 }
 
 /** One queue and one bucket in memory, and the batch activities on them. */
