@@ -12,6 +12,9 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY scripts/clean.mjs scripts/
 COPY src src
 RUN npm run build
+# Debian slim has no root certificates. Node brings its own, but the SDK's Rust core knows the system's alone: without them no
+# worker reaches a Temporal with a public certificate.
+RUN node -p "require('node:tls').rootCertificates.join('\n')" > /root-certificates.pem
 
 FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app
@@ -29,6 +32,7 @@ ENV NODE_ENV=production SLUICE_HEALTH_ADDRESS=127.0.0.1:9465
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
+COPY --from=build /root-certificates.pem /etc/ssl/certs/ca-certificates.crt
 COPY bin bin
 COPY package.json LICENSE ./
 RUN ln -s /app/bin/sluice.js /usr/local/bin/sluice

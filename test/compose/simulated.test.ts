@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
 import type { PipelineStatus } from '../../src/cli/status';
 import { type Audit, auditLake } from '../../src/local/audit';
@@ -6,6 +10,7 @@ import { freePort, HOST } from '../../src/local/ports';
 import type { Ledger } from '../../src/local/simulated-stream';
 import { eventually } from '../local/eventually';
 import { findChromium, launchChromium, openWorkflowList } from '../support/browser';
+import { makeCertificate } from '../support/certificate';
 import { ComposeProject, type Container, engineMissing } from './compose';
 
 const ROWS = 1_000;
@@ -158,6 +163,34 @@ describe('The simulated variant under docker compose (skipped where no Docker en
     );
     return killed;
   }
+
+  /** What a process of the image's Node writes. */
+  async function runInImage(script: string, environment: Record<string, string> = {}): Promise<string> {
+    const variables = Object.entries(environment).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
+    const options = ['--rm', '--no-deps', '--no-TTY', ...variables];
+    return await project.compose('run', ...options, 'worker', 'node', '--eval', script);
+  }
+
+  it('has root certificates, without which no worker reaches a Temporal with a public one', async () => {
+    const count = await runInImage(
+      "const { readFileSync } = require('node:fs');" +
+        "console.log(readFileSync('/etc/ssl/certs/ca-certificates.crt', 'utf8').split('-BEGIN CERTIFICATE-').length - 1)",
+    );
+    assert.ok(Number(count) > 100, `${count.trim()} root certificates`);
+
+    const folder = await mkdtemp(join(tmpdir(), 'sluice-tls-'));
+    try {
+      const own = makeCertificate(folder, 'nobody-vouches-for-it');
+      const says = await runInImage(TRY_TLS, {
+        CERTIFICATE: readFileSync(own.certificate, 'utf8'),
+        KEY: readFileSync(own.key, 'utf8'),
+      });
+      // Without roots it is `NativeCertsNotFound`, whatever the server has.
+      assert.match(says, /InvalidCertificate/);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
 
   it('starts with one command, and writes 1,000 events as 1,000 rows', async () => {
     await up();
@@ -315,6 +348,18 @@ describe('The simulated variant under docker compose (skipped where no Docker en
     assert.ok(rows >= before + BURST);
   });
 });
+
+/** Connects to a server with TLS as a worker does, and writes what came of it. */
+const TRY_TLS = `
+  const { createServer } = require('node:tls');
+  const { NativeConnection } = require('@temporalio/worker');
+  const { CERTIFICATE: cert, KEY: key } = process.env;
+  const server = createServer({ cert, key, ALPNProtocols: ['h2'] }).listen(0, '127.0.0.1', async () => {
+    const address = '127.0.0.1:' + server.address().port;
+    console.log(await NativeConnection.connect({ address, tls: true }).then(() => 'connected', String));
+    process.exit();
+  });
+`;
 
 interface JsonPayload {
   metadata: { encoding: string };

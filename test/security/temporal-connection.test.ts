@@ -1,41 +1,18 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { HOST } from '../../src/local/ports';
 import { eventually } from '../local/eventually';
+import { type Certificate, makeCertificate } from '../support/certificate';
 import { EMPTY, startFakeTemporal } from '../support/fake-temporal';
 
 const API_KEY = 'hunter2-api-key';
 const AWS_SECRET = 'hunter2-aws-secret';
-
-/** Files of a certificate and its key. */
-interface Certificate {
-  certificate: string;
-  key: string;
-}
-
-/**
- * @param issuer who signs it; without one it is an authority, which signs itself
- * @throws where there is no `openssl`, or one that can't
- */
-function makeCertificate(folder: string, name: string, issuer?: Certificate): Certificate {
-  const made = { certificate: join(folder, `${name}.pem`), key: join(folder, `${name}-key.pem`) };
-  const extensions = issuer
-    ? [`subjectAltName=IP:${HOST}`, 'basicConstraints=critical,CA:FALSE']
-    : ['basicConstraints=critical,CA:TRUE'];
-  const kind = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1'.split(' ');
-  const signed = issuer ? ['-CA', issuer.certificate, '-CAkey', issuer.key] : [];
-  const subject = ['-config', join(folder, 'openssl.cnf'), '-subj', `/CN=${name}`];
-  const extended = extensions.flatMap((extension) => ['-addext', extension]);
-  const files = ['-keyout', made.key, '-out', made.certificate];
-  execFileSync('openssl', [...kind, ...signed, ...subject, ...extended, ...files], { stdio: 'ignore' });
-  return made;
-}
 
 /** Speaks TLS, wants a client's certificate, and answers the first question of a client of Temporal. */
 class TlsTemporal {
@@ -107,8 +84,6 @@ describe('A connection to Temporal (skipped without openssl 3)', function () {
 
   before(async function () {
     folder = await mkdtemp(join(tmpdir(), 'sluice-tls-'));
-    // It defines no more than has to be; the machine's own may add extensions.
-    writeFileSync(join(folder, 'openssl.cnf'), '[req]\ndistinguished_name=none\n[none]\n');
     try {
       authority = makeCertificate(folder, 'authority');
       stranger = makeCertificate(folder, 'stranger');
