@@ -41,6 +41,9 @@ export const ADDED_MEMBERS = { kafka: 'kafka', sluice: 'sluice' } as const;
 /** The queue tag that names the lane which alone may read the queue. */
 export const OWNER_TAG = 'sluice:owner';
 
+/** The object, below the lake's prefix, that names the lane which alone may write there. */
+export const OWNER_OBJECT = '_sluice/owner.json';
+
 /** The object metadata (`x-amz-meta-…`) that holds the digest of a batch's columns and rows. */
 export const DIGEST_METADATA = 'sluice-digest';
 

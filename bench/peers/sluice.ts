@@ -100,9 +100,9 @@ export async function builtWith(inFlight: number | undefined): Promise<string> {
   await cp(built, copy, { recursive: true });
   const bundle = path.join(copy, 'workflow-bundle.js');
   const code = await readFile(bundle, 'utf8');
-  const changed = code.replace(/(const UPLOADS_AT_ONCE = )\d+;/, `$1${inFlight};`);
-  if (changed === code && !code.includes(`const UPLOADS_AT_ONCE = ${inFlight};`)) {
-    throw new Error('The bundle has no UPLOADS_AT_ONCE any more: see src/workflows/batch.ts');
+  const changed = code.replace(/(exports\.UPLOADS_AT_ONCE = )\d+;/, `$1${inFlight};`);
+  if (changed === code && !code.includes(`exports.UPLOADS_AT_ONCE = ${inFlight};`)) {
+    throw new Error('The bundle has no UPLOADS_AT_ONCE any more: see src/lake/object-key.ts');
   }
   await writeFile(bundle, changed);
   return copy;

@@ -1,10 +1,20 @@
 import type { Found } from '../lake/findings';
-import type { KeyReport, LakeReport } from '../lake/lake-report';
-import type { MissingSpan, OffsetReport, SequenceReport, Span } from '../lake/verification';
+import { countFindings, type KeyReport, type LakeReport, type Unchecked } from '../lake/lake-report';
+import type { MissingSpan, SequenceReport, Span } from '../lake/verification';
 
-/** A report for people: a summary, a line for each finding, and what else there is to know. */
+/**
+ * A report for people: a summary, a line for each finding, one for each check that could not be made, what else there is to know,
+ * and a verdict.
+ */
 export function describeReport(report: LakeReport): string[] {
-  return [...scopeLines(report), summary(report), ...findingLines(report), ...noteLines(report)];
+  return [
+    ...scopeLines(report),
+    summary(report),
+    ...findingLines(report),
+    ...uncheckedLines(report),
+    ...noteLines(report),
+    verdict(report),
+  ];
 }
 
 /** The layout knows hours only, which is worth saying to who asked for minutes. */
@@ -89,24 +99,50 @@ function linesOf<T>(
   return rest === 0 ? lines : [...lines, `${what} … and ${rest} more`];
 }
 
-function noteLines({ sequence, keys, offsets, wanted, graceSeconds }: LakeReport): string[] {
-  const mayCome = `may still be on the way, since what follows is younger than ${graceSeconds} s`;
-  const lines = [
-    sequence.onTheWay > 0 && `missing sequence numbers: ${sequence.onTheWay} ${mayCome}`,
-    offsets && offsets.onTheWay > 0 && `missing offsets: ${offsets.onTheWay} ${mayCome}`,
-    ...jumpNotes(offsets),
-    offsets && offsets.unexplained > 0 && offsets.unreadable > 0 && rejectedNote(offsets),
-    !keys && `repeats can't be checked: that takes columns with the paths ${wanted.keys.join(', ')}`,
-    keys &&
-      keys.rowsWithout > 0 &&
-      `not compared: ${amount(keys.rowsWithout, 'row')} without ${keys.paths.join(', ')}`,
-    !offsets &&
-      `missing rows can't be checked: that takes columns with the paths ${wanted.offsets.join(', ')}`,
-    offsets &&
-      offsets.rowsWithout > 0 &&
-      `not counted: ${amount(offsets.rowsWithout, 'row')} without an offset`,
-  ];
-  return lines.filter((line) => typeof line === 'string');
+/** What could not be checked, and what to do where something can be done. */
+function uncheckedLines(report: LakeReport): string[] {
+  return report.unchecked.map((one) => `NOT CHECKED ${one.check}: ${WHY_UNCHECKED[one.reason](one, report)}`);
+}
+
+const WHY_UNCHECKED: Readonly<Record<Unchecked['reason'], (one: Unchecked, report: LakeReport) => string>> = {
+  'nothing-there': (_, { bucket, prefix }) =>
+    `nothing lies under s3://${bucket}/${prefix}, and no pipeline has claimed it: see SLUICE_BUCKET and SLUICE_PREFIX`,
+  'too-young': ({ check, count }, { graceSeconds }) =>
+    `${amount(count, check === 'sequence' ? 'sequence number' : 'offset')} missing, and may be on the way, since what follows is ` +
+    `younger than ${graceSeconds} s: run this again later, or with --grace 0s where nothing is on its way`,
+  'no-columns': ({ check }, { wanted }) =>
+    `${check === 'keys' ? 'repeats' : 'missing rows'} can't be looked for without columns that have the paths ` +
+    (check === 'keys' ? wanted.keys : wanted.offsets).join(', '),
+  'rows-without': ({ check, count }, { keys }) =>
+    check === 'keys'
+      ? `${amount(count, 'row')} without ${keys?.paths.join(', ')} not compared with others`
+      : `${amount(count, 'row')} without topic, partition and offset not counted: an offset that is missing may be one of theirs`,
+  'rejected-unreadable': ({ count }) =>
+    `${amount(count, 'offset')} missing for which rejected events may account, whose offsets can't be read: ` +
+    '`sluice rejected list` shows these',
+  'another-count': ({ count }) =>
+    `what is missing can't be told at ${amount(count, 'jump')} of the offsets, named below: with --since of an hour behind it ` +
+    'the rest is judged',
+};
+
+/** What there is to know besides. */
+function noteLines({ offsets, others }: LakeReport): string[] {
+  return [...jumpNotes(offsets), ...(others.count > 0 ? [othersNote(others)] : [])];
+}
+
+/** Whether everything was checked, and what came of it: what stays on the screen when all else has scrolled away. */
+function verdict(report: LakeReport): string {
+  const findings = countFindings(report);
+  const found = findings === 0 ? 'nothing was found' : `${amount(findings, 'finding')}, listed above`;
+  return report.unchecked.length === 0
+    ? `Everything was checked: ${found}.`
+    : `Not everything could be checked, as said above. In the rest ${found}.`;
+}
+
+function othersNote({ count, named }: LakeReport['others']): string {
+  const names = named.map(({ prefix }) => prefix).join(', ');
+  const more = count > named.length ? ` and ${count - named.length} more` : '';
+  return `not judged: what lies under ${names}${more}, which belongs to other pipelines (SLUICE_PREFIX)`;
 }
 
 function jumpNotes(offsets: LakeReport['offsets']): string[] {
@@ -114,11 +150,6 @@ function jumpNotes(offsets: LakeReport['offsets']): string[] {
     const what = `${one.partition}: ${span(one)} before ${one.before}`;
     return `${what}: so far apart that another count begins, of another cluster or of a stream that began anew`;
   });
-}
-
-function rejectedNote({ unexplained, unreadable }: OffsetReport): string {
-  const part = unreadable < unexplained ? unreadable : 'all';
-  return `missing offsets: ${unexplained}; for ${part} of them rejected events may account, whose offsets can't be read`;
 }
 
 function span({ from, to }: Span): string {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { SETTINGS } from '../config';
 import { Findings } from '../lake/findings';
 import { LakeAudit, type LakeReport, type RowPaths, rowPathsOf } from '../lake/lake-report';
@@ -18,8 +19,8 @@ import {
   readKeptEvent,
   readObjects,
 } from '../lake/reader';
-import type { EventPlace, Rules } from '../lake/verification';
-import { CANARIES_FOLDER, REJECTED_FOLDER, RESENT_FOLDER } from '../names';
+import { type EventPlace, mayComeYet, type Rules } from '../lake/verification';
+import { CANARIES_FOLDER, OWNER_OBJECT, REJECTED_FOLDER, RESENT_FOLDER } from '../names';
 import { partitionName } from '../sources/cursor';
 import { readPayload } from '../sources/event';
 import { readRecord } from '../sources/kafka/event';
@@ -40,26 +41,37 @@ export interface VerifyOptions {
   json?: boolean;
 }
 
+/** What else it works with. */
+export interface Surroundings {
+  /** Default: stderr. */
+  screen?: Screen;
+  /** Waits for so many milliseconds. */
+  pause?: (milliseconds: number) => Promise<unknown>;
+}
+
+/** Milliseconds before each further look at what may be on its way: an upload that is tried again takes some seconds. */
+const LOOK_AGAIN_MS = [1_000, 2_000, 4_000, 8_000, 15_000];
+
 /** An event waits in the queue for 14 days at most (SQS), so a row may be that much later than the canary next to it. */
 const LONGEST_WAIT_HOURS = 14 * 24;
 
 /**
  * `sluice verify`: audits the lake from its objects alone: what is missing, what is there twice, what is not what it
- * should be.
+ * should be. While the pipeline runs, an object or a row may be on its way: then it looks again, for half a minute at most.
  *
- * @returns whether nothing was found
+ * @returns whether everything could be checked, and nothing was found
  * @throws UsageError for options that can't be used, CommandError when S3 refuses
  */
 export async function verify(
   { pipeline, s3, say }: Pick<Context, 'pipeline' | 's3' | 'say'>,
   { json = false, ...options }: VerifyOptions = {},
-  screen: Screen = process.stderr,
+  surroundings: Surroundings = {},
 ): Promise<boolean> {
   const rules = rulesOf(options);
-  const report = await explainingS3(pipeline.lake, () => audit({ pipeline, s3 }, rules, screen));
+  const report = await explainingS3(pipeline.lake, () => audit({ pipeline, s3 }, rules, surroundings));
   if (json) say(JSON.stringify(report, undefined, 2));
   else for (const line of describeReport(report)) say(printable(line));
-  return report.whole;
+  return report.whole && report.unchecked.length === 0;
 }
 
 function rulesOf({ since, until, grace = '10m' }: VerifyOptions): Rules {
@@ -87,10 +99,10 @@ function option<T>(name: string, text: string | undefined, parse: (text: string)
 async function audit(
   { pipeline, s3 }: Pick<Context, 'pipeline' | 's3'>,
   rules: Rules,
-  screen: Screen,
+  { screen = process.stderr, pause = delay }: Surroundings,
 ): Promise<LakeReport> {
   const { bucket, prefix, columns } = pipeline.lake;
-  const { batches, kept, resent, unknown } = await list(s3, pipeline.lake, rules.hours);
+  const { batches, kept, resent, ...found } = await list(s3, pipeline.lake, rules.hours);
   const read = <T extends ListedObject>(objects: readonly T[], what = 'objects read') =>
     withProgress(readObjects(s3, bucket, objects), { screen, what, total: objects.length });
 
@@ -105,6 +117,19 @@ async function audit(
   };
   for await (const { object, content } of read(batches)) lake.addBatch(object, csvOf(content));
   for await (const one of read(kept)) addKept(one);
+  const all = [...batches];
+  for (const waitMs of LOOK_AGAIN_MS) {
+    // What is no longer young is not waited for, however short a grace was given.
+    if (waitMs > rules.graceMs || !(lake.mayComeYet() || mayComeYet(all, rules))) break;
+    await pause(waitMs);
+    const late = await listLate(s3, pipeline.lake, { batches: all, kept });
+    for await (const { object, content } of read(late.batches, 'late objects read')) {
+      lake.addLate(object, csvOf(content));
+    }
+    for await (const one of read(late.kept, 'late objects read')) addKept(one);
+    all.push(...late.batches);
+    kept.push(...late.kept);
+  }
   if (lake.hasHoles()) {
     for await (const one of read(resent)) addKept(one);
   }
@@ -115,7 +140,7 @@ async function audit(
     }
   }
   const counts = { canaries: countOf(kept, 'canary'), rejected: countOf(kept, 'rejected') };
-  return lake.report({ bucket, prefix, batches, unknown, ...counts });
+  return lake.report({ bucket, prefix, batches: all, ...found, ...counts });
 }
 
 interface Listing {
@@ -124,21 +149,73 @@ interface Listing {
   kept: KeptObject[];
   resent: KeptObject[];
   unknown: Findings<{ object: string }>;
+  others: Findings<{ prefix: string }>;
+  claimed: boolean;
 }
+
+type Objects = Omit<Listing, 'unknown' | 'others'>;
 
 async function list(
   s3: Context['s3'],
   { bucket, prefix }: { bucket: string; prefix: string },
   hours: Rules['hours'],
 ): Promise<Listing> {
-  const listing: Listing = { batches: [], kept: [], resent: [], unknown: new Findings() };
+  const listing: Objects = { batches: [], kept: [], resent: [], claimed: false };
+  const strangers = new Strangers();
   for (const { end, ...part } of partsToList(prefix, hours)) {
     for await (const listed of listObjects(s3, bucket, part)) {
       if (end !== undefined && listed.key >= end) break;
-      addListed(listing, classify(prefix, listed), hours);
+      const object = classify(prefix, listed);
+      if (object.kind === 'unknown') strangers.add(object);
+      else addListed(listing, object, hours);
     }
   }
-  return listing;
+  return { ...listing, ...strangers.found() };
+}
+
+/** What came since it was listed. Nothing comes in another hour than that of the newest objects, or a later one. */
+async function listLate(
+  s3: Context['s3'],
+  lake: { bucket: string; prefix: string },
+  known: Pick<Listing, 'batches' | 'kept'>,
+): Promise<Pick<Listing, 'batches' | 'kept'>> {
+  const newest = known.batches.reduce((hour, batch) => Math.max(hour, batch.hour), 0);
+  const { batches, kept } = await list(s3, lake, { since: newest, until: Infinity });
+  const keys = new Set([...known.batches, ...known.kept].map(({ key }) => key));
+  return {
+    batches: batches.filter(({ key }) => !keys.has(key)).map((batch) => ({ ...batch, isLate: true })),
+    kept: kept.filter(({ key }) => !keys.has(key)),
+  };
+}
+
+/** What the pipeline did not write: objects of other pipelines, whose prefix lies within this one, and objects of nobody. */
+class Strangers {
+  /** Prefixes of other pipelines. */
+  readonly #others = new Set<string>();
+  #unknown: string[] = [];
+
+  add({ key }: ListedObject): void {
+    const end = `/${OWNER_OBJECT}`;
+    if (key.endsWith(end)) this.#others.add(key.slice(0, -end.length));
+    // Most of what another pipeline writes is listed after the object that names it: millions need not be held.
+    else if (!this.#isOthers(key)) this.#unknown.push(key);
+  }
+
+  found(): Pick<Listing, 'unknown' | 'others'> {
+    const unknown = new Findings<{ object: string }>();
+    for (const object of this.#unknown) if (!this.#isOthers(object)) unknown.add({ object });
+    const others = new Findings<{ prefix: string }>();
+    for (const prefix of this.#others) others.add({ prefix });
+    return { unknown, others };
+  }
+
+  #isOthers(key: string): boolean {
+    if (this.#others.size === 0) return false;
+    for (let at = key.indexOf('/'); at !== -1; at = key.indexOf('/', at + 1)) {
+      if (this.#others.has(key.slice(0, at))) return true;
+    }
+    return false;
+  }
 }
 
 /**
@@ -157,13 +234,17 @@ function partsToList(
     ...(since === -Infinity ? {} : { startAfter: hourFolder(prefix, since - 1) }),
     ...(until === Infinity ? {} : { end: hourFolder(prefix, until + 1) }),
   };
-  const folders = [CANARIES_FOLDER, REJECTED_FOLDER, RESENT_FOLDER];
-  return [hours, ...folders.map((folder) => ({ prefix: underPrefix(prefix, `${folder}/`) }))];
+  const folders = [CANARIES_FOLDER, REJECTED_FOLDER, RESENT_FOLDER].map((folder) => `${folder}/`);
+  return [hours, ...[...folders, OWNER_OBJECT].map((name) => ({ prefix: underPrefix(prefix, name) }))];
 }
 
-function addListed(listing: Listing, object: LakeObject, { since }: Rules['hours']): void {
+function addListed(
+  listing: Objects,
+  object: Exclude<LakeObject, { kind: 'unknown' }>,
+  { since }: Rules['hours'],
+): void {
+  if (object.kind === 'owner') return void (listing.claimed = true);
   if (object.kind === 'batch') return void listing.batches.push(object);
-  if (object.kind === 'unknown') return listing.unknown.add({ object: object.key });
   // Later ones count: an event that is rejected anew is kept anew.
   if (object.modifiedAt / HOUR_MS < since - 1 - LONGEST_WAIT_HOURS) return;
   (object.kind === 'resent' ? listing.resent : listing.kept).push(object);

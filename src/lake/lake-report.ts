@@ -18,6 +18,10 @@ import {
 export interface LakeReport {
   /** Nothing is missing, twice, broken or unknown, as far as it could be checked. */
   whole: boolean;
+  /** Checks that could not be made, wholly or in part. Empty where all were: then `whole` is all there is to know. */
+  unchecked: Unchecked[];
+  /** Whether a lane has claimed the prefix. */
+  claimed: boolean;
   bucket: string;
   prefix: string;
   /** The UTC hours judged, ISO 8601: `since` is the first, `until` the first after them. Without one: all there are. */
@@ -41,6 +45,24 @@ export interface LakeReport {
   broken: Found<{ object: string; problem: string }>;
   /** Objects that are none of Sluice's. */
   unknown: Found<{ object: string }>;
+  /** Prefixes within this one that belong to other pipelines: what lies there is not judged. */
+  others: Found<{ prefix: string }>;
+}
+
+/** A check that could not be made. */
+export interface Unchecked {
+  /** The lake as such, its sequence, its keys (repeats) or its offsets (missing rows). */
+  check: 'lake' | 'sequence' | 'keys' | 'offsets';
+  /**
+   * `nothing-there`: neither objects nor a claim lie under the prefix. `too-young`: what is missing may still be on its way.
+   * `no-columns`: the pipeline has none that would tell. `rows-without`: some rows have nothing in them. `rejected-unreadable`:
+   * rejected events may account for what is missing, and their offsets can't be read. `another-count`: offsets are so far apart
+   * that they are of two counts.
+   */
+  reason:
+    'nothing-there' | 'too-young' | 'no-columns' | 'rows-without' | 'rejected-unreadable' | 'another-count';
+  /** How many sequence numbers, offsets, rows or counts it is about. */
+  count: number;
 }
 
 export interface KeyReport {
@@ -78,7 +100,10 @@ export function rowPathsOf({ url, key = '' }: { url: string; key?: string | unde
 }
 
 /** What a listing of the lake says by itself. */
-export interface Listed extends Pick<LakeReport, 'bucket' | 'prefix' | 'canaries' | 'rejected' | 'unknown'> {
+export interface Listed extends Pick<
+  LakeReport,
+  'claimed' | 'bucket' | 'prefix' | 'canaries' | 'rejected' | 'unknown' | 'others'
+> {
   batches: readonly BatchObject[];
 }
 
@@ -117,12 +142,19 @@ export class LakeAudit {
     if (isJudged(object, this.#rules)) this.#objects += 1;
     if (!csv.ok) return this.addBroken(object, csv.problem);
     if (isJudged(object, this.#rules)) this.#rows += csv.rows.length;
+    const without = isJudged(object, this.#rules) ? 1 : 0;
     for (const { key, place } of this.#facts(csv)) {
-      if (key === undefined) this.#rowsWithoutKey += 1;
+      if (key === undefined) this.#rowsWithoutKey += without;
       else this.#digests.add(key);
-      if (place === undefined) this.#rowsWithoutPlace += 1;
+      if (place === undefined) this.#rowsWithoutPlace += without;
       else this.#offsets.addRow(object, place);
     }
+  }
+
+  /** Takes a batch's object that came while others were read, to see which of the offsets that they lack came late. */
+  addLate(object: BatchObject, csv: ReadCsv): void {
+    if (!csv.ok) return;
+    for (const { place } of this.#facts(csv)) if (place !== undefined) this.#offsets.addRow(object, place);
   }
 
   /** See {@link OffsetCheck.addKept}. */
@@ -137,6 +169,11 @@ export class LakeAudit {
   /** Whether anything is missing that events sent again could explain. */
   hasHoles(): boolean {
     return this.#offsets.hasHoles();
+  }
+
+  /** Whether an offset is missing that may still come. */
+  mayComeYet(): boolean {
+    return this.#offsets.mayComeYet();
   }
 
   /** Whether the objects must be read once more, to name the keys that are repeated. Ends the first pass. */
@@ -171,7 +208,7 @@ export class LakeAudit {
       },
       broken: this.#broken,
     };
-    return { whole: countFindings(report) === 0, ...report };
+    return { whole: countFindings(report) === 0, unchecked: uncheckedOf(report), ...report };
   }
 
   #keyReport(): KeyReport | undefined {
@@ -241,7 +278,32 @@ function isoHours({ hours: { since, until } }: Rules): LakeReport['hours'] {
   };
 }
 
-function countFindings({ sequence, keys, offsets, broken, unknown }: Omit<LakeReport, 'whole'>): number {
+type Judged = Omit<LakeReport, 'whole' | 'unchecked'>;
+
+/** Where there are no rows, there is nothing to compare; where nobody claimed the prefix, it is hardly the one that was meant. */
+function uncheckedOf({ claimed, objects, rows, sequence, keys, offsets }: Judged): Unchecked[] {
+  const hasRows = rows > 0;
+  const all: Unchecked[] = [
+    { check: 'lake', reason: 'nothing-there', count: claimed || objects > 0 ? 0 : 1 },
+    { check: 'sequence', reason: 'too-young', count: sequence.onTheWay },
+    { check: 'keys', reason: 'no-columns', count: hasRows && !keys ? rows : 0 },
+    { check: 'keys', reason: 'rows-without', count: keys?.rowsWithout ?? 0 },
+    { check: 'offsets', reason: 'no-columns', count: hasRows && !offsets ? rows : 0 },
+    { check: 'offsets', reason: 'rows-without', count: offsets?.rowsWithout ?? 0 },
+    { check: 'offsets', reason: 'too-young', count: offsets?.onTheWay ?? 0 },
+    { check: 'offsets', reason: 'rejected-unreadable', count: offsets ? excusedBy(offsets) : 0 },
+    { check: 'offsets', reason: 'another-count', count: offsets?.jumps.count ?? 0 },
+  ];
+  return all.filter(({ count }) => count > 0);
+}
+
+/** How many missing offsets rejected events may account for, whose offsets can't be read. */
+function excusedBy({ unexplained, unreadable }: OffsetReport): number {
+  return Math.min(unexplained, unreadable);
+}
+
+/** How many things are missing, twice, broken or unknown. */
+export function countFindings({ sequence, keys, offsets, broken, unknown }: Judged): number {
   const kinds = [
     sequence.missing,
     sequence.repeated,

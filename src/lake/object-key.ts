@@ -1,3 +1,9 @@
+/**
+ * Uploads of one lane that are under way at once. So a sequence number that is missing can only be on its way among the newest
+ * few, and whoever checks the lake goes by that.
+ */
+export const UPLOADS_AT_ONCE = 4;
+
 /** A key below the lake's prefix, which may be empty. */
 export function underPrefix(prefix: string, key: string): string {
   return prefix === '' ? key : `${prefix}/${key}`;

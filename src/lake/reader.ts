@@ -1,6 +1,6 @@
 import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { parse } from 'papaparse';
-import { CANARIES_FOLDER, REJECTED_FOLDER, RESENT_FOLDER } from '../names';
+import { CANARIES_FOLDER, OWNER_OBJECT, REJECTED_FOLDER, RESENT_FOLDER } from '../names';
 import { underPrefix } from './object-key';
 
 /** Reads the lake back: what the keys of its objects say, and what the objects hold. */
@@ -32,8 +32,12 @@ export type LakeObject = ListedObject &
         sequence: number;
         /** UTC hour in which the batch was frozen, in hours since 1970. */
         hour: number;
+        /** It came while others were read: it shows what came late, and is not judged itself. */
+        isLate?: true;
       }
     | { kind: 'canary' | 'rejected' | 'resent'; digest: string }
+    /** The object that names the lane which writes here. */
+    | { kind: 'owner' }
     | { kind: 'unknown' }
   );
 
@@ -102,6 +106,7 @@ export function hourFolder(prefix: string, hour: number): string {
 /** Tells what an object is by its key. Never throws. */
 export function classify(lakePrefix: string, object: ListedObject): LakeObject {
   const name = object.key.slice(underPrefix(lakePrefix, '').length);
+  if (name === OWNER_OBJECT) return { ...object, kind: 'owner' };
   const [, date, time, sequence] =
     /^date=(\d{4}-\d{2}-\d{2})\/hour=(\d{2})\/batch-(\d{10,})-[0-9a-f]{16}\.csv$/.exec(name) ?? [];
   const hour = Date.parse(`${date}T${time}:00:00Z`) / HOUR_MS;

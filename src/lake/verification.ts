@@ -1,5 +1,6 @@
 import { JUMP } from '../sources/completeness';
 import { Findings, type Found } from './findings';
+import { UPLOADS_AT_ONCE } from './object-key';
 import { type BatchObject, HOUR_MS, type KeptObject } from './reader';
 
 /** Judges numbers that should have no holes: the sequence of objects, the offsets of rows. Pure. */
@@ -124,12 +125,16 @@ export interface SequenceReport {
   extent: Span | undefined;
   /** Counts sequence numbers. */
   missing: Found<MissingSpan>;
-  /** Missing sequence numbers that are no finding yet. */
+  /** Missing sequence numbers that are not judged yet. */
   onTheWay: number;
   repeated: Found<{ sequence: number; objects: string[] }>;
 }
 
-/** Judges the sequence numbers of objects: from 1, or from the first one of the hours asked for. */
+/**
+ * Judges the sequence numbers of objects: from 1, or from the first one of the hours asked for. A missing one may be on its way
+ * while the object after it is young, and only among the newest few, since a lane has no more uploads under way at once. One that
+ * is being tried again while others pass it is missing until it is there.
+ */
 export function checkSequence(batches: readonly BatchObject[], rules: Rules): SequenceReport {
   const numbers = new Intervals<BatchObject>();
   const twice = new Map<number, string[]>();
@@ -139,12 +144,25 @@ export function checkSequence(batches: readonly BatchObject[], rules: Rules): Se
   for (const [sequence, objects] of twice) repeated.add({ sequence, objects });
   const missing = new Findings<MissingSpan>();
   let onTheWay = 0;
-  for (const { from, to, next } of numbers.holes(rules.hours.since === -Infinity ? 1 : undefined)) {
-    if (!isJudged(next, rules)) continue;
-    if (isYoung(next, rules)) onTheWay += to - from + 1;
-    else missing.add({ from, to, before: next.key }, to - from + 1);
+  const settled = (numbers.extent?.to ?? 0) - UPLOADS_AT_ONCE;
+  for (const { from, to, next } of holesOf(numbers, rules)) {
+    const end = isYoung(next, rules) ? Math.min(to, settled) : to;
+    onTheWay += to - Math.max(from - 1, end);
+    if (from <= end) missing.add({ from, to: end, before: next.key }, end - from + 1);
   }
   return { extent: extentOf(batches.filter((batch) => isJudged(batch, rules))), missing, onTheWay, repeated };
+}
+
+/** Whether a sequence number is missing that may still come, whatever it counts for now. */
+export function mayComeYet(batches: readonly BatchObject[], rules: Rules): boolean {
+  const numbers = new Intervals<BatchObject>();
+  for (const batch of batches) numbers.add(batch.sequence, batch);
+  return holesOf(numbers, rules).some(({ next }) => isYoung(next, rules));
+}
+
+function holesOf(numbers: Intervals<BatchObject>, rules: Rules) {
+  const since = rules.hours.since === -Infinity ? 1 : undefined;
+  return numbers.holes(since).filter(({ next }) => isJudged(next, rules));
 }
 
 function extentOf(batches: readonly BatchObject[]): Span | undefined {
@@ -164,7 +182,7 @@ export interface OffsetReport {
   missing: Found<MissingSpan & { partition: string }>;
   /** Offsets so far apart that they are of two counts, as ingest takes them, too; each counts once, and is no finding. */
   jumps: Found<MissingSpan & { partition: string }>;
-  /** Missing offsets that are no finding yet. */
+  /** Missing offsets that are not judged yet. */
   onTheWay: number;
   /** Missing offsets that no canary, rejected or new object explains, findings or not. */
   unexplained: number;
@@ -222,6 +240,11 @@ export class OffsetCheck {
   /** Whether anything is missing that events sent again could explain. */
   hasHoles(): boolean {
     return [...this.#rows.keys()].some((partition) => this.#holes(partition).length > 0);
+  }
+
+  /** Whether an offset is missing that may still come. */
+  mayComeYet(): boolean {
+    return this.#judgeHoles().onTheWay > 0;
   }
 
   /** Judges what was taken, once. */
@@ -289,8 +312,8 @@ function intervalsOf<Owner>(all: Map<string, Intervals<Owner>>, partition: strin
 }
 
 /** Whether what is missing before an object counts. Hours around the range are read to see what came late, not judged. */
-export function isJudged({ hour }: BatchObject, { hours }: Rules): boolean {
-  return hours.since <= hour && hour < hours.until;
+export function isJudged({ hour, isLate }: BatchObject, { hours }: Rules): boolean {
+  return !isLate && hours.since <= hour && hour < hours.until;
 }
 
 function isYoung({ modifiedAt }: BatchObject | KeptObject, { graceMs, now }: Rules): boolean {

@@ -75,6 +75,9 @@ export async function auditLake({ s3, bucket, prefix, ledger }: AuditRequest): P
     } else if (name.startsWith(`${folder}canaries/`)) {
       // Kept for whoever looks for holes in offsets; the ledger does not list them.
       continue;
+    } else if (name === `${folder}_sluice/owner.json`) {
+      // It names the pipeline, and holds no event.
+      continue;
     } else if (name.endsWith('.csv')) {
       objects += 1;
       for (const row of parseRows(name, await readText(s3, bucket, name))) {

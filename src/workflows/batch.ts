@@ -20,7 +20,7 @@ import type { ReceivedMessages } from '../activities/receive-messages';
 import type { UploadedObject } from '../activities/upload-batch';
 import type { ObjectAcl, PipelineDefinition } from '../config';
 import { differences } from '../definition';
-import { batchObjectKey } from '../lake/object-key';
+import { batchObjectKey, UPLOADS_AT_ONCE } from '../lake/object-key';
 import type { RejectReason } from '../lake/rejected';
 import { meterQueue, metersOf, type Meters } from '../metrics';
 import { ADDED_MEMBERS, QUERIES, SIGNALS, UPDATES } from '../names';
@@ -89,7 +89,6 @@ export interface LaneState {
   lastObject?: string;
 }
 
-const UPLOADS_AT_ONCE = 4;
 const RECEIVES_AT_ONCE = 4;
 const DELETES_AT_ONCE = 2;
 

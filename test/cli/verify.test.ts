@@ -5,6 +5,7 @@ import type { PipelineDefinition } from '../../src/config';
 import { writeCsv } from '../../src/lake/csv';
 import type { LakeReport } from '../../src/lake/lake-report';
 import { batchObjectKey } from '../../src/lake/object-key';
+import { claimLake } from '../../src/lake/owner';
 import { keepCanary, keepRejected } from '../../src/lake/rejected';
 import { resentObjectKey } from '../../src/lake/resend';
 import { type MotoServer, startMotoServer } from '../../src/local/moto-server';
@@ -25,6 +26,8 @@ const COLUMNS = [
 const TEN = Date.parse('2025-01-31T10:00:00Z');
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
+
+const OWNER = { pipeline: 'test', lane: 'sluice-batch/test', run: 'default/run' };
 
 const lakeOf = (prefix: string) => ({ bucket: 'lake', prefix, columns: COLUMNS, escapeFormulas: false });
 
@@ -48,24 +51,37 @@ interface Layout {
   prefix: string;
   columns: { name: string; path: string }[];
   source: PipelineDefinition['source'];
+  /** What happens while it waits, for the how-manieth time. */
+  meanwhile: (count: number) => void;
 }
 
+/** `isFine`: everything was checked, and nothing was found. */
 async function run(
   s3: S3Client,
   options: VerifyOptions = {},
-  { prefix = 'raw', columns = COLUMNS, source }: Partial<Layout> = {},
+  { prefix = 'raw', columns = COLUMNS, source, meanwhile = () => {} }: Partial<Layout> = {},
 ) {
   const lines: string[] = [];
+  const pauses: number[] = [];
   const pipeline = definitionOf({ lake: { ...lakeOf(prefix), columns }, ...(source ? { source } : {}) });
-  const isWhole = await verify({ pipeline, s3, say: (line) => lines.push(line) }, options);
-  return { isWhole, lines, findings: lines.filter((line) => line.startsWith('FINDING')) };
+  const pause = async (milliseconds: number) => {
+    pauses.push(milliseconds);
+    meanwhile(pauses.length);
+  };
+  const isFine = await verify({ pipeline, s3, say: (line) => lines.push(line) }, options, { pause });
+  const linesOf = (kind: string) => lines.filter((line) => line.startsWith(kind));
+  return { isFine, lines, findings: linesOf('FINDING'), unchecked: linesOf('NOT CHECKED'), pauses };
 }
+
+const ALL_CHECKED = 'Everything was checked: nothing was found.';
 
 describe('sluice verify', () => {
   let s3: MemoryS3;
 
-  beforeEach(() => {
+  beforeEach(async () => {
     s3 = new MemoryS3();
+    await claimLake(s3.client, lakeOf('raw'), OWNER);
+    s3.commands.length = 0;
   });
 
   const put = (
@@ -87,28 +103,38 @@ describe('sluice verify', () => {
       key: 'id-9',
       text: eventAt(9, 'canary'),
     });
-    assert.deepEqual(await run(s3.client), {
-      isWhole: true,
-      findings: [],
-      lines: [
-        '2 objects, 5 rows: sequence 1–2 without holes; no key twice; 1 topic partition, offsets without holes (1 canary, 0 rejected)',
-      ],
-    });
+    const { isFine, lines, pauses } = await run(s3.client);
+    assert.deepEqual([isFine, pauses], [true, []]);
+    assert.deepEqual(lines, [
+      '2 objects, 5 rows: sequence 1–2 without holes; no key twice; 1 topic partition, offsets without holes (1 canary, 0 rejected)',
+      ALL_CHECKED,
+    ]);
   });
 
-  it('finds an empty lake whole, and says that it is empty', async () => {
-    assert.deepEqual(await run(s3.client), {
-      isWhole: true,
-      findings: [],
-      lines: ['s3://lake/raw: no rows (0 canaries, 0 rejected)'],
-    });
+  it('is content with the lake of a pipeline that has written nothing yet, and says so', async () => {
+    for (const options of [{}, { since: '2025-01-31T10:00:00Z' }]) {
+      const { isFine, lines } = await run(s3.client, options);
+      assert.ok(isFine);
+      assert.deepEqual(lines.slice(-2), ['s3://lake/raw: no rows (0 canaries, 0 rejected)', ALL_CHECKED]);
+    }
+  });
+
+  it('is not content where no pipeline has written and none has claimed the prefix', async () => {
+    for (const options of [{}, { since: '2025-01-31T10:00:00Z' }]) {
+      const { isFine, lines, findings } = await run(s3.client, options, { prefix: 'rwa' });
+      assert.deepEqual([isFine, findings], [false, []]);
+      assert.deepEqual(lines.slice(-2), [
+        'NOT CHECKED lake: nothing lies under s3://lake/rwa, and no pipeline has claimed it: see SLUICE_BUCKET and SLUICE_PREFIX',
+        'Not everything could be checked, as said above. In the rest nothing was found.',
+      ]);
+    }
   });
 
   it('finds an offset that nothing explains, and names the object after it', async () => {
     put(1, [5, 6]);
     const key = put(2, [9, 8]);
-    const { isWhole, lines, findings } = await run(s3.client);
-    assert.equal(isWhole, false);
+    const { isFine, lines, findings } = await run(s3.client);
+    assert.equal(isFine, false);
     assert.deepEqual(findings, [`FINDING offset t/0: 7 missing before ${key}`]);
     assert.match(lines[0] ?? '', /1 topic partition, 1 offset missing/);
   });
@@ -128,17 +154,21 @@ describe('sluice verify', () => {
       reason: 'not-json',
       text: '{"meta',
     });
-    const { isWhole, lines } = await run(s3.client);
-    assert.ok(isWhole);
-    assert.equal(
-      lines[1],
-      "missing offsets: 1; for all of them rejected events may account, whose offsets can't be read",
-    );
+    const { isFine, findings: none, unchecked } = await run(s3.client);
+    assert.deepEqual([isFine, none], [false, []]);
+    assert.deepEqual(unchecked, [
+      "NOT CHECKED offsets: 1 offset missing for which rejected events may account, whose offsets can't be read: " +
+        '`sluice rejected list` shows these',
+    ]);
     put(2, [8]);
-    const { isWhole: isStillWhole, findings, lines: more } = await run(s3.client);
-    assert.equal(isStillWhole, false);
+    const { isFine: isFineStill, findings, unchecked: more, lines } = await run(s3.client);
+    assert.equal(isFineStill, false);
     assert.equal(findings.length, 2);
-    assert.match(more.at(-1) ?? '', /^missing offsets: 2; for 1 of them rejected events may account/);
+    assert.match(more.join(), /^NOT CHECKED offsets: 1 offset missing for which rejected events may account/);
+    assert.equal(
+      lines.at(-1),
+      'Not everything could be checked, as said above. In the rest 2 findings, listed above.',
+    );
   });
 
   it('takes a rejected record of Kafka for an explanation, each by its place, whoever rejected it', async () => {
@@ -175,8 +205,8 @@ describe('sluice verify', () => {
   it('names a key that is repeated, and both objects that hold it', async () => {
     const first = put(1, [5, 6]);
     const second = put(2, [7, 6, 8]);
-    const { isWhole, findings } = await run(s3.client);
-    assert.equal(isWhole, false);
+    const { isFine, findings } = await run(s3.client);
+    assert.equal(isFine, false);
     assert.deepEqual(findings, [
       `FINDING key "id-6" stands in 2 rows: row 2 of ${first}, row 2 of ${second}`,
     ]);
@@ -196,8 +226,8 @@ describe('sluice verify', () => {
 
   it('finds a hole in the sequence, and two objects of one number', async () => {
     const keys = [put(2, [1, 2]), put(2, [3, 4]), put(5, [5])];
-    const { isWhole, lines, findings } = await run(s3.client);
-    assert.equal(isWhole, false);
+    const { isFine, lines, findings } = await run(s3.client);
+    assert.equal(isFine, false);
     assert.match(lines[0] ?? '', /sequence 2–5, 3 missing/);
     const [one, other] = keys.slice(0, 2).sort();
     assert.deepEqual(findings, [
@@ -211,22 +241,123 @@ describe('sluice verify', () => {
     put(1, [1]);
     put(3, [3], { modifiedAt: Date.now() - 9 * MINUTE });
     for (const options of [{}, { grace: '1h' }]) {
-      const { isWhole, lines } = await run(s3.client, options);
-      assert.ok(isWhole);
-      assert.match(lines[1] ?? '', /^missing sequence numbers: 1 may still be on the way/);
-      assert.match(lines[2] ?? '', /^missing offsets: 1 may still be on the way/);
+      const { isFine, findings, unchecked, pauses } = await run(s3.client, options);
+      assert.deepEqual([isFine, findings], [false, []]);
+      assert.match(
+        unchecked[0] ?? '',
+        /^NOT CHECKED sequence: 1 sequence number missing, and may be on the way, since what follows is younger than \d+ s: run/,
+      );
+      assert.match(unchecked[1] ?? '', /^NOT CHECKED offsets: 1 offset missing, and may be on the way/);
+      assert.equal(pauses.length, 5, 'it looked again first');
     }
-    assert.equal((await run(s3.client, { grace: '8m' })).findings.length, 2);
-    assert.equal((await run(s3.client, { grace: '0s' })).findings.length, 2);
+    for (const grace of ['8m', '0s']) {
+      const { findings, pauses } = await run(s3.client, { grace });
+      assert.deepEqual([findings.length, pauses], [2, []]);
+    }
+  });
+
+  it('finds an object that was taken out of a stopped pipeline just now, unless it is among the newest few', async () => {
+    for (let sequence = 1; sequence <= 9; sequence += 1)
+      put(sequence, [sequence], { modifiedAt: Date.now() });
+    for (const [key] of s3.objects) if (key.includes('batch-0000000005-')) s3.objects.delete(key);
+    const { isFine, findings } = await run(s3.client);
+    assert.equal(isFine, false);
+    assert.match(findings.join(), /^FINDING sequence 5 missing before [^,]*batch-0000000006-/);
+    for (const [key] of s3.objects) if (key.includes('batch-0000000006-')) s3.objects.delete(key);
+    const { isFine: isStill, findings: same, unchecked } = await run(s3.client);
+    assert.equal(isStill, false);
+    assert.match(same.join(), /^FINDING sequence 5 missing/);
+    assert.match(
+      unchecked.join('\n'),
+      /^NOT CHECKED sequence: 1 sequence number missing, and may be on the way/,
+    );
+  });
+
+  it('looks again for what is on its way while the pipeline runs, and is content when it came', async () => {
+    const now = { frozenAt: Date.now() };
+    put(1, [1, 2], now);
+    put(4, [6, 8], now);
+    const { isFine, lines, pauses } = await run(
+      s3.client,
+      {},
+      {
+        meanwhile: (count) => {
+          if (count === 1) put(2, [3, 4], now);
+          if (count === 2) put(3, [5], now);
+          // Beside row 7 it brings a new hole, which is not asked for.
+          if (count === 3) put(6, [7, 20], now);
+        },
+      },
+    );
+    assert.deepEqual([isFine, pauses], [true, [1_000, 2_000, 4_000]]);
+    assert.deepEqual(lines, [
+      '2 objects, 4 rows: sequence 1–4 without holes; no key twice; 1 topic partition, offsets without holes (0 canaries, 0 rejected)',
+      ALL_CHECKED,
+    ]);
+  });
+
+  it('takes an event that was rejected meanwhile for an explanation', async () => {
+    put(1, [1, 3], { frozenAt: Date.now() });
+    const { isFine } = await run(
+      s3.client,
+      {},
+      {
+        meanwhile: () => {
+          const facts = { reason: 'row-too-large', detail: 'd', source: 's', id: 'i', text: eventAt(2) };
+          const time = new Date().toISOString();
+          s3.put(`raw/rejected/${sha256(eventAt(2))}.json`, JSON.stringify({ ...facts, time }));
+        },
+      },
+    );
+    assert.ok(isFine);
+  });
+
+  it('does not wait longer than the grace that it was given', async () => {
+    put(1, [1, 3], { modifiedAt: Date.now() });
+    assert.deepEqual((await run(s3.client, { grace: '3s' })).pauses, [1_000, 2_000]);
   });
 
   it('finds an object that is no pipeline’s, and shows its name so that a terminal stays as it is', async () => {
     put(1, [1]);
     s3.put('raw/\u001b[2J.txt', 'x');
     s3.put('rawer/one.txt', 'in another folder');
-    const { isWhole, findings } = await run(s3.client);
-    assert.equal(isWhole, false);
+    const { isFine, findings } = await run(s3.client);
+    assert.equal(isFine, false);
     assert.deepEqual(findings, ['FINDING object raw/\\u001b[2J.txt is none that a pipeline writes']);
+  });
+
+  it('leaves the prefixes of other pipelines to them, and says which these are', async () => {
+    put(1, [1]);
+    const isOthers = { pipeline: 'other', lane: 'lane', run: 'default/other' };
+    for (const prefix of ['raw/orders', 'raw/a/b', 'raw/orders/within']) {
+      await claimLake(s3.client, lakeOf(prefix), isOthers);
+      const { key, body } = batchOf(1, [9], { prefix });
+      s3.put(key, body, TEN);
+    }
+    // Listed before the object that names the other pipeline.
+    s3.put('raw/orders/NOTES.txt', 'x');
+    const whole = await run(s3.client);
+    assert.deepEqual([whole.isFine, whole.findings], [true, []]);
+    assert.match(
+      whole.lines.join('\n'),
+      /^not judged: what lies under raw\/a\/b, raw\/orders, raw\/orders\/within, which belongs to other pipelines/m,
+    );
+    s3.put('raw/a/notes.txt', 'x');
+    s3.put('raw/ordersX/notes.txt', 'x');
+    assert.deepEqual((await run(s3.client)).findings, [
+      'FINDING object raw/a/notes.txt is none that a pipeline writes',
+      'FINDING object raw/ordersX/notes.txt is none that a pipeline writes',
+    ]);
+  });
+
+  it('leaves them alone where the prefix is the bucket itself, as the first pipeline has it', async () => {
+    const { key, body } = batchOf(1, [1], { prefix: '' });
+    s3.put(key, body, TEN);
+    await claimLake(s3.client, lakeOf('orders'), { pipeline: 'orders', lane: 'lane', run: 'default/run' });
+    const { key: other, body: rows } = batchOf(1, [9], { prefix: 'orders' });
+    s3.put(other, rows, TEN);
+    const { isFine, findings } = await run(s3.client, {}, { prefix: '' });
+    assert.deepEqual([isFine, findings], [true, []]);
   });
 
   it('finds objects that are not what they should be, and goes on', async () => {
@@ -273,11 +404,28 @@ describe('sluice verify', () => {
   it('says what it can not check', async () => {
     put(1, [1, 3]);
     const columns = [{ name: 'title', path: 'title' }];
-    assert.deepEqual((await run(s3.client, {}, { columns })).lines, [
+    const { isFine, lines } = await run(s3.client, {}, { columns });
+    assert.equal(isFine, false);
+    assert.deepEqual(lines, [
       '1 object, 2 rows: sequence 1 without holes; keys not compared; offsets not checked (0 canaries, 0 rejected)',
-      "repeats can't be checked: that takes columns with the paths meta.id",
-      "missing rows can't be checked: that takes columns with the paths meta.topic, meta.partition, meta.offset",
+      "NOT CHECKED keys: repeats can't be looked for without columns that have the paths meta.id",
+      "NOT CHECKED offsets: missing rows can't be looked for without columns that have the paths meta.topic, meta.partition, meta.offset",
+      'Not everything could be checked, as said above. In the rest nothing was found.',
     ]);
+  });
+
+  it('says which rows it could not compare, and not those of other hours than were asked for', async () => {
+    put(1, [1, 2]);
+    const { key } = batchOf(2, [3]);
+    s3.put(key, 'event_id,title,topic,partition,offset\n,x,,,\n', TEN);
+    const { isFine, unchecked } = await run(s3.client);
+    assert.equal(isFine, false);
+    assert.deepEqual(unchecked, [
+      'NOT CHECKED keys: 1 row without meta.id not compared with others',
+      'NOT CHECKED offsets: 1 row without topic, partition and offset not counted: an offset that is missing may be one of theirs',
+    ]);
+    put(3, [3], { frozenAt: TEN + HOUR });
+    assert.ok((await run(s3.client, { since: '2025-01-31T11:00:00Z' })).isFine);
   });
 
   it('names twenty findings of a kind and counts the rest', async () => {
@@ -290,11 +438,11 @@ describe('sluice verify', () => {
   it('says everything as JSON when asked to', async () => {
     put(1, [1]);
     const key = put(3, [3]);
-    const { isWhole, lines } = await run(s3.client, { json: true, until: '2026-01-01T00:00:00Z' });
-    assert.equal(isWhole, false);
+    const { isFine, lines } = await run(s3.client, { json: true, until: '2026-01-01T00:00:00Z' });
+    assert.equal(isFine, false);
     assert.equal(lines.length, 1);
     const report = JSON.parse(lines[0] ?? '') as LakeReport;
-    assert.equal(report.whole, false);
+    assert.deepEqual([report.whole, report.unchecked, report.claimed], [false, [], true]);
     assert.deepEqual(report.hours, { until: '2026-01-01T00:00:00.000Z' });
     assert.deepEqual(report.sequence.missing, { count: 1, named: [{ from: 2, to: 2, before: key }] });
     assert.deepEqual(report.offsets?.missing.named, [{ partition: 't/0', from: 2, to: 2, before: key }]);
@@ -306,11 +454,12 @@ describe('sluice verify', () => {
 
     it('judges whole hours, and says so', async () => {
       for (const hour of [8, 9, 10, 11, 12, 13]) put(hour, [hour], at(hour));
-      const { isWhole, lines } = await run(s3.client, hours);
-      assert.ok(isWhole);
+      const { isFine, lines } = await run(s3.client, hours);
+      assert.ok(isFine);
       assert.deepEqual(lines, [
         'whole hours (UTC) in which objects were frozen, from 2025-01-31T10:00Z to before 2025-01-31T12:00Z',
         '2 objects, 2 rows: sequence 10–11 without holes; no key twice; 1 topic partition, offsets without holes (0 canaries, 0 rejected)',
+        ALL_CHECKED,
       ]);
     });
 
@@ -332,7 +481,7 @@ describe('sluice verify', () => {
       put(10, [3, 5, 7], at(10));
       put(11, [8], at(11));
       put(12, [6, 9], at(12));
-      assert.ok((await run(s3.client, hours)).isWhole);
+      assert.ok((await run(s3.client, hours)).isFine);
       const only = { since: '2025-01-31T10:00:00Z', until: '2025-01-31T11:00:00Z' };
       const { findings } = await run(s3.client, only);
       assert.equal(findings.length, 1, 'row 6 came two hours late, which nobody can know who asks for one');
@@ -370,7 +519,7 @@ describe('sluice verify', () => {
       const { findings } = await run(s3.client, hours);
       assert.equal(findings.length, 1);
       assert.match(findings[0] ?? '', /t\/0: 3 missing/);
-      assert.ok((await run(s3.client)).isWhole);
+      assert.ok((await run(s3.client)).isFine);
     });
 
     for (const [what, options, says] of [
@@ -412,11 +561,11 @@ describe('sluice verify', () => {
       const drawn: string[] = [];
       const pipeline = definitionOf({ lake: lakeOf('raw') });
       const screen = { isTTY: true, write: (text: string) => drawn.push(text) };
-      await verify({ pipeline, s3: s3.client, say: () => {} }, {}, screen);
+      await verify({ pipeline, s3: s3.client, say: () => {} }, {}, { screen });
       assert.equal(drawn[0], '\r\u001b[Kobjects read: 0 of 20');
       assert.equal(drawn.at(-1), '\r\u001b[K');
       drawn.length = 0;
-      await verify({ pipeline, s3: s3.client, say: () => {} }, {}, { ...screen, isTTY: false });
+      await verify({ pipeline, s3: s3.client, say: () => {} }, {}, { screen: { ...screen, isTTY: false } });
       assert.deepEqual(drawn, []);
     });
   });
@@ -454,8 +603,8 @@ describe('sluice verify, against moto', () => {
     const second = await put('a', 2, [5, 3, 7]);
     const last = await put('a', 4, [8]);
     await keepCanary(s3, lakeOf('a'), { source: 's', id: '[]', key: 'id-4', text: eventAt(4, 'canary') });
-    const { isWhole, findings } = await run(s3, { grace: '0s' }, { prefix: 'a' });
-    assert.equal(isWhole, false);
+    const { isFine, findings } = await run(s3, { grace: '0s' }, { prefix: 'a' });
+    assert.equal(isFine, false);
     assert.deepEqual(findings, [
       `FINDING sequence 3 missing before ${last}`,
       `FINDING key "id-3" stands in 2 rows: row 3 of ${first}, row 2 of ${second}`,

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ListObjectsV2Command, type ListObjectsV2CommandOutput, S3Client } from '@aws-sdk/client-s3';
 import type { PipelineStatus } from '../../src/cli/status';
+import type { LakeReport } from '../../src/lake/lake-report';
 import { type Audit, type AuditRequest, auditLake } from '../../src/local/audit';
 import { ensurePythonEnvironment, packageRoot } from '../../src/local/python';
 import {
@@ -180,6 +181,15 @@ export class Pipeline<Stream extends Published = SimulatedStream> {
       killSignal: 'SIGKILL',
       signal: this.#closing.signal,
     });
+  }
+
+  /** What `sluice verify` finds, whatever it exits with. */
+  async verify(...args: string[]): Promise<LakeReport> {
+    const text = await this.sluice('verify', '--json', ...args).catch((error: Partial<Output>) => {
+      if (error.stdout) return error.stdout;
+      throw error;
+    });
+    return JSON.parse(text) as LakeReport;
   }
 
   async status(): Promise<PipelineStatus> {

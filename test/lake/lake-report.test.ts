@@ -62,7 +62,14 @@ function audit(
     for (const [sequence, body] of objects) lake.lookForRepeats(batchOf(sequence), readCsv(body));
   }
   assert.ok(!lake.wantsMore(), 'the second pass has seen every row that the first one counted');
-  return lake.report({ bucket: 'b', prefix: '', batches, canaries: 0, rejected: 0, unknown: new Findings() });
+  const counts = {
+    claimed: true,
+    canaries: 0,
+    rejected: 0,
+    unknown: new Findings<never>(),
+    others: new Findings<never>(),
+  };
+  return lake.report({ bucket: 'b', prefix: '', batches, ...counts });
 }
 
 const lakeOf = (...objects: (readonly (readonly string[])[])[]) =>
@@ -169,6 +176,10 @@ describe('The report of a lake', () => {
     const columns = COLUMNS.filter(({ path }) => path === 'title');
     const report = audit(lakeOf([['', 'x', '', '', '']]), { columns });
     assert.deepEqual([report.keys, report.offsets, report.whole], [undefined, undefined, true]);
+    assert.deepEqual(report.unchecked, [
+      { check: 'keys', reason: 'no-columns', count: 1 },
+      { check: 'offsets', reason: 'no-columns', count: 1 },
+    ]);
   });
 
   describe('of a Kafka topic', () => {
@@ -293,6 +304,21 @@ describe('The report of a lake', () => {
     assert.equal(report.keys?.rowsWithout, 1);
     assert.equal(report.offsets?.rowsWithout, 3);
     assert.ok(report.whole);
+    assert.deepEqual(report.unchecked, [
+      { check: 'keys', reason: 'rows-without', count: 1 },
+      { check: 'offsets', reason: 'rows-without', count: 3 },
+    ]);
+  });
+
+  it('can not say what is missing between two counts, and leaves that to a person', () => {
+    const row = (offset: number) => fieldsOf({ id: `id-${offset}`, partition: 0, offset });
+    const report = audit(lakeOf([row(1), row(7_000_000)]));
+    assert.ok(report.whole);
+    assert.deepEqual(report.unchecked, [{ check: 'offsets', reason: 'another-count', count: 1 }]);
+  });
+
+  it('has nothing to compare where there are no rows', () => {
+    assert.deepEqual(audit(new Map(), { columns: [{ name: 'title', path: 'title' }] }).unchecked, []);
   });
 
   it('goes on past an object that is not CSV', () => {
@@ -307,11 +333,14 @@ describe('The report of a lake', () => {
     const report = audit(lakeOf([fieldsOf({ id: 'a', partition: 0, offset: 1 })]));
     assert.deepEqual(JSON.parse(JSON.stringify(report)), {
       whole: true,
+      unchecked: [],
+      claimed: true,
       bucket: 'b',
       prefix: '',
       canaries: 0,
       rejected: 0,
       unknown: { count: 0, named: [] },
+      others: { count: 0, named: [] },
       hours: {},
       graceSeconds: 0,
       objects: 1,

@@ -48,6 +48,13 @@ describe('The key of an object', () => {
     }
   });
 
+  it('is the one that names the owner, of this prefix and no other', () => {
+    assert.equal(kindOf('raw/_sluice/owner.json'), 'owner');
+    assert.equal(kindOf('_sluice/owner.json', ''), 'owner');
+    assert.equal(kindOf('raw/orders/_sluice/owner.json'), 'unknown');
+    assert.equal(kindOf('raw/_sluice/other.json'), 'unknown');
+  });
+
   it('is unknown where the pipeline writes none like it', () => {
     for (const key of [
       'raw/',

@@ -127,6 +127,29 @@ describe('The sequence of objects', () => {
     assert.equal(checkSequence([batch(1), young, batch(5)], rules).missing.count, 1);
   });
 
+  it('lacks no number below the newest few for that reason, however young the objects are', () => {
+    const rules = { ...strict, graceMs: 60_000 };
+    const young = (sequence: number) => batch(sequence, { modifiedAt: NOW - 1_000 });
+    const { missing, onTheWay } = checkSequence([young(1), young(9)], rules);
+    // Four are written at once: with 9 there, 6, 7 and 8 may be on their way.
+    assert.deepEqual(missing.named, [{ from: 2, to: 5, before: 'batch-9' }]);
+    assert.deepEqual([missing.count, onTheWay], [4, 3]);
+    assert.deepEqual(
+      [5, 6, 7, 8, 9].map(
+        (newest) => checkSequence([young(1), young(3), young(newest)], rules).missing.named[0],
+      ),
+      [undefined, ...[6, 7, 8, 9].map(() => ({ from: 2, to: 2, before: 'batch-3' }))],
+    );
+  });
+
+  it('may be filled by objects that came later, and is not judged in these', () => {
+    const rules = { ...strict, graceMs: 60_000 };
+    const young = (sequence: number) => batch(sequence, { modifiedAt: NOW - 1_000 });
+    const late = (sequence: number) => ({ ...young(sequence), isLate: true as const });
+    const { missing, onTheWay, extent } = checkSequence([young(1), young(3), late(2), late(20)], rules);
+    assert.deepEqual([missing.count, onTheWay, extent], [0, 0, { from: 1, to: 3 }]);
+  });
+
   it('is judged from the first object of the hours asked for', () => {
     const rules = { ...strict, hours: { since: HOUR, until: HOUR + 1 } };
     const before = batch(7, { hour: HOUR - 1 });

@@ -80,6 +80,7 @@ describe('The audit of a lake', () => {
     objects.set('wiki/date=2026-01-01/one.csv', csv([rowOfOne]));
     objects.set('wiki/date=2026-01-01/two.csv', csv([rowOfTwo]));
     objects.set('wiki/rejected/1.json', rejected('{"cut'));
+    objects.set('wiki/_sluice/owner.json', '{}');
     objects.set('wiki-of-others/three.csv', csv([['three', '', '', '', '', '']]));
 
     const result = await audit('wiki');
@@ -106,17 +107,23 @@ describe('The audit of a lake', () => {
     objects.set('wiki/1.csv', csv([rowOfOne, ['three', '', '', '', '', '']]));
     objects.set('wiki/2.csv', csv([['one', 'A', 'b', 'true', '7', '']]));
     objects.set('wiki/notes.txt', 'hello');
+    objects.set('wiki/orders/_sluice/owner.json', '{}');
     objects.set('wiki/rejected/1.json', rejected('something else'));
 
     const result = await audit('wiki/');
 
     assert.deepEqual(result.missing, ['two', '{"cut']);
     assert.deepEqual(result.repeated, ['one']);
-    assert.deepEqual(result.unknown, ['three', 'something else', 'wiki/notes.txt']);
+    assert.deepEqual(result.unknown, [
+      'three',
+      'something else',
+      'wiki/notes.txt',
+      'wiki/orders/_sluice/owner.json',
+    ]);
     assert.deepEqual(result.changed, [{ key: 'one', column: 'title', expected: 'a', actual: 'A' }]);
     assert.equal(
       formatAudit(result),
-      '3 events published: 3 rows in 2 objects, 1 rejected, 2 missing, 1 repeated, 3 unknown, 1 changed',
+      '3 events published: 3 rows in 2 objects, 1 rejected, 2 missing, 1 repeated, 4 unknown, 1 changed',
     );
   });
 

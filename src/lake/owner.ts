@@ -1,0 +1,114 @@
+import type { S3Client } from '@aws-sdk/client-s3';
+import { OWNER_OBJECT } from '../names';
+import { underPrefix } from './object-key';
+import { putIfAbsent } from './put-if-absent';
+import { readObject } from './reader';
+import type { Lake } from './rejected';
+
+/** The lane that alone writes under a prefix. JSON: it is what the object under `_sluice/` holds. */
+export interface LakeOwner {
+  pipeline: string;
+  /** The lane's workflow id. */
+  lane: string;
+  /** Namespace and first run of that lane, such as `default/0198…`: what the tag of its queue holds, too. */
+  run: string;
+}
+
+/** The object does not say whose the lake is. Its message says what to do. */
+export class OwnerUnreadable extends Error {
+  override readonly name = 'OwnerUnreadable';
+}
+
+/** The address of the object that names the owner, for people. */
+export function ownerAddress({ bucket, prefix }: Pick<Lake, 'bucket' | 'prefix'>): string {
+  return `s3://${bucket}/${ownerKey(prefix)}`;
+}
+
+/** `s3://bucket/prefix`, for people. */
+export function lakeAddress({ bucket, prefix }: Pick<Lake, 'bucket' | 'prefix'>): string {
+  return `s3://${bucket}/${prefix}`;
+}
+
+/**
+ * Claims a lake, unless somebody did. Safe to run twice, also at the same time.
+ *
+ * Nobody gives it back, not even a pipeline that is removed: another one would number its objects from 1 again, beside those that
+ * lie there.
+ *
+ * @returns whose the lake is now
+ * @throws OwnerUnreadable, or the S3 client's error
+ */
+export async function claimLake(
+  s3: Pick<S3Client, 'send'>,
+  lake: Lake,
+  owner: LakeOwner,
+): Promise<LakeOwner> {
+  const isNew = await putIfAbsent(s3, lake, {
+    Key: ownerKey(lake.prefix),
+    Body: `${JSON.stringify(owner)}\n`,
+    ContentType: 'application/json',
+  });
+  if (isNew) return owner;
+  // Read only where it is there: who may not list is answered 403, not 404, for what is not. Gone by now, it is claimed anew.
+  return (await readOwner(s3, lake)) ?? (await claimLake(s3, lake, owner));
+}
+
+/**
+ * @returns whose the lake is; undefined where nobody claimed it
+ * @throws OwnerUnreadable, or the S3 client's error
+ */
+export async function readOwner(
+  s3: Pick<S3Client, 'send'>,
+  lake: Pick<Lake, 'bucket' | 'prefix'>,
+): Promise<LakeOwner | undefined> {
+  const content = await readObject(s3, lake.bucket, ownerKey(lake.prefix));
+  if (!content) return undefined;
+  const owner = parse(Buffer.from(content.body).toString());
+  if (owner) return owner;
+  throw new OwnerUnreadable(
+    `${ownerAddress(lake)} does not say who writes there: put back what a lane wrote or, if nothing lies under ` +
+      `${lakeAddress(lake)}, delete it`,
+  );
+}
+
+/**
+ * What to tell those who want a lake that is another's.
+ *
+ * @param isRunning whether its owner runs where the question was asked. Default: nobody knows
+ */
+export function notYours(
+  lake: Pick<Lake, 'bucket' | 'prefix'>,
+  { pipeline, lane, run }: LakeOwner,
+  { isRunning }: { isRunning?: boolean } = {},
+): string {
+  const owner = `the pipeline ${pipeline} (lane ${lane}, ${run}: namespace and first run)`;
+  const gone =
+    isRunning === false
+      ? ", which does not run here: it was removed or terminated, or is another Temporal's"
+      : '';
+  const instead = isRunning
+    ? ''
+    : ` or, if nothing writes there any more, move what it wrote away and delete ${ownerAddress(lake)}`;
+  return (
+    `${lakeAddress(lake)} belongs to ${owner}${gone}. A second one would number its objects from 1, too, and readers would find ` +
+    `each number twice: give this pipeline a prefix of its own (SLUICE_PREFIX)${instead}`
+  );
+}
+
+function ownerKey(prefix: string): string {
+  return underPrefix(prefix, OWNER_OBJECT);
+}
+
+function parse(text: string): LakeOwner | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (!('pipeline' in value && 'lane' in value && 'run' in value)) return undefined;
+  const { pipeline, lane, run } = value;
+  const isOwner = typeof pipeline === 'string' && typeof lane === 'string' && typeof run === 'string';
+  return isOwner ? { pipeline, lane, run } : undefined;
+}
