@@ -1,3 +1,4 @@
+import type { S3Client } from '@aws-sdk/client-s3';
 import {
   GetQueueAttributesCommand,
   ListQueueTagsCommand,
@@ -5,36 +6,66 @@ import {
   TagQueueCommand,
 } from '@aws-sdk/client-sqs';
 import { ApplicationFailure } from '@temporalio/common';
+import {
+  claimLake,
+  lakeAddress,
+  type LakeOwner,
+  notYours,
+  ownerAddress,
+  OwnerUnreadable,
+} from '../lake/owner';
+import type { Lake } from '../lake/rejected';
 import { OWNER_TAG } from '../names';
 import { awsFailure } from './failures';
 import { ownQueueUrl } from './own-queue';
 
 export interface ClaimInput {
   queue: string;
-  /** Namespace and first run of the lane. */
-  owner: string;
+  lake: Lake;
+  owner: LakeOwner;
+}
+
+/** The parts of SQS and S3 that a claim needs. */
+interface Clients {
+  sqs: Pick<SQSClient, 'send'>;
+  s3: Pick<S3Client, 'send'>;
 }
 
 /**
- * Makes sure that one lane alone reads the queue, by a tag that names it. A queue without an owner is claimed.
+ * Makes sure that one lane alone reads the queue, by a tag that names it, and that it alone writes under the lake's prefix, by an
+ * object that does. What has no owner is claimed. The queue comes first: its tag can be taken back, the object stays.
  *
  * @throws not retryable ApplicationFailure: `QueueHasAnotherOwner`; `QueueHasRedrive` for a queue that would move
- *   messages, of rows not yet written, to a dead-letter queue; others for what SQS refuses
+ *   messages, of rows not yet written, to a dead-letter queue; `LakeHasAnotherOwner`; others for what SQS and S3 refuse
  */
-export async function claimQueue(sqs: Pick<SQSClient, 'send'>, { queue, owner }: ClaimInput): Promise<void> {
-  try {
-    const QueueUrl = await ownQueueUrl(sqs, queue);
-    const { Attributes } = await sqs.send(
-      new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['RedrivePolicy'] }),
-    );
-    if (Attributes?.RedrivePolicy) throw hasRedrive(queue);
-    const { Tags } = await sqs.send(new ListQueueTagsCommand({ QueueUrl }));
-    const found = Tags?.[OWNER_TAG];
-    if (found === undefined) await sqs.send(new TagQueueCommand({ QueueUrl, Tags: { [OWNER_TAG]: owner } }));
-    else if (found !== owner) throw hasAnotherOwner(queue, found);
-  } catch (error) {
+export async function claimQueue(clients: Clients, { queue, lake, owner }: ClaimInput): Promise<void> {
+  await claimTag(clients.sqs, queue, owner.run).catch((error: unknown) => {
     throw awsFailure(error, `claim the queue ${queue}`);
-  }
+  });
+  const found = await claimLake(clients.s3, lake, owner).catch((error: unknown) => {
+    if (error instanceof OwnerUnreadable) throw lakeHasAnotherOwner(error.message);
+    throw awsFailure(error, `claim ${lakeAddress(lake)} by ${ownerAddress(lake)}`);
+  });
+  if (found.run !== owner.run) throw lakeHasAnotherOwner(notYours(lake, found));
+}
+
+async function claimTag(sqs: Pick<SQSClient, 'send'>, queue: string, run: string): Promise<void> {
+  const QueueUrl = await ownQueueUrl(sqs, queue);
+  const { Attributes } = await sqs.send(
+    new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['RedrivePolicy'] }),
+  );
+  if (Attributes?.RedrivePolicy) throw hasRedrive(queue);
+  const { Tags } = await sqs.send(new ListQueueTagsCommand({ QueueUrl }));
+  const found = Tags?.[OWNER_TAG];
+  if (found === undefined) await sqs.send(new TagQueueCommand({ QueueUrl, Tags: { [OWNER_TAG]: run } }));
+  else if (found !== run) throw hasAnotherOwner(queue, found);
+}
+
+function lakeHasAnotherOwner(why: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(
+    `${why}. Then run \`sluice update\`, or \`sluice resume\``,
+    'LakeHasAnotherOwner',
+  );
 }
 
 function hasRedrive(queue: string): ApplicationFailure {

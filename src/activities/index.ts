@@ -26,7 +26,7 @@ export function createIngestActivities(clients: ActivityClients, access: SourceA
 /** The activities of the batch workflow. */
 export function createBatchActivities({ sqs, s3 }: ActivityClients) {
   return {
-    claimQueue: (input: Parameters<typeof claimQueue>[1]) => claimQueue(sqs, input),
+    claimQueue: (input: Parameters<typeof claimQueue>[1]) => claimQueue({ sqs, s3 }, input),
     receiveMessages: (input: Parameters<typeof receiveMessages>[1]) => receiveMessages({ sqs, s3 }, input),
     uploadBatch: (input: Parameters<typeof uploadBatch>[1]) => uploadBatch(s3, input),
     deleteMessages: (input: Parameters<typeof deleteMessages>[1]) => deleteMessages(sqs, input),

@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import { UntagQueueCommand } from '@aws-sdk/client-sqs';
+import { lakeAddress } from '../lake/owner';
 import { OWNER_TAG, UPDATES } from '../names';
 import { queueUrl } from '../queue/queue-url';
 import { CommandError, type Context, describeRunning, outcomeOf, pipelineHandles } from './context';
@@ -10,8 +11,8 @@ export interface RemoveOptions {
 }
 
 /**
- * `sluice remove`: ends a stopped pipeline for good. Cursor, window and sequence are forgotten; queue, bucket and lake stay,
- * and the queue may be another pipeline's. One that was interrupted can be run again.
+ * `sluice remove`: ends a stopped pipeline for good. Cursor, window and sequence are forgotten; queue, bucket and lake stay.
+ * The queue may be another pipeline's then; the prefix stays this one's, since another would number its objects from 1 again. One that was interrupted can be run again.
  *
  * @throws CommandError when the pipeline is not stopped, or was not meant
  */
@@ -26,8 +27,8 @@ export async function remove(context: Context, { yes = false }: RemoveOptions = 
     new UntagQueueCommand({ QueueUrl: await queueUrl(sqs, pipeline.queue.name), TagKeys: [OWNER_TAG] }),
   );
   say(
-    `pipeline ${pipeline.name}: removed. A new one under ${pipeline.lake.prefix || 'the same bucket'} would number its objects ` +
-      'from 1 again: give it a prefix of its own (SLUICE_PREFIX)',
+    `pipeline ${pipeline.name}: removed. What it wrote stays, and so does its claim to ${lakeAddress(pipeline.lake)}: give a new ` +
+      'one a prefix of its own (SLUICE_PREFIX)',
   );
 }
 

@@ -24,6 +24,7 @@ import {
   type PipelineHandles,
   query,
 } from './context';
+import { runOf, runsHere, whyNotOurs } from './lake-owner';
 import { hasSearchAttributes } from './search-attributes';
 
 interface Running {
@@ -35,7 +36,7 @@ interface Running {
  * `sluice start`: starts the pipeline, or wakes it where it stopped. A pipeline that runs keeps the settings it has; others
  * are shown and not applied.
  *
- * @throws CommandError when the queue belongs to another pipeline, or queue or bucket are not there
+ * @throws CommandError when queue or prefix belong to another pipeline, or queue or bucket are not there
  */
 export async function start(context: Context, { json = false }: { json?: boolean } = {}): Promise<void> {
   const { pipeline, say } = context;
@@ -46,6 +47,7 @@ export async function start(context: Context, { json = false }: { json?: boolean
   };
   await refuseOthersQueue(context, running);
   await requireBucket(context);
+  await refuseOthersLake(context, running);
   await startBoth(context, handles);
   const outcome = running.ingest ? 'woken' : 'started';
   const found = running.ingest ? await differencesTo(context, handles) : [];
@@ -128,13 +130,22 @@ async function refuseOthersQueue({ pipeline, temporal, sqs }: Context, running: 
   }
   const { Tags } = await sqs.send(new ListQueueTagsCommand({ QueueUrl: await queueUrl(sqs, queue) }));
   const owner = Tags?.[OWNER_TAG];
-  const firstRun = running.batch?.raw.workflowExecutionInfo?.firstRunId ?? '';
-  if (owner !== undefined && owner !== `${temporal.options.namespace}/${firstRun}`) {
+  if (owner !== undefined && owner !== runOf(temporal, running.batch)) {
     throw new CommandError(
       `The queue ${queue} belongs to another lane, ${owner} (namespace and first run): give this pipeline one of its own ` +
         `(SLUICE_QUEUE) or, if that lane is gone for good, remove the queue's tag ${OWNER_TAG}`,
     );
   }
+}
+
+/**
+ * Two pipelines under one prefix would number their objects alike. A lane that runs has claimed its lake, or parks at that; what
+ * the settings say now may be another one, and is not applied.
+ */
+async function refuseOthersLake({ pipeline, temporal, s3 }: Context, { batch }: Running): Promise<void> {
+  if (batch) return;
+  const why = await whyNotOurs(s3, pipeline.lake, undefined, (owner) => runsHere(temporal, owner));
+  if (why !== undefined) throw new CommandError(why);
 }
 
 function memoOf(description: WorkflowExecutionDescription | undefined): PipelineMemo | undefined {

@@ -3,7 +3,16 @@ import { differences, whyUnchangeable } from '../definition';
 import { QUERIES, UPDATES } from '../names';
 import { hasRead } from '../sources/cursor';
 import type { BatchStatus, IngestStatus } from '../workflows/status';
-import { CommandError, type Context, outcomeOf, pipelineHandles, query } from './context';
+import {
+  CommandError,
+  type Context,
+  describeRunning,
+  outcomeOf,
+  pipelineHandles,
+  type PipelineHandles,
+  query,
+} from './context';
+import { runOf, runsHere, whyNotOurs } from './lake-owner';
 
 /**
  * `sluice update`: gives the running pipeline the present settings. Rows that wait are written with the old ones.
@@ -19,12 +28,17 @@ export async function update(context: Context, { json = false }: { json?: boolea
   ]);
   const why = whyUnchangeable(pipeline, source.definition, { hasRead: hasRead(source.cursor) });
   if (why !== undefined) throw new CommandError(`Nothing was changed: ${why}`);
+  const run = runOf(context.temporal, await describeRunning(batch));
+  const others = await whyNotOurs(context.s3, pipeline.lake, run, (owner) =>
+    runsHere(context.temporal, owner),
+  );
+  if (others !== undefined) throw new CommandError(`Nothing was changed: ${others}`);
   const changed = differences(pipeline, source.definition);
-  // Where the window shrinks, stints must shrink before it; where it grows, after it.
-  const shrinks = pipeline.windowKeys < lane.definition.windowKeys;
   let version = 0;
-  for (const handle of shrinks ? [ingest, batch] : [batch, ingest]) {
-    const changing = handle.executeUpdate<number, [PipelineDefinition]>(UPDATES.update, { args: [pipeline] });
+  for (const [handle, definition] of stepsOf(pipeline, lane.definition, { ingest, batch })) {
+    const changing = handle.executeUpdate<number, [PipelineDefinition]>(UPDATES.update, {
+      args: [definition],
+    });
     version = await outcomeOf(handle, changing);
   }
   if (json) return say(JSON.stringify({ pipeline: pipeline.name, version, changed }, undefined, 2));
@@ -34,4 +48,27 @@ export async function update(context: Context, { json = false }: { json?: boolea
       ? `pipeline ${pipeline.name}: nothing to change`
       : `pipeline ${pipeline.name}: version ${version} of its settings holds`,
   );
+}
+
+/**
+ * Who is told what, one after the other. The lane comes first, since it claims the lake before ingest keeps anything there. Where
+ * the window shrinks, stints must shrink before it; so the lane is told of the lake before and of the window after.
+ */
+function stepsOf(
+  wanted: PipelineDefinition,
+  { windowKeys, lake }: PipelineDefinition,
+  { ingest, batch }: PipelineHandles,
+): (readonly [PipelineHandles['batch'], PipelineDefinition])[] {
+  if (wanted.windowKeys >= windowKeys) {
+    return [
+      [batch, wanted],
+      [ingest, wanted],
+    ];
+  }
+  const isElsewhere = wanted.lake.bucket !== lake.bucket || wanted.lake.prefix !== lake.prefix;
+  return [
+    ...(isElsewhere ? [[batch, { ...wanted, windowKeys }] as const] : []),
+    [ingest, wanted],
+    [batch, wanted],
+  ];
 }

@@ -16,6 +16,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { BatchActivities } from '../activities';
+import type { ClaimInput } from '../activities/claim-queue';
 import type { ReceivedMessages } from '../activities/receive-messages';
 import type { UploadedObject } from '../activities/upload-batch';
 import type { ObjectAcl, PipelineDefinition } from '../config';
@@ -29,7 +30,7 @@ import { Assembler, type AssemblerLimits, type WaitingRow } from './assembler';
 import { laneDetails } from './details';
 import { neverEnding } from './never-ending';
 import { isNotRetryable, park, type Parked, parkedMs, problemOf } from './park';
-import { refuseUnlessStopped, refuseUnusable } from './refusals';
+import { refused, refuseUnlessStopped, refuseUnusable } from './refusals';
 import { Showcase } from './showcase';
 import { type BatchCounts, type BatchStatus, NO_COUNTS } from './status';
 import {
@@ -171,6 +172,8 @@ const { uploadBatch, claimQueue, measureQueue } = proxyActivities<BatchActivitie
 });
 const deleting = { ...shortActivity, retry: { ...patient, maximumAttempts: 3 } };
 const { deleteMessages } = proxyActivities<BatchActivities>(deleting);
+// Somebody waits for the answer.
+const claiming = { ...shortActivity, retry: { ...patient, maximumAttempts: 3 } };
 // Attempted once: what a lost receive has hidden must be known to the window.
 const receiving = { ...shortActivity, retry: { maximumAttempts: 1 } };
 const { receiveMessages } = proxyActivities<BatchActivities>(receiving);
@@ -320,7 +323,7 @@ class Lane {
   resume(): void {
     this.#paused = false;
     this.#mayTry = true;
-    // A queue's tag may have changed since.
+    // The tag of the queue and the object in the lake may have changed since.
     this.#claimed = false;
     this.#stir();
   }
@@ -332,10 +335,15 @@ class Lane {
     this.#stir();
   }
 
-  /** @returns the version of the definition that holds when the wanted settings do */
+  /**
+   * @returns the version of the definition that holds when the wanted settings do
+   * @throws ApplicationFailure `UpdateRefused` where the lake that is wanted is another lane's; then nothing changes
+   */
   async update(wanted: PipelineDefinition): Promise<number> {
     this.#updating += 1;
     try {
+      // What was claimed stays this lane's: it does not matter which settings hold when an update before this one is done.
+      if (!isSameLake(wanted, this.#definition)) await this.#claimFor(wanted);
       await condition(() => this.#wanted === undefined);
       if (differences(wanted, this.#definition).length === 0) return this.#version;
       this.#wanted = wanted;
@@ -345,6 +353,14 @@ class Lane {
     } finally {
       this.#updating -= 1;
       if (!this.#isOld) this.#stir();
+    }
+  }
+
+  async #claimFor(wanted: PipelineDefinition): Promise<void> {
+    try {
+      await claimQueue.executeWithOptions(claiming, [claimOf(wanted)]);
+    } catch (error) {
+      throw refused(problemOf(error));
     }
   }
 
@@ -440,9 +456,8 @@ class Lane {
   }
 
   async #claim(): Promise<void> {
-    const { namespace, firstExecutionRunId } = workflowInfo();
     try {
-      await claimQueue({ queue: this.#definition.queue.name, owner: `${namespace}/${firstExecutionRunId}` });
+      await claimQueue(claimOf(this.#definition));
       this.#claimed = true;
       this.#worked('claim');
     } catch (error) {
@@ -875,6 +890,19 @@ class Lane {
     // The clock of this machine, which decides nothing.
     this.#meters.workflowSeen(workflowInfo().unsafe.now() / 1_000, { workflow: 'batch' });
   }
+}
+
+function claimOf({ name, queue, lake: { bucket, prefix, acl } }: PipelineDefinition): ClaimInput {
+  const { namespace, workflowId, firstExecutionRunId } = workflowInfo();
+  return {
+    queue: queue.name,
+    lake: { bucket, prefix, ...(acl === undefined ? {} : { acl }) },
+    owner: { pipeline: name, lane: workflowId, run: `${namespace}/${firstExecutionRunId}` },
+  };
+}
+
+function isSameLake({ lake: one }: PipelineDefinition, { lake: other }: PipelineDefinition): boolean {
+  return one.bucket === other.bucket && one.prefix === other.prefix;
 }
 
 function windowLimits({ queue, windowKeys }: PipelineDefinition, isOld: boolean): WindowLimits {

@@ -23,6 +23,7 @@ export function refuseUnlessStopped(activity: Activity): void {
   if (activity !== 'stopped') throw refused(`it is ${activity}; stop it first (\`sluice stop --wait\`)`);
 }
 
-function refused(why: string): ApplicationFailure {
+/** Why an update can't be, told to whoever sent it. */
+export function refused(why: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(`Refused: ${why}`, 'UpdateRefused');
 }

@@ -13,6 +13,7 @@ import {
   SendMessageBatchCommand,
   SetQueueAttributesCommand,
   SQSClient,
+  UntagQueueCommand,
 } from '@aws-sdk/client-sqs';
 import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
@@ -352,13 +353,46 @@ describe('The activities of a lane, against moto', () => {
   });
 
   describe('claimQueue', () => {
-    const claim = (owner: string) => run(() => activities.claimQueue({ queue, owner }));
+    const claim = (name: string, prefix = `of-${queue}`) => {
+      const owner = { pipeline: 'orders', lane: `sluice-batch/${queue}`, run: name };
+      return run(() => activities.claimQueue({ queue, lake: { bucket: BUCKET, prefix }, owner }));
+    };
 
-    it('claims a queue without an owner, and is content with its own', async () => {
+    it('claims a queue and a prefix without an owner, and is content with its own', async () => {
       await claim('default/run-1');
       await claim('default/run-1');
       const { Tags } = await sqs.send(new ListQueueTagsCommand({ QueueUrl: url }));
       assert.equal(Tags?.[OWNER_TAG], 'default/run-1');
+      const { Body } = await s3.send(
+        new GetObjectCommand({ Bucket: BUCKET, Key: `of-${queue}/_sluice/owner.json` }),
+      );
+      assert.deepEqual(JSON.parse((await Body?.transformToString()) ?? ''), {
+        pipeline: 'orders',
+        lane: `sluice-batch/${queue}`,
+        run: 'default/run-1',
+      });
+    });
+
+    it('refuses a prefix that another lane owns, names it, and says what to do', async () => {
+      await claim('default/run-1');
+      await sqs.send(new UntagQueueCommand({ QueueUrl: url, TagKeys: [OWNER_TAG] }));
+      await assert.rejects(claim('default/run-2'), (error) => {
+        assert.ok(hopeless('LakeHasAnotherOwner')(error));
+        assert.match(
+          String(error),
+          /s3:\/\/lake-bucket\/of-\S+ belongs to the pipeline orders \(lane \S+, default\/run-1: .*\(SLUICE_PREFIX\) or, if nothing/,
+        );
+        return true;
+      });
+      await claim('default/run-2', `another-of-${queue}`);
+    });
+
+    it('is not retried without its bucket', async () => {
+      const owner = { pipeline: 'orders', lane: 'lane', run: 'default/run-1' };
+      await assert.rejects(
+        run(() => activities.claimQueue({ queue, lake: { bucket: 'no-such', prefix: '' }, owner })),
+        hopeless('NoSuchBucket'),
+      );
     });
 
     it('refuses a queue that another lane owns, and names it', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { DeleteObjectCommand, GetObjectCommand } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { eventually } from '../local/eventually';
 import { type Output, Pipeline } from './pipeline';
 
@@ -130,6 +130,22 @@ describe('A day with the command line', function () {
     );
   });
 
+  it('refuses a prefix that belongs to another pipeline, at a start and at an update', async () => {
+    await fails(
+      pipeline.sluiceWith({ SLUICE_PIPELINE: 'other', SLUICE_QUEUE: 'second' }, 'start'),
+      1,
+      /^s3:\/\/sse-bucket\/ belongs to the pipeline recentchange \(.*: give this pipeline a prefix of its own \(SLUICE_PREFIX\)\n$/,
+    );
+    const owner = { pipeline: 'other', lane: 'sluice-batch/other', run: 'elsewhere/run' };
+    const object = { Key: 'taken/_sluice/owner.json', Body: JSON.stringify(owner) };
+    await pipeline.s3.send(new PutObjectCommand({ Bucket: BUCKET, ...object }));
+    await fails(
+      pipeline.sluiceWith({ SLUICE_PREFIX: 'taken' }, 'update'),
+      1,
+      /^Nothing was changed: s3:\/\/sse-bucket\/taken belongs to the pipeline other/,
+    );
+  });
+
   it('pauses, flushes and resumes, as a whole or in part', async () => {
     await pipeline.sluice('pause', 'ingest');
     await become('paused', 'running');
@@ -204,6 +220,11 @@ describe('A day with the command line', function () {
     assert.match(await pipeline.sluice('remove', '--yes'), /^pipeline recentchange: removed/);
     await fails(pipeline.sluice('status'), 1, /never started here, or was removed/);
     await pipeline.sluice('remove', '--yes');
+    await fails(
+      pipeline.sluice('start'),
+      1,
+      /^s3:\/\/sse-bucket\/ belongs to the pipeline recentchange .* does not run here: .* delete s3:\/\/sse-bucket\/_sluice\/owner.json$/m,
+    );
     await pipeline.sluiceWith({ SLUICE_PIPELINE: 'other', SLUICE_PREFIX: 'other' }, 'start');
   });
 });

@@ -87,11 +87,17 @@ describe('The workflow batch', () => {
     assert(key.endsWith(`${keyDigest('key-0001')}.csv`));
   });
 
-  it('claims the queue for its namespace and first run', async () => {
+  it('claims the queue and the lake for its namespace and first run', async () => {
     await start();
     await eventually('a claim', () => lane.claims.length === 1);
-    const { runId } = await handle.describe();
-    assert.deepEqual(lane.claims, [{ queue: 'queue', owner: `default/${runId}` }]);
+    const { runId, workflowId } = await handle.describe();
+    assert.deepEqual(lane.claims, [
+      {
+        queue: 'queue',
+        lake: { bucket: 'lake', prefix: 'raw' },
+        owner: { pipeline: 'test', lane: workflowId, run: `default/${runId}` },
+      },
+    ]);
   });
 
   it('deletes no message before its object is confirmed', async () => {

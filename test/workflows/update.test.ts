@@ -104,6 +104,44 @@ describe('An update of the workflow batch', () => {
     assert.deepEqual(lane.uploads[0], lane.uploads[1]);
   });
 
+  it('claims another prefix or bucket before its settings hold, and no lake that it has already', async () => {
+    await start(before);
+    await eventually('a claim', () => lane.claims.length === 1);
+    await update(handle, after);
+    await update(handle, { ...after, batch: { rows: 7, flushAfterSeconds: NEVER } });
+    await update(handle, { ...after, lake: { ...after.lake, bucket: 'other' } });
+    assert.deepEqual(
+      lane.claims.map(({ lake: { bucket, prefix } }) => `${bucket}/${prefix}`),
+      ['lake/raw', 'lake/new', 'other/new'],
+    );
+  });
+
+  it("is refused, and changes nothing, for another lane's lake", async () => {
+    lane.beforeClaim = () => {
+      if (lane.claims.at(-1)?.lake.prefix === 'new')
+        throw hopeless('s3://lake/new belongs to the pipeline other');
+    };
+    await start(before);
+    await isRefused(update(handle, after), /^Refused: s3:\/\/lake\/new belongs to the pipeline other$/);
+    lane.send(keysOf(10));
+    await eventually('an object', () => lane.objects.size === 1);
+    assert.deepEqual(objects(), [['raw', 'key,text', 10]]);
+    const { version, definition } = await batchStatus(handle);
+    assert.deepEqual([version, definition], [1, before]);
+  });
+
+  it('lets a lane that is parked by its lake go on in another', async () => {
+    lane.beforeClaim = () => {
+      if (lane.claims.at(-1)?.lake.prefix === 'raw') throw hopeless('s3://lake/raw belongs to another');
+    };
+    lane.send(keysOf(5));
+    await start(before);
+    await eventually('parked', async () => (await batchStatus(handle)).activity === 'parked');
+    await update(handle, after);
+    await eventually('an empty queue', () => lane.size === 0);
+    assert.deepEqual(objects(), [['new', 'id', 5]]);
+  });
+
   it('is refused, and changes nothing, for another queue, another pipeline, or no definition at all', async () => {
     await start(before);
     const { queue } = before;
