@@ -32,11 +32,7 @@ function hourOf(time: string): string {
 function summary({ bucket, prefix, objects, rows, canaries, rejected, ...found }: LakeReport): string {
   const others = `(${amount(canaries, 'canary', 'canaries')}, ${rejected} rejected)`;
   if (objects === 0) return `s3://${bucket}/${prefix}: no rows ${others}`;
-  const parts = [
-    sequenceText(found.sequence),
-    keysText(found.keys),
-    `${offsetsText(found.offsets)} ${others}`,
-  ];
+  const parts = [sequenceText(found.sequence), keysText(found.keys), `${offsetsText(found)} ${others}`];
   return `${amount(objects, 'object')}, ${amount(rows, 'row')}: ${parts.join('; ')}`;
 }
 
@@ -51,8 +47,8 @@ function keysText(keys: KeyReport | undefined): string {
   return count === 0 ? 'no key twice' : `${amount(count, 'key')} more than once`;
 }
 
-function offsetsText(offsets: LakeReport['offsets']): string {
-  if (!offsets) return 'offsets not checked';
+function offsetsText({ offsets, wanted }: Pick<LakeReport, 'offsets' | 'wanted'>): string {
+  if (!offsets) return wanted.offsets.length === 0 ? 'no offsets' : 'offsets not checked';
   const { partitions, unexplained, onTheWay, lostAgain } = offsets;
   const absent = unexplained + onTheWay + lostAgain.count;
   const topics = amount(partitions.length, 'topic partition');
@@ -115,7 +111,7 @@ const WHY_UNCHECKED: Readonly<Record<Unchecked['reason'], (one: Unchecked, repor
     (check === 'keys' ? wanted.keys : wanted.offsets).join(', '),
   'rows-without': ({ check, count }, { keys }) =>
     check === 'keys'
-      ? `${amount(count, 'row')} without ${keys?.paths.join(', ')} not compared with others`
+      ? `${amount(count, 'row')} without ${keys?.paths.join(', ')} not compared with others: a column with the path sluice.key tells all rows apart`
       : `${amount(count, 'row')} without topic, partition and offset not counted: an offset that is missing may be one of theirs`,
   'rejected-unreadable': ({ count }) =>
     `${amount(count, 'offset')} missing for which rejected events may account, whose offsets can't be read: ` +
@@ -126,8 +122,13 @@ const WHY_UNCHECKED: Readonly<Record<Unchecked['reason'], (one: Unchecked, repor
 };
 
 /** What there is to know besides. */
-function noteLines({ offsets, others }: LakeReport): string[] {
-  return [...jumpNotes(offsets), ...(others.count > 0 ? [othersNote(others)] : [])];
+function noteLines({ offsets, gaps, others }: LakeReport): string[] {
+  const gapNotes = linesOf(
+    'possible gap',
+    gaps,
+    ({ from, to }) => `from ${from} to ${to}: nobody listened to the source, which can't be resumed`,
+  );
+  return [...jumpNotes(offsets), ...gapNotes, ...(others.count > 0 ? [othersNote(others)] : [])];
 }
 
 /** Whether everything was checked, and what came of it: what stays on the screen when all else has scrolled away. */

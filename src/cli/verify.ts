@@ -20,7 +20,7 @@ import {
   readObjects,
 } from '../lake/reader';
 import { type EventPlace, mayComeYet, type Rules } from '../lake/verification';
-import { CANARIES_FOLDER, OWNER_OBJECT, REJECTED_FOLDER, RESENT_FOLDER } from '../names';
+import { CANARIES_FOLDER, GAPS_FOLDER, OWNER_OBJECT, REJECTED_FOLDER, RESENT_FOLDER } from '../names';
 import { partitionName } from '../sources/cursor';
 import { readPayload } from '../sources/event';
 import { readRecord } from '../sources/kafka/event';
@@ -150,6 +150,7 @@ interface Listing {
   resent: KeptObject[];
   unknown: Findings<{ object: string }>;
   others: Findings<{ prefix: string }>;
+  gaps: Findings<{ from: string; to: string }>;
   claimed: boolean;
 }
 
@@ -160,7 +161,7 @@ async function list(
   { bucket, prefix }: { bucket: string; prefix: string },
   hours: Rules['hours'],
 ): Promise<Listing> {
-  const listing: Objects = { batches: [], kept: [], resent: [], claimed: false };
+  const listing: Objects = { batches: [], kept: [], resent: [], gaps: new Findings(), claimed: false };
   const strangers = new Strangers();
   for (const { end, ...part } of partsToList(prefix, hours)) {
     for await (const listed of listObjects(s3, bucket, part)) {
@@ -234,16 +235,23 @@ function partsToList(
     ...(since === -Infinity ? {} : { startAfter: hourFolder(prefix, since - 1) }),
     ...(until === Infinity ? {} : { end: hourFolder(prefix, until + 1) }),
   };
-  const folders = [CANARIES_FOLDER, REJECTED_FOLDER, RESENT_FOLDER].map((folder) => `${folder}/`);
+  const folders = [CANARIES_FOLDER, GAPS_FOLDER, REJECTED_FOLDER, RESENT_FOLDER].map(
+    (folder) => `${folder}/`,
+  );
   return [hours, ...[...folders, OWNER_OBJECT].map((name) => ({ prefix: underPrefix(prefix, name) }))];
 }
 
 function addListed(
   listing: Objects,
   object: Exclude<LakeObject, { kind: 'unknown' }>,
-  { since }: Rules['hours'],
+  { since, until }: Rules['hours'],
 ): void {
   if (object.kind === 'owner') return void (listing.claimed = true);
+  if (object.kind === 'gap') {
+    const { from, to } = object.gap;
+    if (to / HOUR_MS < since || from / HOUR_MS >= until) return;
+    return listing.gaps.add({ from: new Date(from).toISOString(), to: new Date(to).toISOString() });
+  }
   if (object.kind === 'batch') return void listing.batches.push(object);
   // Later ones count: an event that is rejected anew is kept anew.
   if (object.modifiedAt / HOUR_MS < since - 1 - LONGEST_WAIT_HOURS) return;

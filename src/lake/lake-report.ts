@@ -1,4 +1,5 @@
 import { partitionName } from '../sources/cursor';
+import { ADDED_MEMBERS } from '../names';
 import { isKafkaUrl } from '../sources/kafka/address';
 import type { Column } from './columns';
 import { Findings, type Found } from './findings';
@@ -47,6 +48,8 @@ export interface LakeReport {
   unknown: Found<{ object: string }>;
   /** Prefixes within this one that belong to other pipelines: what lies there is not judged. */
   others: Found<{ prefix: string }>;
+  /** When a source that can't be resumed was not listened to, ISO 8601: what it published meanwhile is lost. */
+  gaps: Found<{ from: string; to: string }>;
 }
 
 /** A check that could not be made. */
@@ -77,32 +80,50 @@ export interface KeyReport {
 export interface RowPaths {
   /** Sets of columns, each of which makes a row itself; the first that is there holds. */
   keys: readonly (readonly string[])[];
-  /** Topic, partition and offset, and where the source has it the first offset from which on there was nothing. */
+  /** Topic, partition and offset, and where the source has it the first offset from which on there was nothing. Empty: none. */
   place: readonly string[];
+  /** Whether it may well be that no row has a place: of a stream that may be any. */
+  isPlaceOptional: boolean;
   /** Whether places are those of records of Kafka, not those that payloads state. */
   isOfRecords: boolean;
-  /** Whether the key is whatever a payload has there: only text and numbers are keys. */
-  isKeyInPayload: boolean;
+  /** Where the key is whatever a payload has there: only text and numbers are keys. Undefined where it is nowhere of that kind. */
+  keyInPayload: string | undefined;
 }
+
+/** What makes a row itself, whatever the source. */
+const OWN_KEY = `${ADDED_MEMBERS.sluice}.key`;
 
 const META_PLACE = ['meta.topic', 'meta.partition', 'meta.offset'] as const;
 const RECORD_PLACE = ['kafka.topic', 'kafka.partition', 'kafka.offset', 'kafka.from'] as const;
 
 /**
- * What a pipeline's rows are told apart by: what its lane tells its events apart by. Where that is a key in the payload, the
- * record of a second event with it is no row, and no offset of Kafka's can be missed.
+ * What a pipeline's rows are told apart by: what its lane tells its events apart by. Where that is a key in the payload, a
+ * second event with it is no row, and no offset can be missed.
  */
 export function rowPathsOf({ url, key = '' }: { url: string; key?: string | undefined }): RowPaths {
-  if (!isKafkaUrl(url))
-    return { keys: [['meta.id'], META_PLACE], place: META_PLACE, isOfRecords: false, isKeyInPayload: false };
-  if (key !== '') return { keys: [[key]], place: META_PLACE, isOfRecords: false, isKeyInPayload: true };
-  return { keys: [RECORD_PLACE.slice(0, 3)], place: RECORD_PLACE, isOfRecords: true, isKeyInPayload: false };
+  const common = { isPlaceOptional: false, isOfRecords: false, keyInPayload: undefined };
+  if (key !== '') return { ...common, keys: [[key], [OWN_KEY]], place: [], keyInPayload: key };
+  if (isKafkaUrl(url)) {
+    return { ...common, keys: [RECORD_PLACE.slice(0, 3), [OWN_KEY]], place: RECORD_PLACE, isOfRecords: true };
+  }
+  if (isEventStreams(url)) {
+    return { ...common, keys: [['meta.id'], META_PLACE, [OWN_KEY]], place: META_PLACE };
+  }
+  // Of any other stream `meta.id` may name a thing: only beside a place it is an event's.
+  const keys = [[OWN_KEY], ['meta.id', ...META_PLACE], META_PLACE];
+  return { ...common, keys, place: META_PLACE, isPlaceOptional: true };
+}
+
+/** Wikimedia's service, or another of its kind (KafkaSSE). */
+function isEventStreams(url: string): boolean {
+  const { hostname, pathname } = new URL(url);
+  return /(^|\.)wikimedia\.org$/.test(hostname) || pathname.startsWith('/v2/stream/');
 }
 
 /** What a listing of the lake says by itself. */
 export interface Listed extends Pick<
   LakeReport,
-  'claimed' | 'bucket' | 'prefix' | 'canaries' | 'rejected' | 'unknown' | 'others'
+  'claimed' | 'bucket' | 'prefix' | 'canaries' | 'rejected' | 'gaps' | 'unknown' | 'others'
 > {
   batches: readonly BatchObject[];
 }
@@ -204,7 +225,7 @@ export class LakeAudit {
       offsets: this.#offsetReport(),
       wanted: {
         keys: this.#keyPaths ? [] : (this.#paths.keys[0] ?? []),
-        offsets: this.#has(this.#paths.place) ? [] : this.#paths.place,
+        offsets: this.#has(this.#paths.place) || this.#paths.isPlaceOptional ? [] : this.#paths.place,
       },
       broken: this.#broken,
     };
@@ -218,7 +239,9 @@ export class LakeAudit {
   }
 
   #offsetReport(): LakeReport['offsets'] {
-    if (!this.#has(this.#paths.place)) return undefined;
+    const { place, isPlaceOptional } = this.#paths;
+    if (place.length === 0 || !this.#has(place)) return undefined;
+    if (isPlaceOptional && this.#rowsWithoutPlace === this.#rows) return undefined;
     return { ...this.#offsets.report(), rowsWithout: this.#rowsWithoutPlace };
   }
 
@@ -228,7 +251,8 @@ export class LakeAudit {
 
   /** Nothing, or what is no key in a payload either. */
   #isNoKey(field: string): boolean {
-    return field === '' || (this.#paths.isKeyInPayload && isJson(field));
+    const [path] = this.#keyPaths ?? [];
+    return field === '' || (path === this.#paths.keyInPayload && isJson(field));
   }
 
   #facts({ header, rows }: Extract<ReadCsv, { ok: true }>): RowFacts[] {
@@ -239,7 +263,9 @@ export class LakeAudit {
     const placeAt = this.#paths.place.map(indexOf);
     return rows.map((row) => {
       const place = placeOf(placeAt.map((at) => row[at]));
-      const key = others.length === 0 ? row[idAt] : place && `${place.partition} offset ${place.offset}`;
+      const isPlace = idPath === this.#paths.place[0];
+      const id = isPlace ? place && `${place.partition} offset ${place.offset}` : row[idAt];
+      const key = others.length > 0 && !place ? undefined : id;
       return { key: key === undefined || this.#isNoKey(key) ? undefined : key, place };
     });
   }
@@ -281,14 +307,14 @@ function isoHours({ hours: { since, until } }: Rules): LakeReport['hours'] {
 type Judged = Omit<LakeReport, 'whole' | 'unchecked'>;
 
 /** Where there are no rows, there is nothing to compare; where nobody claimed the prefix, it is hardly the one that was meant. */
-function uncheckedOf({ claimed, objects, rows, sequence, keys, offsets }: Judged): Unchecked[] {
+function uncheckedOf({ claimed, objects, rows, sequence, keys, offsets, wanted }: Judged): Unchecked[] {
   const hasRows = rows > 0;
   const all: Unchecked[] = [
     { check: 'lake', reason: 'nothing-there', count: claimed || objects > 0 ? 0 : 1 },
     { check: 'sequence', reason: 'too-young', count: sequence.onTheWay },
     { check: 'keys', reason: 'no-columns', count: hasRows && !keys ? rows : 0 },
     { check: 'keys', reason: 'rows-without', count: keys?.rowsWithout ?? 0 },
-    { check: 'offsets', reason: 'no-columns', count: hasRows && !offsets ? rows : 0 },
+    { check: 'offsets', reason: 'no-columns', count: hasRows && wanted.offsets.length > 0 ? rows : 0 },
     { check: 'offsets', reason: 'rows-without', count: offsets?.rowsWithout ?? 0 },
     { check: 'offsets', reason: 'too-young', count: offsets?.onTheWay ?? 0 },
     { check: 'offsets', reason: 'rejected-unreadable', count: offsets ? excusedBy(offsets) : 0 },

@@ -1,6 +1,8 @@
 import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { parse } from 'papaparse';
+import type { Gap } from '../sources/gaps';
 import { CANARIES_FOLDER, OWNER_OBJECT, REJECTED_FOLDER, RESENT_FOLDER } from '../names';
+import { gapOf } from './gap-objects';
 import { underPrefix } from './object-key';
 
 /** Reads the lake back: what the keys of its objects say, and what the objects hold. */
@@ -36,6 +38,8 @@ export type LakeObject = ListedObject &
         isLate?: true;
       }
     | { kind: 'canary' | 'rejected' | 'resent'; digest: string }
+    /** Time in which a source that can't be resumed was not listened to. */
+    | { kind: 'gap'; gap: Gap }
     /** The object that names the lane which writes here. */
     | { kind: 'owner' }
     | { kind: 'unknown' }
@@ -107,6 +111,8 @@ export function hourFolder(prefix: string, hour: number): string {
 export function classify(lakePrefix: string, object: ListedObject): LakeObject {
   const name = object.key.slice(underPrefix(lakePrefix, '').length);
   if (name === OWNER_OBJECT) return { ...object, kind: 'owner' };
+  const gap = gapOf(name);
+  if (gap) return { ...object, kind: 'gap', gap };
   const [, date, time, sequence] =
     /^date=(\d{4}-\d{2}-\d{2})\/hour=(\d{2})\/batch-(\d{10,})-[0-9a-f]{16}\.csv$/.exec(name) ?? [];
   const hour = Date.parse(`${date}T${time}:00:00Z`) / HOUR_MS;

@@ -132,7 +132,14 @@ describe('The activities of a lane, against moto', () => {
         receive: () => receive(),
         delete: () => run(() => activities.deleteMessages({ queue, receipts: [] })),
         measure: () => run(() => activities.measureQueue(queue)),
-        claim: () => run(() => activities.claimQueue({ queue, owner: 'default/run-1' })),
+        claim: () =>
+          run(() =>
+            activities.claimQueue({
+              queue,
+              lake: { bucket: BUCKET, prefix: queue },
+              owner: { pipeline: 'p', lane: workflowId, run: 'default/run-1' },
+            }),
+          ),
       };
       workflowId = `sluice-batch/123456789012/eu-west-1/${queue}`;
       for (const [name, work] of Object.entries(works)) {

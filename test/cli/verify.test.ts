@@ -6,6 +6,7 @@ import { writeCsv } from '../../src/lake/csv';
 import type { LakeReport } from '../../src/lake/lake-report';
 import { batchObjectKey } from '../../src/lake/object-key';
 import { claimLake } from '../../src/lake/owner';
+import { keepGap } from '../../src/lake/gap-objects';
 import { keepCanary, keepRejected } from '../../src/lake/rejected';
 import { resentObjectKey } from '../../src/lake/resend';
 import { type MotoServer, startMotoServer } from '../../src/local/moto-server';
@@ -47,6 +48,8 @@ function batchOf(sequence: number, offsets: readonly number[], { prefix = 'raw',
 const eventAt = (offset: number, domain = 'x') =>
   JSON.stringify({ meta: { id: `id-${offset}`, domain, topic: 't', partition: 0, offset } });
 
+const WIKIMEDIA = { url: 'https://stream.wikimedia.org/v2/stream/recentchange', contact: '' };
+
 interface Layout {
   prefix: string;
   columns: { name: string; path: string }[];
@@ -59,11 +62,11 @@ interface Layout {
 async function run(
   s3: S3Client,
   options: VerifyOptions = {},
-  { prefix = 'raw', columns = COLUMNS, source, meanwhile = () => {} }: Partial<Layout> = {},
+  { prefix = 'raw', columns = COLUMNS, source = WIKIMEDIA, meanwhile = () => {} }: Partial<Layout> = {},
 ) {
   const lines: string[] = [];
   const pauses: number[] = [];
-  const pipeline = definitionOf({ lake: { ...lakeOf(prefix), columns }, ...(source ? { source } : {}) });
+  const pipeline = definitionOf({ lake: { ...lakeOf(prefix), columns }, source });
   const pause = async (milliseconds: number) => {
     pauses.push(milliseconds);
     meanwhile(pauses.length);
@@ -414,6 +417,63 @@ describe('sluice verify', () => {
     ]);
   });
 
+  describe('of a stream that is none of Wikimedia’s', () => {
+    const source = { url: 'https://example.org/readings', contact: '' };
+    const columns = [
+      { name: 'key', path: 'sluice.key' },
+      { name: 'temp', path: 'temp' },
+    ];
+    const putRows = (sequence: number, keys: readonly string[]) => {
+      const { key } = batchOf(sequence, [sequence]);
+      s3.put(key, ['key,temp', ...keys.map((id) => `${id},21`), ''].join('\n'), TEN);
+    };
+
+    it('goes by the key that each row states, and asks for no offsets', async () => {
+      putRows(1, ['a', 'b']);
+      putRows(2, ['c']);
+      const whole = await run(s3.client, {}, { columns, source });
+      assert.deepEqual([whole.isFine, whole.findings, whole.unchecked], [true, [], []]);
+      putRows(3, ['b']);
+      const { isFine, findings } = await run(s3.client, {}, { columns, source });
+      assert.equal(isFine, false);
+      assert.match(findings.join(), /^FINDING key "b" stands in 2 rows/);
+    });
+
+    it('takes no meta.id for a key where rows state no place: it may name a thing', async () => {
+      const { key } = batchOf(1, [1]);
+      s3.put(key, 'event_id,title,topic,partition,offset\ndevice-7,x,,,\ndevice-7,y,,,\n', TEN);
+      const { isFine, findings, unchecked } = await run(s3.client, {}, { source });
+      assert.deepEqual([isFine, findings], [false, []]);
+      assert.deepEqual(unchecked, [
+        'NOT CHECKED keys: 2 rows without meta.id, meta.topic, meta.partition, meta.offset not compared with others: a column with the path sluice.key tells all rows apart',
+      ]);
+    });
+
+    it('asks for a column with the key where there is none', async () => {
+      putRows(1, ['a']);
+      const { unchecked } = await run(s3.client, {}, { source, columns: columns.slice(1) });
+      assert.deepEqual(unchecked, [
+        "NOT CHECKED keys: repeats can't be looked for without columns that have the paths sluice.key",
+      ]);
+    });
+
+    it('notes when nobody listened, and finds nothing in it', async () => {
+      putRows(1, ['a']);
+      const gap = { from: TEN + 60_000, to: TEN + 90_000, source: source.url };
+      await keepGap(s3.client, lakeOf('raw'), gap);
+      const { isFine, lines } = await run(s3.client, {}, { columns, source });
+      assert.equal(isFine, true);
+      assert(
+        lines.includes(
+          "possible gap from 2025-01-31T10:01:00.000Z to 2025-01-31T10:01:30.000Z: nobody listened to the source, which can't be resumed",
+        ),
+        lines.join('\n'),
+      );
+      const other = await run(s3.client, { since: '2025-01-31T11:00:00Z' }, { columns, source });
+      assert(!other.lines.join().includes('possible gap'));
+    });
+  });
+
   it('says which rows it could not compare, and not those of other hours than were asked for', async () => {
     put(1, [1, 2]);
     const { key } = batchOf(2, [3]);
@@ -421,7 +481,7 @@ describe('sluice verify', () => {
     const { isFine, unchecked } = await run(s3.client);
     assert.equal(isFine, false);
     assert.deepEqual(unchecked, [
-      'NOT CHECKED keys: 1 row without meta.id not compared with others',
+      'NOT CHECKED keys: 1 row without meta.id not compared with others: a column with the path sluice.key tells all rows apart',
       'NOT CHECKED offsets: 1 row without topic, partition and offset not counted: an offset that is missing may be one of theirs',
     ]);
     put(3, [3], { frozenAt: TEN + HOUR });

@@ -42,7 +42,7 @@ function audit(
   objects: ReadonlyMap<number, Uint8Array>,
   {
     columns = COLUMNS,
-    source = { url: 'https://example.org/stream' },
+    source = { url: 'https://stream.wikimedia.org/v2/stream/recentchange' },
     keep = () => {},
   }: {
     columns?: Column[];
@@ -68,6 +68,7 @@ function audit(
     rejected: 0,
     unknown: new Findings<never>(),
     others: new Findings<never>(),
+    gaps: new Findings<never>(),
   };
   return lake.report({ bucket: 'b', prefix: '', batches, ...counts });
 }
@@ -334,6 +335,7 @@ describe('The report of a lake', () => {
     assert.deepEqual(JSON.parse(JSON.stringify(report)), {
       whole: true,
       unchecked: [],
+      gaps: { count: 0, named: [] },
       claimed: true,
       bucket: 'b',
       prefix: '',
