@@ -29,7 +29,7 @@ suite(
     const attempts: Attempt[] = [];
 
     before(async function () {
-      this.timeout(120_000);
+      this.timeout(300_000);
       cluster = await KafkaCluster.start();
     });
 

@@ -12,7 +12,7 @@ const ROWS = 200;
 const BROKEN = 3;
 
 describe("The batch workflow's page in Temporal's web UI, after a run (skipped where there is no Chromium)", function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
   const endings: (() => Promise<unknown>)[] = [];
   let page: Page;
   let lastObject: string | undefined;
@@ -33,7 +33,7 @@ describe("The batch workflow's page in Temporal's web UI, after a run (skipped w
     await pipeline.sluice('provision');
     await pipeline.sluice('start');
     pipeline.startWorker();
-    await eventually('all rows are in the lake', async () => (await pipeline.audit()).rows === ROWS, 60_000);
+    await eventually('all rows are in the lake', async () => (await pipeline.audit()).rows === ROWS);
     await eventually('the lane knows', async () => {
       const { batch } = await pipeline.status();
       ({ lastObject } = batch);
@@ -84,7 +84,7 @@ describe("The batch workflow's page in Temporal's web UI, after a run (skipped w
 });
 
 describe('A compressed payload in the web UI of the embedded stack (skipped where there is no Chromium)', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
   const endings: (() => Promise<unknown>)[] = [];
 
   after(async () => {

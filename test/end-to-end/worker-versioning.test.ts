@@ -5,7 +5,7 @@ import { Pipeline } from './pipeline';
 const EVENTS = 120;
 
 describe('Workers with SLUICE_WORKER_DEPLOYMENT', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
   let pipeline: Pipeline;
 
   before(async () => {
@@ -32,7 +32,6 @@ describe('Workers with SLUICE_WORKER_DEPLOYMENT', function () {
           () => true,
           () => false,
         ),
-      30_000,
     );
   }
 
@@ -50,20 +49,16 @@ describe('Workers with SLUICE_WORKER_DEPLOYMENT', function () {
   it('take a running pipeline from build to build, losing and repeating nothing', async () => {
     const first = pipeline.startWorkerWith({ settings: { SLUICE_WORKER_DEPLOYMENT: 'sluice:one' } });
     await setCurrent('one');
-    await eventually('rows by the first build', async () => (await pipeline.audit()).rows >= 20, 60_000);
+    await eventually('rows by the first build', async () => (await pipeline.audit()).rows >= 20);
     const lane = 'sluice-batch/123456789012/us-east-1/sse_queue';
     assert.equal(await buildOf(lane), 'one');
 
     pipeline.startWorkerWith({ settings: { SLUICE_WORKER_DEPLOYMENT: 'sluice:two' } });
     await setCurrent('two');
-    await eventually(
-      'the lane runs on the second build',
-      async () => (await buildOf(lane)) === 'two',
-      30_000,
-    );
+    await eventually('the lane runs on the second build', async () => (await buildOf(lane)) === 'two');
     first.signal('SIGTERM');
     assert.equal(await first.exited, 0);
-    await eventually('all rows', async () => (await pipeline.audit()).missing.length === 0, 60_000);
+    await eventually('all rows', async () => (await pipeline.audit()).missing.length === 0);
     const audit = await pipeline.audit();
     assert.equal(audit.rows, pipeline.stream.ledger.published.length);
     assert.deepEqual(audit.repeated, []);

@@ -2,7 +2,7 @@
 const TIMES = Number(process.env.SLUICE_FUZZ_RUNS || 1);
 
 /** Milliseconds that a test of this folder may take. */
-export const FUZZ_TIMEOUT_MS = 120_000 * Math.max(1, TIMES);
+export const FUZZ_TIMEOUT_MS = 300_000 * Math.max(1, TIMES);
 
 /** How many inputs a property tries, for fast-check. */
 export function runs(count: number): { numRuns: number } {

@@ -1,10 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Resolves as soon as `condition` holds; rejects with `what` if it does not within `timeoutMs`. */
+/**
+ * Resolves as soon as `condition` holds; rejects with `what` if it does not within `timeoutMs`, which is long enough for a machine that
+ * has much else to do.
+ */
 export async function eventually(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  timeoutMs = 30_000,
+  timeoutMs = 120_000,
 ): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!(await condition())) {

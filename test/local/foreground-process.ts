@@ -38,9 +38,9 @@ export class ForegroundProcess {
   }
 
   /** Resolves to what matches, as soon as it is written. */
-  async said(pattern: RegExp, timeoutMs = 60_000): Promise<RegExpExecArray> {
+  async said(pattern: RegExp): Promise<RegExpExecArray> {
     const look = () => pattern.exec(this.output);
-    const waited = eventually(String(pattern), () => look() !== null || this.hasExited, timeoutMs);
+    const waited = eventually(String(pattern), () => look() !== null || this.hasExited);
     const late = await waited.catch((error: unknown) => error);
     const found = look();
     if (found) return found;

@@ -21,7 +21,7 @@ interface Ports {
 }
 
 describe('npm run stack', function () {
-  this.timeout('2m');
+  this.timeout('5m');
   let scratch: string;
   let folder: string;
   let ports: Ports;

@@ -15,7 +15,7 @@ import { eventually } from './eventually';
 import { ForegroundProcess, gone } from './foreground-process';
 
 describe('npm start', function () {
-  this.timeout('3m');
+  this.timeout('5m');
   let scratch: string;
   let stream: SimulatedStream | undefined;
   let command: ForegroundProcess | undefined;

@@ -5,7 +5,7 @@ import type { Ledger } from '../../src/local/simulated-stream';
 import { ForegroundProcess } from './foreground-process';
 
 describe('The simulated stream as a command', function () {
-  this.timeout('1m');
+  this.timeout('5m');
   let command: ForegroundProcess | undefined;
 
   afterEach(() => command?.kill());

@@ -45,7 +45,7 @@ function selectors(expression: string): string[] {
 }
 
 describe('Prometheus rules and dashboard (skipped where there is no Prometheus on PATH)', function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
   const endings: (() => Promise<unknown>)[] = [];
   let tools: NonNullable<ReturnType<typeof findPrometheus>>;
   let prometheus: Prometheus;
@@ -64,10 +64,8 @@ describe('Prometheus rules and dashboard (skipped where there is no Prometheus o
     prometheus = await Prometheus.start(tools.prometheus, folder, address);
     endings.push(() => prometheus.stop());
     await runPipeline(address);
-    await eventually(
-      'the rules are evaluated',
-      async () => (await prometheus.rules()).every(({ health }) => health !== 'unknown'),
-      60_000,
+    await eventually('the rules are evaluated', async () =>
+      (await prometheus.rules()).every(({ health }) => health !== 'unknown'),
     );
     rules = await prometheus.rules();
   });
@@ -109,14 +107,14 @@ describe('Prometheus rules and dashboard (skipped where there is no Prometheus o
     await sqs.send(new DeleteQueueCommand({ QueueUrl: lost.QueueUrl }));
     await pipeline.sluice('start');
     pipeline.startWorker();
-    await eventually('some events', () => ledger.published.length >= 50, 30_000);
+    await eventually('some events', () => ledger.published.length >= 50);
     pipeline.stream.withhold(2);
     const [again] = ledger.published;
     assert.ok(again);
     await send(encodeMessage(again.text, again.key));
     await send({ body: 'another program sent this', key: 'a-key' });
     await pipeline.stream.published;
-    await eventually('all in the lake', async () => (await pipeline.audit()).missing.length === 0, 60_000);
+    await eventually('all in the lake', async () => (await pipeline.audit()).missing.length === 0);
   }
 
   for (const { title, description, targets = [], fieldConfig } of panels) {

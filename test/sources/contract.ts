@@ -198,7 +198,7 @@ export function itIsASource(kind: Kind): void {
       });
 
       it('lose no event, over many cuts and readers that end anywhere', async function () {
-        this.timeout(120_000);
+        this.timeout(300_000);
         const published: string[] = [];
         const fresh = new Set<string>();
         let from = stage.start;
@@ -223,7 +223,7 @@ export function itIsASource(kind: Kind): void {
 
     describe('back-pressure', () => {
       it('reaches the server: what is not taken is not sent', async function () {
-        this.timeout(120_000);
+        this.timeout(300_000);
         await stage.flood();
         const stop = new AbortController();
         const { link } = stage;

@@ -6,7 +6,7 @@ import { packageRoot } from '../../src/local/python';
 import { EMPTY, startFakeTemporal } from '../support/fake-temporal';
 
 describe('A worker process', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
   const endings: (() => void)[] = [];
 
   afterEach(() => {

@@ -53,7 +53,7 @@ describe('A worker process', () => {
 
   async function startUntilWarned(environment: Record<string, string>): Promise<string[]> {
     worker = new StartedWorker({ TEMPORAL_ADDRESS: address, ...environment });
-    await eventually('a warning', () => worker.lines.some((line) => line.includes('WARN')), 30_000);
+    await eventually('a warning', () => worker.lines.some((line) => line.includes('WARN')));
     return worker.lines;
   }
 

@@ -40,9 +40,9 @@ describe('Continue-as-new', () => {
   it('loses, repeats and renumbers nothing, and keeps the window', async () => {
     const handle = await start({ batch: { rows: 10, flushAfterSeconds: 3_600 } });
     lane.send(keysOf(300));
-    await eventually('300 rows', () => lane.rowKeys.length >= 300, 30_000);
+    await eventually('300 rows', () => lane.rowKeys.length >= 300);
     lane.send(keysOf(300));
-    await eventually('300 repeats', async () => (await batchStatus(handle)).counts.repeats === 300, 30_000);
+    await eventually('300 repeats', async () => (await batchStatus(handle)).counts.repeats === 300);
     await eventually('an empty queue', () => lane.size === 0);
     assert((await runs(handle)) > 2, 'several runs; how many, the sizes of the receives decide');
     assert.deepEqual(lane.rowKeys, keysOf(300));
@@ -162,7 +162,7 @@ describe('Continue-as-new', () => {
     const stints = new FakeStints(...Array.from({ length: 60 }, (_, index) => done(cursorAt(index + 1), 10)));
     const { handle, lane: told } = await startIngest(temporal, stints, definitionOf());
     endAfterTest(handle, told);
-    await eventually('61 stints', () => stints.seen.length === 61, 30_000);
+    await eventually('61 stints', () => stints.seen.length === 61);
     assert((await runs(handle)) >= 3);
     assert.deepEqual(
       stints.seen.slice(1).map(({ input }) => input.cursor),

@@ -34,7 +34,7 @@ describe('The history of a lane', () => {
         batch: { rows: 100, flushAfterSeconds: 60 },
       }),
     );
-    await eventually('all is in the lake', () => lane.size === 0 && lane.objects.size === BATCHES, 50_000);
+    await eventually('all is in the lake', () => lane.size === 0 && lane.objects.size === BATCHES);
     const cost = await historyCost(await historiesOf(temporal.client, handle.workflowId));
     lane.close();
     await handle.terminate();
