@@ -148,7 +148,7 @@ describe('receiveMessages', () => {
   it('polls once at a time where messages come slowly', async () => {
     const now = Date.now();
     const queue = new StubQueue(Array.from({ length: 20 }, (_, index) => now - (index < 10 ? 1_000 : 0)));
-    const { rows, behind } = await queue.receive({ collectMs: 300 });
+    const { rows, behind } = await queue.receive({ collectMs: 2_000 });
     assert.deepEqual([rows.length, behind, queue.mostPollsAtOnce], [20, false, 1]);
   });
 });

@@ -564,7 +564,7 @@ describe('The fault proxy, in front of moto', () => {
     });
 
     it('answers with old counts of messages', async () => {
-      await start({ countsLagMs: 400 });
+      await start({ countsLagMs: 3_000 });
       const count = async () => {
         const { Attributes } = await sqs.send(
           new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['All'] }),

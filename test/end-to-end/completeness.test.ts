@@ -30,6 +30,9 @@ describe('Events that the source withholds', function () {
     pipeline.startWorker();
   });
 
+  // A test may leave it paused.
+  beforeEach(() => pipeline.sluice('resume', 'ingest'));
+
   after(() => pipeline.close());
 
   const holes = async (): Promise<Holes> => (await pipeline.status()).ingest.holes;
@@ -100,7 +103,6 @@ describe('Events that the source withholds', function () {
     isSince(told.holes.since);
     const details = await pipeline.temporal('workflow', 'metadata', ...ingest);
     assert.match(details.stdout, new RegExp(`${WITHHELD} offsets missing, since .+${PARTITION}`));
-    await pipeline.sluice('resume', 'ingest');
   });
 
   for (const [index, kind] of (['well-formed', 'canary', 'not-json'] as const).entries()) {

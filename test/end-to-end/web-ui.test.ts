@@ -40,6 +40,11 @@ describe("The batch workflow's page in Temporal's web UI, after a run (skipped w
       return batch.counts.rows === ROWS;
     });
     const running = `${SEARCH_ATTRIBUTES.pipeline.name}="recentchange" AND ${SEARCH_ATTRIBUTES.activity.name}="running"`;
+    // The page shows the list as it is; Temporal's list follows a moment later.
+    await eventually('the lane is listed', async () => {
+      const { stdout } = await pipeline.temporal('workflow', 'list', '--query', running);
+      return stdout.includes('sluice-batch/');
+    });
     page = await openWorkflowList(browser, pipeline.webUrl, running);
     await page.getByRole('link', { name: /^sluice-batch\// }).click();
   });
@@ -111,6 +116,8 @@ describe('A compressed payload in the web UI of the embedded stack (skipped wher
     const input = events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0];
     assert.equal(Buffer.from(input?.metadata?.['encoding'] ?? []).toString(), 'binary/zlib');
 
+    // The page shows the list as it is; Temporal's list follows a moment later.
+    await eventually('it is listed', async () => (await client.workflow.count()).count === 1);
     const page = await openWorkflowList(browser, stack.temporal.webUrl);
     await page.getByRole('link', { name: 'large' }).click();
     await page.getByText('readable readable').first().waitFor();

@@ -58,6 +58,7 @@ describe('Workers with SLUICE_WORKER_DEPLOYMENT', function () {
     await eventually('the lane runs on the second build', async () => (await buildOf(lane)) === 'two');
     first.signal('SIGTERM');
     assert.equal(await first.exited, 0);
+    await pipeline.stream.published;
     await eventually('all rows', async () => (await pipeline.audit()).missing.length === 0);
     const audit = await pipeline.audit();
     assert.equal(audit.rows, pipeline.stream.ledger.published.length);

@@ -51,7 +51,7 @@ describe('moto with a file for its state', () => {
       ['one', 'two'].map((MessageBody) => sqs.send(new SendMessageCommand({ QueueUrl, MessageBody }))),
     );
     const { Messages: [received] = [] } = await sqs.send(
-      new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 1 }),
+      new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 1, VisibilityTimeout: 600 }),
     );
     await s3.send(new CreateBucketCommand({ Bucket: object.Bucket }));
     await s3.send(new PutObjectCommand({ ...object, Body: 'rows', Metadata: { digest: '7' } }));

@@ -4,6 +4,7 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 import { HOST } from '../../src/local/ports';
 
 const COMMANDS = ['chromium', 'chromium-browser', 'google-chrome'];
+const PATIENCE_MS = 120_000;
 const MACOS_CHROME = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome';
 
 /** @returns the browser that SLUICE_CHROMIUM names, else this machine's Chromium or Chrome; undefined: it has none */
@@ -37,6 +38,7 @@ export async function openWorkflowList(browser: Browser, webUrl: string, search?
     locale: 'en-US',
     timezoneId: 'UTC',
   });
+  page.setDefaultTimeout(PATIENCE_MS);
   // The web UI asks temporal.io for news.
   await page.route(
     ({ hostname }) => hostname !== HOST,

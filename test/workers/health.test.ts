@@ -88,8 +88,11 @@ describe('The health endpoint', () => {
       return new Promise((resolve) => (answer = resolve));
     });
     try {
+      let asked = 0;
+      server.on('request', () => (asked += 1));
       const requests = [1, 2, 3].map(() => fetch(`http://${address}/health`));
-      await eventually('a look', () => looks === 1 && server.listening);
+      await eventually('all have asked', () => asked === 3);
+      assert.equal(looks, 1);
       assert.equal((await fetch(`http://${address}/`)).status, 404);
       answer(['tired']);
       for (const response of await Promise.all(requests)) {
@@ -160,6 +163,14 @@ describe("A worker process's health", function () {
     return { code, says: says.trim() };
   }
 
+  /** Asks until the answer is this one: on a busy machine Temporal, or the worker, may answer too late for a single check. */
+  async function checks(code: number, says: RegExp): Promise<void> {
+    await eventually(`${code}: ${says}`, async () => {
+      const found = await check();
+      return found.code === code && says.test(found.says);
+    });
+  }
+
   async function health(): Promise<Health | undefined> {
     const response = await fetch(`http://${address}/health`).catch(() => undefined);
     return response && ((await response.json()) as Health);
@@ -180,13 +191,11 @@ describe("A worker process's health", function () {
 
     temporal = await startTemporal();
     await eventually('good', async () => (await health())?.healthy === true);
-    assert.deepEqual(await check(), { code: 0, says: 'The Workers poll' });
+    await checks(0, /^The Workers poll$/);
 
     await temporal.kill();
     await eventually('bad', async () => (await health())?.healthy === false);
-    const { code, says } = await check();
-    assert.equal(code, 1);
-    assert.match(says, /^Temporal does not say who polls sluice-ingest: .+\n.+ sluice-batch: /);
+    await checks(1, /^Temporal does not say who polls sluice-ingest: .+\n.+ sluice-batch: /);
 
     temporal = await startTemporal();
     await eventually('good again', async () => (await health())?.healthy === true);
