@@ -14,7 +14,7 @@ import { type Completeness, findHoles, type Place } from '../sources/completenes
 import { ConfirmedCursor, type Pending } from '../sources/confirmed-cursor';
 import { type Cursor, newestPartition } from '../sources/cursor';
 import { keyDigest } from '../sources/event';
-import { connected, type Gap, type Gaps, judged, keptGap, NO_GAPS } from '../sources/gaps';
+import { connected, type Gap, type Gaps, judged, keptGap } from '../sources/gaps';
 import { openSource } from '../sources/open-source';
 import { NO_COUNTS, plusOne, type StintCounts } from '../sources/stint-counts';
 import {
