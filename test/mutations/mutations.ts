@@ -11,6 +11,8 @@ export interface Mutation {
 }
 
 const STINT = 'The activity consumeStream';
+const PLAIN = `${STINT} on streams that are not Wikimedia’s`;
+const NAMES = 'The names of events of a stream with ids of its own';
 
 export const MUTATIONS: readonly Mutation[] = [
   {
@@ -213,6 +215,63 @@ export const MUTATIONS: readonly Mutation[] = [
     check: {
       file: 'test/workflows/batch.test.ts',
       title: 'The workflow batch makes no timers while objects can not be written',
+    },
+  },
+  {
+    name: 'a stint sends without a lease',
+    file: 'src/activities/lease.ts',
+    find: '    return elapsed(this.#acknowledged) < heartbeatTimeoutMs * ALLOWED && elapsed(this.#began) < most;\n',
+    replace: '    return most > 0;\n',
+    check: {
+      file: 'test/workflows/lease.test.ts',
+      title: 'A stint of a stream without ids sends no event that the next attempt sends, too',
+    },
+  },
+  {
+    name: 'equal payloads under one id are one event',
+    file: 'src/sources/event-names.ts',
+    find: '[this.#inForce, what, count]',
+    replace: '[this.#inForce, what]',
+    check: { file: 'test/sources/event-names.test.ts', title: `${NAMES} tell every event from every other` },
+  },
+  {
+    name: 'the event that brings an id is counted with those that follow it',
+    file: 'src/sources/event-names.ts',
+    find: "`${id === '' ? 'later' : 'own'} ${sha256(text)}`",
+    replace: 'sha256(text)',
+    check: {
+      file: 'test/sources/event-names.test.ts',
+      title: `${NAMES} are the same again where a server resumes behind an id`,
+    },
+  },
+  {
+    name: 'a stream without ids is keyed by its payloads',
+    file: 'src/sources/sse.ts',
+    find: '    if (this.#ids === undefined) return arrivalKey();\n',
+    replace: '    if (this.#ids === undefined) return wikimediaKey(payload, event.text);\n',
+    check: {
+      file: 'test/activities/plain-streams.test.ts',
+      title: `${PLAIN} takes two equal payloads for two events where the stream has no ids`,
+    },
+  },
+  {
+    name: 'what a stream without ids has sent is dropped at the end of a stint',
+    file: 'src/sources/sse.ts',
+    find: '      if (this.#ids === undefined) yield* this.#rest(eventSource);\n',
+    replace: '',
+    check: {
+      file: 'test/activities/plain-streams.test.ts',
+      title: `${PLAIN} that give no ids sends all that it received when it is asked to end`,
+    },
+  },
+  {
+    name: 'an id that several events have is resumed from before all of them came',
+    file: 'src/sources/cursor.ts',
+    find: '{ lastEventId: sharedAfter || lastEventId }',
+    replace: '{ lastEventId }',
+    check: {
+      file: 'test/activities/plain-streams.test.ts',
+      title: `${PLAIN} makes one row of each event, over kills and cuts: one id for several events`,
     },
   },
 ];
