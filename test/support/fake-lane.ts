@@ -5,11 +5,13 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { BatchActivities } from '../../src/activities';
 import type { ClaimInput } from '../../src/activities/claim-queue';
 import type { DeletedMessages, DeleteInput } from '../../src/activities/delete-messages';
+import { BATCH_HEARTBEAT_MS, withHeartbeat } from '../../src/activities/heartbeat';
 import type { QueueDepth } from '../../src/activities/measure-queue';
 import type { ReceivedMessages, ReceiveInput } from '../../src/activities/receive-messages';
 import type { UploadedObject, UploadInput } from '../../src/activities/upload-batch';
 import { projectionOf } from '../../src/lake/columns';
 import { keyDigest, readPayload, wikimediaKey } from '../../src/sources/event';
+import { Gate } from './gate';
 
 interface StoredMessage {
   messageId: string;
@@ -26,6 +28,11 @@ interface StoredMessage {
 export type Hook = (count: number) => void | Promise<void>;
 
 const POLL_MS = 20;
+
+/** A hook may hold an activity for longer than its heartbeat timeout. */
+async function alive<T>(work: () => Promise<T>): Promise<T> {
+  return await withHeartbeat({ everyMs: BATCH_HEARTBEAT_MS }, work);
+}
 
 /** A failure as the real activities throw it for what another try can't mend: with what AWS said below it. */
 export function hopeless(message: string): ApplicationFailure {
@@ -47,6 +54,11 @@ export class FakeLane {
   readonly deletions: number[] = [];
   /** Characters of a receipt. Those of SQS are some 400. */
   receiptLength = 16;
+  /**
+   * Whether hidden messages come back when their visibility timeout ends. Default: when {@link redeliver} is called, so that none
+   * does in a test that a busy machine makes slow.
+   */
+  comesBack = false;
   /** Receives that wait for messages. */
   polling = 0;
   /** Deletions that will be answered with success and delete nothing. */
@@ -66,6 +78,7 @@ export class FakeLane {
   readonly #messages = new Map<string, StoredMessage>();
   /** Message ids, by their receipts. */
   readonly #receipts = new Map<string, string>();
+  readonly #end = new Gate();
   #isClosed = false;
 
   /** Messages in the queue, hidden ones too. */
@@ -111,21 +124,28 @@ export class FakeLane {
     for (const message of this.#messages.values()) message.visibleAt = 0;
   }
 
-  /** Answers all polls, and any later one at once: the Worker can end. */
+  /** Answers all polls, and any later one at once, and lets go what a hook holds: the Worker can end. */
   close(): void {
     this.#isClosed = true;
+    this.#end.open();
   }
 
   readonly activities: BatchActivities = {
-    claimQueue: async (input) => {
-      this.claims.push(input);
-      await this.beforeClaim(this.claims.length);
-    },
-    receiveMessages: (input) => this.#receive(input),
-    uploadBatch: (input) => this.#upload(input),
+    claimQueue: (input) => alive(() => this.#claim(input)),
+    receiveMessages: (input) => alive(() => this.#receive(input)),
+    uploadBatch: (input) => alive(() => this.#upload(input)),
     deleteMessages: (input) => this.#delete(input),
     measureQueue: () => this.#measure(),
   };
+
+  async #claim(input: ClaimInput): Promise<void> {
+    this.claims.push(input);
+    await this.#pass(this.beforeClaim, this.claims.length);
+  }
+
+  async #pass(hook: Hook, count: number): Promise<void> {
+    await Promise.race([hook(count), this.#end.passed]);
+  }
 
   #send(key: string, value: object): void {
     const messageId = randomUUID();
@@ -145,10 +165,10 @@ export class FakeLane {
   async #receive(input: ReceiveInput): Promise<ReceivedMessages> {
     this.receives.push(input);
     const count = this.receives.length;
-    await this.beforeReceive(count);
+    await this.#pass(this.beforeReceive, count);
     const begun = Date.now();
     const all = await this.#poll(input);
-    await this.afterReceive(count);
+    await this.#pass(this.afterReceive, count);
     const messages = all.filter(({ key }) => !this.rejects(key));
     const rejected = all.filter(({ key }) => this.rejects(key));
     const rowOf = projectionOf(input.paths.map((path) => ({ path })));
@@ -196,7 +216,7 @@ export class FakeLane {
       if (taken.length === backlogRows || room < 0) break;
       message.receipt = randomBytes(this.receiptLength).toString('base64').slice(0, this.receiptLength);
       this.#receipts.set(message.receipt, message.messageId);
-      message.visibleAt = now + visibilityTimeoutSeconds * 1_000;
+      message.visibleAt = this.comesBack ? now + visibilityTimeoutSeconds * 1_000 : Infinity;
       taken.push({ ...message });
     }
     return taken;
@@ -205,11 +225,11 @@ export class FakeLane {
   async #upload(input: UploadInput): Promise<UploadedObject> {
     this.uploads.push(input);
     const count = this.uploads.length;
-    await this.beforeUpload(count);
+    await this.#pass(this.beforeUpload, count);
     const found = this.objects.get(input.key);
     if (found && !isDeepStrictEqual(found, input)) throw hopeless(`${input.key} holds another batch`);
     this.objects.set(input.key, input);
-    await this.afterUpload(count);
+    await this.#pass(this.afterUpload, count);
     return { bytes: Buffer.byteLength(JSON.stringify(input.rows)), at: Date.now() };
   }
 

@@ -156,16 +156,19 @@ describe('The workflow batch', () => {
   });
 
   it('writes the partial batch now when told to flush, also while a poll is open', async () => {
+    const gate = new Gate();
     await start({ batch: { rows: 100, flushAfterSeconds: 3_600 } });
     lane.send(keysOf(12));
     await eventually('twelve rows', async () => (await status()).rowsWaiting === 12);
-    await eventually('an open poll', () => lane.polling === 1);
+    lane.beforeReceive = () => gate.pass();
+    await eventually('an open poll', () => gate.waiting === 1);
     const polls = lane.receives.length;
     await handle.signal('flush');
     await eventually('an object', () => lane.objects.size === 1);
     assert.equal(lane.receives.length, polls, 'written while that poll was open');
     await allSettled(keysOf(12));
     lane.send(keysOf(1, 13));
+    gate.open();
     await allSettled(keysOf(13));
     lane.send(keysOf(1, 14));
     await eventually('one more row', async () => (await status()).rowsWaiting === 1);
@@ -319,11 +322,14 @@ describe('The workflow batch', () => {
   });
 
   it('pauses without receiving, and goes on when resumed', async () => {
+    const gate = new Gate();
+    lane.beforeReceive = () => gate.pass();
     await start({ batch: { rows: 10, flushAfterSeconds: 1 } });
-    await eventually('an open poll', () => lane.polling === 1);
+    await eventually('an open poll', () => gate.waiting === 1);
     await handle.signal('pause');
     await becomes('paused');
     lane.send(keysOf(10)); // For the poll that is open.
+    gate.open();
     await allSettled(keysOf(10));
     await eventually('no poll', () => lane.polling === 0);
     lane.send(keysOf(10, 11));

@@ -1,26 +1,22 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import type { WorkflowHandle } from '@temporalio/client';
 import { startSimulatedStream } from '../../src/local/simulated-stream';
 import { WORKFLOWS } from '../../src/names';
 import type { ingest } from '../../src/workflows/ingest';
 import { eventually } from '../local/eventually';
 import { definitionOf } from '../support/definition';
-import { FakeLane, keysOf } from '../support/fake-lane';
+import { type FakeLane, keysOf } from '../support/fake-lane';
 import { FakeS3 } from '../support/fake-s3';
 import { FAKE_LANE, FakeSqs } from '../support/fake-sqs';
 import { Gate } from '../support/gate';
-import { startBatch } from '../support/pipelines';
+import { ownTimeOf } from '../support/own-time';
+import { lanePerTest } from '../support/pipelines';
 import { testTemporal } from '../support/temporal';
 
 describe('A Worker that is shut down', () => {
   const temporal = testTemporal();
-  let handle: WorkflowHandle;
-
-  afterEach(async () => {
-    await handle.terminate();
-    await temporal.stopWorkers();
-  });
+  let lane: FakeLane;
+  const { startLane, endAfterTest } = lanePerTest(temporal, (fresh) => (lane = fresh));
 
   it('is gone within two seconds in the middle of a stint, and the next one loses and repeats nothing', async () => {
     const stream = await startSimulatedStream({
@@ -34,16 +30,14 @@ describe('A Worker that is shut down', () => {
     try {
       const first = await temporal.runWorker('ingest', { taskQueue, clients: { sqs, s3 } });
       const source = { url: stream.url, contact: 'test@example.org' };
-      handle = await temporal.client.workflow.start<typeof ingest>(WORKFLOWS.ingest, {
+      const handle = await temporal.client.workflow.start<typeof ingest>(WORKFLOWS.ingest, {
         workflowId: taskQueue,
         taskQueue,
         args: [{ definition: definitionOf({ source }), lane: FAKE_LANE }],
       });
+      endAfterTest(handle);
       await eventually('some events', () => sqs.keys.length >= 60);
-      const asked = performance.now();
-      first.shutdown();
-      await first.gone;
-      const took = performance.now() - asked;
+      const took = await ownTimeOf(() => first.stop());
       assert(took < 2_000, `${took} ms`);
 
       const sentByFirst = sqs.keys.length;
@@ -61,13 +55,10 @@ describe('A Worker that is shut down', () => {
   });
 
   it('finishes an upload and a poll that are under way before it is gone', async () => {
-    const lane = new FakeLane();
     const gate = new Gate();
     lane.beforeUpload = () => gate.pass();
     lane.send(keysOf(10));
-    handle = await startBatch(
-      temporal,
-      lane,
+    const handle = await startLane(
       // Long enough that nothing comes back meanwhile, however slow this machine is.
       definitionOf({
         queue: { name: 'queue', visibilityTimeoutSeconds: 20 },
@@ -91,6 +82,5 @@ describe('A Worker that is shut down', () => {
       'status',
     );
     assert.deepEqual([counts.redelivered, counts.lostReceives], [0, 0]);
-    lane.close();
   });
 });

@@ -185,16 +185,18 @@ describe('An update of the workflow ingest', () => {
   const temporal = testTemporal();
   let stints: FakeStints;
   let handle: WorkflowHandle;
-  let lane: WorkflowHandle;
+  const started: WorkflowHandle[] = [];
 
   afterEach(async () => {
-    await Promise.all([terminate(handle), lane.terminate()]);
+    await Promise.all(started.splice(0).map(terminate));
     await temporal.stopWorkers();
   });
 
   async function start(...script: ConstructorParameters<typeof FakeStints>): Promise<void> {
     stints = new FakeStints(...script);
-    ({ handle, lane } = await startIngest(temporal, stints, definitionOf()));
+    const { lane, ...ingest } = await startIngest(temporal, stints, definitionOf());
+    ({ handle } = ingest);
+    started.push(handle, lane);
   }
 
   const begun = (count: number) => eventually(`stint ${count}`, () => stints.seen.length === count);
