@@ -205,12 +205,9 @@ describe('The activity consumeStream', () => {
     const input = inputFor(stream.url);
     const { heartbeats } = begin(input);
     await eventually('two heartbeats', () => heartbeats.length >= 2);
-    assert.deepEqual(heartbeats.at(-1), {
-      cursor: input.cursor,
-      completeness: {},
-      counts: NO_COUNTS,
-      gaps: NO_GAPS,
-    });
+    const { gaps, ...told } = heartbeats.at(-1) ?? assert.fail();
+    assert.deepEqual(told, { cursor: input.cursor, completeness: {}, counts: NO_COUNTS });
+    assert.equal(gaps.count, 0);
   });
 
   it('reports the offsets that the source withheld, and none for canaries and broken events', async () => {
