@@ -143,6 +143,8 @@ class Supervisor {
   #stopped: boolean;
   #parked: Parked | undefined;
   #stint: CancellationScope | undefined;
+  /** Where an update has moved the beginning while a stint ran, which returns the one that it was given. Epoch milliseconds. */
+  #movedTo: number | undefined;
   #told = Promise.resolve();
   /** A parked workflow tries again: it waited long enough, or was asked to. */
   #mayTry: boolean;
@@ -211,6 +213,8 @@ class Supervisor {
   update(wanted: PipelineDefinition): number {
     if (differences(wanted, this.#input.definition).length === 0) return this.#version;
     const before = this.#stintSettings();
+    const { since } = wanted.source;
+    if (since !== undefined && since !== this.#input.definition.source.since) this.#begin(since);
     this.#input = { ...this.#input, definition: wanted };
     this.#version += 1;
     this.#mayTry = true;
@@ -273,9 +277,7 @@ class Supervisor {
   }
 
   async #runStint(): Promise<void> {
-    const { source } = this.#input.definition;
-    // An update may have moved the beginning.
-    if (!this.hasRead) this.#cursor = { ...this.#cursor, since: source.since ?? this.#cursor.since };
+    this.#movedTo = undefined;
     const stint = new CancellationScope();
     this.#stint = stint;
     try {
@@ -345,8 +347,16 @@ class Supervisor {
     if (!wasAskedToEnd && !isCancellation(error)) this.#park(problemOf(error));
   }
 
+  /** Where nothing was read. */
+  #begin(since: number): void {
+    if (this.hasRead) return;
+    this.#movedTo = since;
+    this.#cursor = { ...this.#cursor, since };
+  }
+
   #progress({ cursor, completeness, counts, gaps }: StintProgress): void {
     this.#cursor = cursor;
+    if (this.#movedTo !== undefined) this.#begin(this.#movedTo);
     this.#completeness = completeness;
     this.#gaps = gaps;
     this.#counts = { ...addCounts(this.#counts, counts), stints: this.#counts.stints };

@@ -232,10 +232,11 @@ describe('sluice rejected', () => {
       const record = { topic: 't', partition: 0, offset: 7, from: 7, timestamp: 1, key: 'k' };
       const lake = { bucket: 'lake', prefix: 'raw' };
       const rejected: Rejected = { ...facts, reason: 'message-too-large', key: 'k', text: '{"a": 1.0}' };
-      await keepRejected(s3.client, lake, { ...rejected, id: 't/0/7', record });
+      await keepRejected(s3.client, lake, { ...rejected, id: 't/0/7', key: 't/0/7', record });
       await keepRejected(s3.client, lake, {
         ...rejected,
         id: 't/0/8',
+        key: 't/0/8',
         record: { ...record, offset: 8, from: 8 },
       });
       await again(undefined, { all: true });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { GetQueueUrlCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { freePort, HOST } from '../../src/local/ports';
+import { OWNER_OBJECT } from '../../src/names';
 import { encodeMessage, keyAttribute, type OutgoingMessage } from '../../src/queue/message';
 import { eventually } from '../local/eventually';
 import { Pipeline, type WorkerProcess } from './pipeline';
@@ -83,8 +84,11 @@ describe('The metrics', function () {
     await pipeline.stream.published;
     await eventually('all are in the lake', async () => (await pipeline.audit()).missing.length === 0);
 
+    await eventually(
+      'the holes are measured',
+      async () => (await Scrape.of(address)).max('sluice_source_holes') === WITHHELD,
+    );
     const running = await Scrape.of(address);
-    assert.equal(running.max('sluice_source_holes'), WITHHELD);
     assert.ok((running.max('sluice_source_lag_seconds') ?? Infinity) < 60);
     assert.equal(running.max('sluice_queue_retention_seconds'), 14 * 24 * 60 * 60);
     const reached = running.max('sluice_queue_reached_timestamp_seconds') ?? 0;
@@ -128,7 +132,7 @@ describe('The metrics', function () {
     const { broken, canaries } = ledger;
     assert.equal(
       scrape.sum('sluice_aws_requests_total', puts),
-      audit.objects + broken.length + canaries + [BROKEN_MESSAGE].length,
+      audit.objects + broken.length + canaries + [BROKEN_MESSAGE, OWNER_OBJECT].length,
     );
     assert.equal(scrape.max('sluice_window_keys'), audit.rows + 1, 'rows, and the message that is none');
 

@@ -319,6 +319,8 @@ class ModelReader {
   readonly log = new ModelLog(['a', 'b', 'c']);
   readonly published: string[] = [];
   readonly received = new Set<string>();
+  /** Those that are older than the beginning which was asked for. */
+  readonly old = new Set<string>();
   readonly #start: Cursor;
   #clock = SINCE + 10;
   #cursor: ConfirmedCursor;
@@ -369,6 +371,7 @@ class ModelReader {
     this.#clock = Math.max(this.#clock, timestamp);
     const text = `event ${this.published.length}`;
     this.published.push(text);
+    if (timestamp < this.#start.since) this.old.add(text);
     this.log.append(topic, timestamp, text);
   }
 
@@ -377,8 +380,12 @@ class ModelReader {
     const { text, id, partition } = event;
     const digest = keyDigest(text);
     const isSafe = this.#settled.has(text) || this.#open.some((other) => other.text === text);
-    // Not known: it would be sent twice. Known though it is not safe: it would be lost.
-    assert.equal(this.#cursor.knows(digest), isSafe, text);
+    const isKnown = this.#cursor.knows(digest);
+    // Known though it is not safe: it would be lost.
+    assert(isSafe || !isKnown, text);
+    // Not known: it would be sent twice. Where the beginning was ahead, an event whose time is before that of one which was passed over may
+    // come so, once more; the window recognises it.
+    assert(isKnown || !isSafe || this.#start.since > SINCE, text);
     if (isSafe) return;
     this.received.add(text);
     const pending = this.#cursor.received({ id, positions: parsePositions(id) }, digest, {
@@ -442,9 +449,11 @@ describe('Resuming from a confirmed cursor', () => {
         for (const step of steps) reader.run(step);
         reader.finish();
         const [first] = reader.received;
+        const isAhead = first !== undefined && reader.old.has(first);
         const after = first === undefined ? [] : reader.published.slice(reader.published.indexOf(first));
         assert.deepEqual(
-          after.filter((text) => !reader.received.has(text)),
+          // Where the first one is not old, the beginning was not ahead, and what is older than it is not wanted.
+          after.filter((text) => !reader.received.has(text) && (isAhead || !reader.old.has(text))),
           [],
         );
       }),
