@@ -101,6 +101,9 @@ describe('The README’s own SSE stream', function () {
     const rows = await keys();
     assert.equal(rows.length, Number(ingest.cursor.lastEventId) + 1);
     assert.equal(new Set(rows).size, rows.length);
-    assert.match(await pipeline.sluice('verify', '--grace', '0s'), /Everything was checked: nothing was found/);
+    assert.match(
+      await pipeline.sluice('verify', '--grace', '0s'),
+      /Everything was checked: nothing was found/,
+    );
   });
 });

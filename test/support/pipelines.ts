@@ -118,6 +118,12 @@ export async function startIngest(
   return { handle, lane };
 }
 
+/** Whether the workflow has taken all that came: a query may know what an update that follows it at once does not. */
+export async function isAtRest(handle: WorkflowHandle): Promise<boolean> {
+  const { raw } = await handle.describe();
+  return !raw.pendingWorkflowTask;
+}
+
 export function ingestStatus(handle: WorkflowHandle): Promise<IngestStatus> {
   return handle.query<IngestStatus>(QUERIES.status);
 }

@@ -131,6 +131,8 @@ export class TestTemporal {
           identity,
           taskQueue,
           workflowBundle: await workflowBundle(),
+          // Fakes hear of a cancellation by the SDK's heartbeats alone.
+          maxHeartbeatThrottleInterval: '1s',
           ...(activities ? { activities } : {}),
           ...options,
         },

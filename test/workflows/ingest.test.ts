@@ -84,6 +84,14 @@ describe('The workflow ingest', () => {
     assert.deepEqual(inputCursors(), [{ since: source.since, positions: {}, recent: {} }]);
   });
 
+  it('keeps the beginning that a stint has moved, since the one that was named was ahead of the source', async () => {
+    const { source } = definitionOf();
+    const moved = { since: 1_600_000_000_000, positions: {}, recent: {} };
+    await start(new FakeStints(done(moved)), { source: { ...source, since: 1_700_000_000_000 } });
+    await begun(2);
+    assert.equal(inputCursors()[1]?.since, moved.since);
+  });
+
   it('asks for stints of a third of the window at most', async () => {
     await start(new FakeStints(), { windowKeys: 3_001 });
     await begun(1);

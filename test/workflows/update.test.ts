@@ -7,7 +7,14 @@ import { definitionOf } from '../support/definition';
 import { type FakeLane, hopeless, keysOf } from '../support/fake-lane';
 import { cursorAt, done, FakeStints, untilCancelled } from '../support/fake-stints';
 import { Gate } from '../support/gate';
-import { batchStatus, ingestStatus, lanePerTest, startIngest, terminate } from '../support/pipelines';
+import {
+  batchStatus,
+  ingestStatus,
+  isAtRest,
+  lanePerTest,
+  startIngest,
+  terminate,
+} from '../support/pipelines';
 import { testTemporal } from '../support/temporal';
 
 /** Longer than any test. */
@@ -215,6 +222,21 @@ describe('An update of the workflow ingest', () => {
     assert.equal(stints.seen.length, 2, 'the same settings again end no stint');
   });
 
+  it('leaves a stint alone where the settings are the lane’s', async () => {
+    await start(untilCancelled(cursorAt(7), 3));
+    await begun(1);
+    const { lake } = definitionOf();
+    const wanted = definitionOf({
+      batch: { rows: 7, flushAfterSeconds: 9 },
+      lake: { ...lake, escapeFormulas: true },
+    });
+    assert.equal(await update(handle, wanted), 2);
+    assert.deepEqual((await ingestStatus(handle)).definition, wanted);
+    await handle.signal('pause');
+    await eventually('the stint ended', async () => (await ingestStatus(handle)).counts.stints === 1);
+    assert.equal(stints.seen.length, 1);
+  });
+
   it('may move the beginning and the source until something was read, and not after', async () => {
     const { source } = definitionOf();
     await start();
@@ -245,6 +267,7 @@ describe('An update of the workflow ingest', () => {
     await isRefused(handle.executeUpdate(UPDATES.remove), /^Refused: it is running; stop it first/);
     await handle.signal(SIGNALS.stop);
     await eventually('stopped', async () => (await ingestStatus(handle)).activity === 'stopped');
+    await eventually('at rest', async () => await isAtRest(handle));
     await handle.executeUpdate(UPDATES.remove);
     await eventually('completed', async () => (await handle.describe()).status.name === 'COMPLETED');
   });
@@ -262,6 +285,7 @@ describe('A removal of a lane', () => {
     await isRefused(handle.executeUpdate(UPDATES.remove), /^Refused: it is running; stop it first/);
     await handle.signal(SIGNALS.stop);
     await eventually('stopped', async () => (await batchStatus(handle)).activity === 'stopped');
+    await eventually('at rest', async () => await isAtRest(handle));
     await handle.executeUpdate(UPDATES.remove);
     await eventually('completed', async () => (await handle.describe()).status.name === 'COMPLETED');
   });
