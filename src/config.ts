@@ -272,7 +272,7 @@ export const SETTINGS = {
   columns: setting(
     'SLUICE_COLUMNS',
     DEFAULT_COLUMNS,
-    'columns of the CSV: `name=path` pairs joined by commas; `name` alone is short for `name=name`',
+    'columns of the CSV: `name=path` pairs joined by commas; `name` alone is short for `name=name`; the path `sluice.key` is what makes the row itself',
     parseColumns,
   ),
   objectAcl: setting(

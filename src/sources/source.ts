@@ -15,7 +15,7 @@ export interface SourceEvent {
   comesOnce?: boolean;
   /** When it came, in epoch milliseconds. Default: now. */
   receivedAt?: number;
-  /** When it was published, in epoch milliseconds: of a source whose positions state no times, for people and metrics. */
+  /** When it was published or, where nothing says, came, in epoch milliseconds: of a source whose positions state no times, for people and metrics. */
   time?: number;
   /** The payload as published, a JSON object where all is well. */
   text: string;

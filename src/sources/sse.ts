@@ -203,12 +203,15 @@ class Subscription {
     const positions = this.#ids === 'wikimedia' ? stated : undefined;
     const read = this.#read(text, id);
     if (this.#isBeforeCursor(read, positions)) return;
+    const receivedAt = Date.now();
     this.#buffer.push({
       id,
       positions,
       text,
       read,
-      receivedAt: Date.now(),
+      receivedAt,
+      // Other ids state no time.
+      ...(this.#ids === 'wikimedia' ? {} : { time: receivedAt }),
       ...(this.#ids === undefined ? { comesOnce: true } : { ids: this.#ids }),
       ...(this.#ids === 'own' ? { idInForce: this.#names.inForce } : {}),
     });
@@ -224,7 +227,7 @@ class Subscription {
     const ofStream = this.#keyOfStream(payload, { id, text });
     // Places and canaries are Wikimedia's.
     const read = this.#ids === 'wikimedia' ? payload : withoutPlace(payload);
-    if (keyPath === '' || !read.ok) return { ...read, key: ofStream };
+    if (keyPath === '' || !read.ok || read.canary) return { ...read, key: ofStream };
     const key = keyAt(read.value, keyPath);
     if (key !== undefined) return { ...read, key };
     const { partition, offset } = read;
