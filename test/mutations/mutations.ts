@@ -127,8 +127,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a stint has no bound',
     file: 'src/activities/consume-stream.ts',
-    find: 'this.#taken >= this.#input.mostEvents || reading.aborted',
-    replace: 'reading.aborted',
+    find: '(isEnough && this.#mayEnd())',
+    replace: '(this.#isOver && isEnough && this.#mayEnd())',
     check: {
       file: 'test/activities/consume-stream.test.ts',
       title: `${STINT} a later attempt counts the events of earlier ones`,
@@ -137,7 +137,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the cursor is thrown instead of returned when the workflow cancels the stint',
     file: 'src/activities/consume-stream.ts',
-    find: "(ended.ended === 'cancelled' && !cancellationDetails()?.cancelRequested)",
+    find: "(ended.ended === 'cancelled' && !isAsked)",
     replace: "ended.ended === 'cancelled'",
     check: {
       file: 'test/activities/consume-stream.test.ts',
