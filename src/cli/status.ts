@@ -74,7 +74,9 @@ function lines({ pipeline, ingest, lagSeconds, batch }: PipelineStatus): string[
     `events      ${ingest.counts.sent} sent, ${ingest.counts.repeats} repeats${describeBehind(ingest.counts, printable)}, ${ingest.counts.canaries} canaries`,
     `identity    ${describeSourceKind(ingest)}`,
     `source      ${describeHoles(ingest.holes, printable)}; reconnects: ${byName(ingest.counts.reconnects)}; ${ingest.counts.errors} errors told`,
-    ...(ingest.canResume === false ? [`gaps        ${describeGaps(ingest.gaps)}`] : []),
+    ...(ingest.canResume === false || ingest.gaps.count > 0
+      ? [`gaps        ${describeGaps(ingest.gaps)}`]
+      : []),
     `lane        ${activity(batch)}`,
     `lake        ${counts.rows} rows in ${counts.batches} objects, ${counts.bytes} bytes`,
     `last object ${batch.lastObject ?? 'none yet'}`,
