@@ -43,9 +43,14 @@ class Readings {
     return new Readings(child, folder, `http://127.0.0.1:${port}/`);
   }
 
+  /** Publishes no more, with its connections open. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
   async close(): Promise<void> {
     const exited = once(this.#child, 'exit');
-    this.#child.kill();
+    this.#child.kill('SIGKILL');
     await exited;
     await rm(this.#folder, { recursive: true });
   }
@@ -94,6 +99,11 @@ describe('The README’s own SSE stream', function () {
       worker = pipeline.startWorker();
     }
     await eventually('rows of the last worker', async () => (await keys()).length >= 260);
+    pipeline.stream.freeze();
+    await eventually('a row for each reading, and no more', async () => {
+      const { ingest } = await pipeline.status();
+      return (await keys()).length === Number(ingest.cursor.lastEventId) + 1;
+    });
     await pipeline.sluice('stop', '--wait');
 
     const { ingest } = await pipeline.status();
