@@ -403,7 +403,6 @@ class Stint implements SourceListener {
         queueUrl: url,
         signal: this.#drop.signal,
         mayBegin: (signal) => this.#lease.held(signal),
-        requestMs: this.#lease.requestMs,
         onUnconfirmed: (count) => this.#meters.eventsFailed(count),
         onFailure: (error) => this.#fail(blockedUnlessTransient(error, `send to the queue ${queue}`)),
       });
@@ -532,8 +531,7 @@ class Stint implements SourceListener {
     const abortSignal = this.#drop.signal;
     try {
       const writeOnce = async () => {
-        await this.#lease.held(abortSignal);
-        await write({ abortSignal });
+        await write({ abortSignal: await this.#lease.held(abortSignal) });
       };
       await untilWritten(what, writeOnce, abortSignal);
       return true;

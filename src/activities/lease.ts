@@ -34,7 +34,7 @@ export interface LeaseOptions {
   lastsMs: number;
 }
 
-/** Shares of the heartbeat timeout. Of 15 s: a heartbeat every 4 s, what it allows for 10 s, and 5 s for a request to end. */
+/** Shares of the heartbeat timeout. Of 15 s: a heartbeat every 4 s, and what it allows may begin for 10 s, so that it has 5 s to end. */
 const BEAT = 4 / 15;
 const ALLOWED = 10 / 15;
 
@@ -58,15 +58,20 @@ export class Lease {
    * the activity should throw.
    */
   readonly ended: AbortSignal;
-  /** For how long what was begun under the lease may last, in milliseconds: then Temporal may start another attempt. */
-  readonly requestMs: number;
   /** Milliseconds between heartbeats. */
   readonly beatMs: number;
   readonly #options: LeaseOptions;
+  /** For how long an answer of Temporal is waited for. */
+  readonly #answerMs: number;
   readonly #end = new AbortController();
   readonly #stop = new AbortController();
   readonly #began = now();
   #acknowledged: Moment | undefined;
+  /** Aborts when Temporal may start another attempt. */
+  #expiry = new AbortController();
+  #expires: NodeJS.Timeout | undefined;
+  /** What ends with the lease, or with the signal that it was asked with. */
+  #ending: { of: AbortSignal; signal: AbortSignal } | undefined;
   #isCancelled = false;
   #isSuperseded = false;
   #wakeWaiting: () => void = () => {};
@@ -78,7 +83,7 @@ export class Lease {
     this.#options = options;
     this.ended = this.#end.signal;
     this.beatMs = Math.floor(heartbeatTimeoutMs * BEAT);
-    this.requestMs = Math.floor(heartbeatTimeoutMs * (1 - ALLOWED));
+    this.#answerMs = Math.floor(heartbeatTimeoutMs * (1 - ALLOWED));
     this.#awaitRenewal();
   }
 
@@ -114,20 +119,27 @@ export class Lease {
 
   close(): void {
     this.#stop.abort();
+    clearTimeout(this.#expires);
     this.#wakeBeat();
   }
 
   /**
    * Resolves while the lease is held, at once or when Temporal answers again.
    *
+   * @returns aborts with `signal`, and when what was begun must end: Temporal has not answered for so long that it may start another
+   *   attempt
    * @throws the reason of `signal` when that aborts
    */
-  async held(signal: AbortSignal): Promise<void> {
+  async held(signal: AbortSignal): Promise<AbortSignal> {
     while (!this.#isHeld()) {
       signal.throwIfAborted();
       await Promise.race([this.#waiting, aborted(signal)]);
     }
     signal.throwIfAborted();
+    if (this.#ending?.of !== signal) {
+      this.#ending = { of: signal, signal: AbortSignal.any([signal, this.#expiry.signal]) };
+    }
+    return this.#ending.signal;
   }
 
   /** By both clocks: one may have been set, the other may have stood still. */
@@ -145,15 +157,27 @@ export class Lease {
     const sent = now();
     const told = details();
     try {
-      await acknowledge(told, this.requestMs);
+      await acknowledge(told, this.#answerMs);
     } catch (error) {
       if (!this.#isTaken(error)) return false;
     }
     this.#acknowledged = sent;
+    this.#expireLater(sent);
     onAcknowledged(told);
     this.#wakeWaiting();
     this.#awaitRenewal();
     return true;
+  }
+
+  #expireLater(acknowledged: Moment): void {
+    clearTimeout(this.#expires);
+    if (this.#expiry.signal.aborted) {
+      this.#expiry = new AbortController();
+      this.#ending = undefined;
+    }
+    const { heartbeatTimeoutMs } = this.#options;
+    this.#expires = setTimeout(() => this.#expiry.abort(), heartbeatTimeoutMs - elapsed(acknowledged));
+    this.#expires.unref();
   }
 
   /** Whether a heartbeat was taken all the same: Temporal asks to end in its answer. */

@@ -19,10 +19,11 @@ export interface SenderOptions {
   batchesInFlight?: number;
   /** First wait in milliseconds after an answer that allows another try; doubled up to ten seconds. */
   backoffMs?: number;
-  /** Asked before each request; resolves when it may be made. Default: at once. */
-  mayBegin?: (signal: AbortSignal) => Promise<void>;
-  /** Milliseconds after which a request is given up, and made again. Default: as long as the client waits. */
-  requestMs?: number;
+  /**
+   * Asked before each request with {@link signal}; resolves when it may be made, to what gives it up, so that it is made again. Default: at
+   * once, and nothing but `signal` does.
+   */
+  mayBegin?: (signal: AbortSignal) => Promise<AbortSignal>;
   /** Ends all sending at once; what SQS has not confirmed is dropped. */
   signal: AbortSignal;
   /** Told how many messages a try did not bring into the queue; they are sent again. Default: nothing is told. */
@@ -53,8 +54,7 @@ export class BatchSender {
       lingerMs: 1_000,
       batchesInFlight: 4,
       backoffMs: 200,
-      mayBegin: async () => {},
-      requestMs: Infinity,
+      mayBegin: async (signal) => signal,
       onUnconfirmed: () => {},
       ...options,
     };
@@ -115,11 +115,8 @@ export class BatchSender {
 
   /** @returns the entries to send again */
   async #send(entries: Entry[]): Promise<Entry[]> {
-    const { sqs, queueUrl, signal, mayBegin, requestMs } = this.#options;
-    await mayBegin(signal);
-    const abortSignal = Number.isFinite(requestMs)
-      ? AbortSignal.any([signal, AbortSignal.timeout(requestMs)])
-      : signal;
+    const { sqs, queueUrl, signal, mayBegin } = this.#options;
+    const abortSignal = await mayBegin(signal);
     try {
       const { Successful = [], Failed = [] } = await sqs.send(
         new SendMessageBatchCommand({
