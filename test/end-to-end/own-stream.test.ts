@@ -92,13 +92,18 @@ describe('The README’s own SSE stream', function () {
     await pipeline.sluice('provision');
     await pipeline.sluice('start');
     let worker: WorkerProcess = pipeline.startWorker();
+    // More than a worker that was killed can have left in the queue: those rows say nothing of the next one.
+    const moreRows = async () => {
+      const before = (await keys()).length;
+      await eventually('more rows', async () => (await keys()).length >= before + 80);
+    };
     for (let kills = 1; kills <= 3; kills += 1) {
-      await eventually('more rows', async () => (await keys()).length >= kills * 60);
+      await moreRows();
       worker.signal('SIGKILL');
       await worker.exited;
       worker = pipeline.startWorker();
     }
-    await eventually('rows of the last worker', async () => (await keys()).length >= 260);
+    await moreRows();
     pipeline.stream.freeze();
     await eventually('a row for each reading, and no more', async () => {
       const { ingest } = await pipeline.status();
