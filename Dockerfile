@@ -11,6 +11,7 @@ RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts/clean.mjs scripts/
 COPY src src
+COPY local local
 RUN npm run build
 # Debian slim has no root certificates. Node brings its own, but the SDK's Rust core knows the system's alone: without them no
 # worker reaches a Temporal with a public certificate.
@@ -38,6 +39,6 @@ COPY package.json LICENSE ./
 RUN ln -s /app/bin/sluice.js /usr/local/bin/sluice
 USER node
 # Temporal may be away for half a minute before it counts.
-HEALTHCHECK --interval=10s --timeout=10s --start-period=30s --retries=3 CMD ["node", "dist/workers/health-check.js"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=30s --retries=3 CMD ["node", "dist/src/workers/health-check.js"]
 # Node itself is process 1: npm would keep SIGTERM from it.
-CMD ["node", "dist/workers/main.js"]
+CMD ["node", "dist/src/workers/main.js"]

@@ -4,8 +4,8 @@ import { access, copyFile, mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { withLock } from '../src/local/lock';
-import { StackError } from '../src/local/stack-error';
+import { withLock } from '../local/lock';
+import { StackError } from '../local/stack-error';
 
 /** Where the programs that are measured and served with are kept: they take minutes to build, and are not this project's. */
 const CACHE = path.join(process.env['XDG_CACHE_HOME'] || path.join(homedir(), '.cache'), 'sluice-bench');

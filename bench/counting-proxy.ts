@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request as open, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
-import { HOST } from '../src/local/ports';
+import { HOST } from '../local/ports';
 
 /** SQS bills a request for every 64 KB of payload that it carries (SQS pricing). */
 const BILLED_BYTES = 64 * 1024;

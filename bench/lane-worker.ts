@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import type { ActivityClients } from '../src/activities';
-import { KEY_ATTRIBUTE } from '../src/names';
+import { KEY_ATTRIBUTE } from '../src/pipeline/names';
 import { eventTexts } from './queue';
 
 /** Of real SQS: some 400 characters. */
@@ -32,7 +32,7 @@ async function main(): Promise<void> {
     telemetryOptions: { logging: { filter: { core: 'WARN', other: 'ERROR' }, forward: {} } },
   });
   const { createWorker } = require(
-    join(built, 'workers/workers.js'),
+    join(built, 'src/workers/workers.js'),
   ) as typeof import('../src/workers/workers');
   const stub = stubs(Number(events));
   const worker = await createWorker('batch', {

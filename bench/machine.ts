@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
 import { promisify } from 'node:util';
-import { packageRoot } from '../src/local/python';
+import { packageRoot } from '../src/package-root';
 
 /** What everything ran on: a figure without it means nothing. */
 export interface Machine {

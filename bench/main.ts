@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
-import { INTERRUPTED, runInForeground } from '../src/local/foreground';
-import { StackError } from '../src/local/stack-error';
+import { INTERRUPTED, runInForeground } from '../local/foreground';
+import { StackError } from '../local/stack-error';
 import { bench } from './bench';
 import { PEERS } from './peers/peer';
 import { CASES, planOf } from './plan';

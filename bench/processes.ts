@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { createWriteStream, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { ensurePythonEnvironment, packageRoot } from '../src/local/python';
+import { ensurePythonEnvironment } from '../local/python';
+import { packageRoot } from '../src/package-root';
 
-const TETHER = path.join(packageRoot, 'src/local/tether.py');
+const TETHER = path.join(packageRoot, 'local/tether.py');
 
 /** Ticks of /proc/…/stat in a second: USER_HZ is 100 on every Linux that Node runs on (proc(5)). */
 const TICKS_PER_SECOND = 100;

@@ -5,8 +5,8 @@ import {
   SendMessageBatchCommand,
   type SQSClient,
 } from '@aws-sdk/client-sqs';
-import { createEventTexts } from '../src/local/simulated-stream/events';
-import { seededRandom } from '../src/local/simulated-stream/random';
+import { createEventTexts } from '../local/simulated-stream/events';
+import { seededRandom } from '../local/simulated-stream/random';
 import { encodeMessage, keyAttribute } from '../src/queue/message';
 
 const SENDERS = 8;

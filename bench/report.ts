@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { packageRoot } from '../src/local/python';
+import { packageRoot } from '../src/package-root';
 import { markdownTable, withTable } from '../scripts/generated-docs';
 import { PEERS, type PeerName } from './peers/peer';
 import { type CaseName, type Measurement, variantOf } from './plan';

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
-import { startSimulatedStream } from '../src/local/simulated-stream';
-import { startSimulatedTopic } from '../src/local/simulated-topic';
+import { startSimulatedStream } from '../local/simulated-stream';
+import { startSimulatedTopic } from '../local/simulated-topic';
 
 /** Batches of a few hundred events. */
 const PRODUCED_PER_SECOND = 5_000;

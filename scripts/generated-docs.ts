@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { SETTINGS, WORKER_SETTINGS } from '../src/config';
+import { SETTINGS } from '../src/settings/pipeline';
+import { WORKER_SETTINGS } from '../src/settings/worker';
 import { METRICS, type Metric, PROCESS_METRICS } from '../src/metrics';
 
 type Settings = Record<string, { name: string; fallback: string; meaning: string }>;
@@ -45,7 +46,7 @@ export function withTable(text: string, name: string, table: string): string {
 function settingsTable(settings: Settings): string {
   const rows = Object.values(settings).map(({ name, fallback, meaning }) => {
     const shown =
-      name === SETTINGS.columns.name ? 'see `src/lake/columns.ts`' : fallback && `\`${fallback}\``;
+      name === SETTINGS.columns.name ? 'see `src/rows/columns.ts`' : fallback && `\`${fallback}\``;
     return [`\`${name}\``, shown, meaning];
   });
   return markdownTable(['setting', 'default', 'meaning'], rows);

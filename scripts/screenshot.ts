@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { type Endings, INTERRUPTED, runInForeground } from '../src/local/foreground';
-import { packageRoot } from '../src/local/python';
-import { StackError } from '../src/local/stack-error';
+import { type Endings, INTERRUPTED, runInForeground } from '../local/foreground';
+import { packageRoot } from '../src/package-root';
+import { StackError } from '../local/stack-error';
 import { Pipeline } from '../test/end-to-end/pipeline';
-import { eventually } from '../test/local/eventually';
+import { eventually } from '../test/support/eventually';
 import { findChromium, launchChromium, openWorkflowList } from '../test/support/browser';
 
 const IMAGE = join(packageRoot, 'docs/images/batch-workflow.png');

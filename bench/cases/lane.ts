@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { Client } from '@temporalio/client';
-import { loadPipeline } from '../../src/config';
-import { startTemporalServer } from '../../src/local/temporal-server';
-import { TASK_QUEUES, WORKFLOWS } from '../../src/names';
+import { loadPipeline } from '../../src/settings/pipeline';
+import { startTemporalServer } from '../../local/temporal-server';
+import { TASK_QUEUES, WORKFLOWS } from '../../src/pipeline/names';
 import type { batch } from '../../src/workflows/batch';
 import { builtWith } from '../peers/sluice';
 import { connectTo, recordOf } from '../peers/temporal-record';

@@ -4,7 +4,7 @@ import {
   SendMessageBatchCommand,
   type SQSClient,
 } from '@aws-sdk/client-sqs';
-import { DEFAULT_COLUMNS, parseColumns, projectionOf } from '../../src/lake/columns';
+import { DEFAULT_COLUMNS, parseColumns, projectionOf } from '../../src/rows/columns';
 import type { Measurement } from '../plan';
 import { createQueue, eventTexts, take } from '../queue';
 import type { Figures } from '../results';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort, HOST } from '../../src/local/ports';
+import { freePort, HOST } from '../../local/ports';
 import { type Counts, type OperationCounts, startCountingProxy } from '../counting-proxy';
 import { countObjects, createBucket, judge, type LakeRow, readRows } from '../lake';
 import type { Measurement } from '../plan';

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { DEFAULT_COLUMNS } from '../../src/lake/columns';
+import { DEFAULT_COLUMNS } from '../../src/rows/columns';
 import { createBucket, judge, readRows } from '../lake';
 import type { Running } from '../peers/peer';
 import type { Measurement } from '../plan';

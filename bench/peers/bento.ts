@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { parseColumns } from '../../src/lake/columns';
+import { parseColumns } from '../../src/rows/columns';
 import { cached, type CachedProgram, copyInto, run } from '../cache';
 import { startProcess } from '../processes';
 import { environmentOf } from '../servers/servers';

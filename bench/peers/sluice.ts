@@ -4,9 +4,9 @@ import { Client } from '@temporalio/client';
 import { type Context, pipelineHandles } from '../../src/cli/context';
 import { provision } from '../../src/cli/provision';
 import { start } from '../../src/cli/start';
-import { loadPipeline } from '../../src/config';
-import { packageRoot } from '../../src/local/python';
-import { startTemporalServer } from '../../src/local/temporal-server';
+import { loadPipeline } from '../../src/settings/pipeline';
+import { packageRoot } from '../../src/package-root';
+import { startTemporalServer } from '../../local/temporal-server';
 import { type BenchProcess, startProcess } from '../processes';
 import { clientsOf, environmentOf } from '../servers/servers';
 import type { Job, Running } from './peer';
@@ -35,7 +35,7 @@ export async function startSluice(job: Job): Promise<Running> {
         command: [
           process.execPath,
           ...job.nodeOptions,
-          path.join(built, 'workers/main.js'),
+          path.join(built, 'src/workers/main.js'),
           ...ROLES[job.part],
         ],
         env: {
@@ -98,11 +98,11 @@ export async function builtWith(inFlight: number | undefined): Promise<string> {
   const copy = path.join(packageRoot, '.sluice', 'bench', `in-flight-${inFlight}`, 'dist');
   await rm(copy, { recursive: true, force: true });
   await cp(built, copy, { recursive: true });
-  const bundle = path.join(copy, 'workflow-bundle.js');
+  const bundle = path.join(copy, 'src', 'workflow-bundle.js');
   const code = await readFile(bundle, 'utf8');
   const changed = code.replace(/(exports\.UPLOADS_AT_ONCE = )\d+;/, `$1${inFlight};`);
   if (changed === code && !code.includes(`exports.UPLOADS_AT_ONCE = ${inFlight};`)) {
-    throw new Error('The bundle has no UPLOADS_AT_ONCE any more: see src/lake/object-key.ts');
+    throw new Error('The bundle has no UPLOADS_AT_ONCE any more: see src/lake/layout.ts');
   }
   await writeFile(bundle, changed);
   return copy;

@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { freePort, HOST } from '../../src/local/ports';
-import { ensurePythonEnvironment } from '../../src/local/python';
-import { type ServerProcess, startServerProcess } from '../../src/local/server-process';
+import { freePort, HOST } from '../../local/ports';
+import { ensurePythonEnvironment } from '../../local/python';
+import { type ServerProcess, startServerProcess } from '../../local/server-process';
 import { cached, run, type Say } from '../cache';
 
 const VERSION = 'v0.0.0-20260212201848-7aac2a2c5b7c';

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SQSClient } from '@aws-sdk/client-sqs';
-import { startMotoServer } from '../../src/local/moto-server';
+import { startMotoServer } from '../../local/moto-server';
 import type { Say } from '../cache';
 import { startElasticMq } from './elasticmq';
 import { CREDENTIALS, startMinio } from './minio';

@@ -14,8 +14,8 @@ import {
   ownerAddress,
   OwnerUnreadable,
 } from '../lake/owner';
-import type { Lake } from '../lake/rejected';
-import { OWNER_TAG } from '../names';
+import type { Lake } from '../pipeline/definition';
+import { OWNER_TAG } from '../pipeline/names';
 import { awsFailure } from './failures';
 import { ownQueueUrl } from './own-queue';
 

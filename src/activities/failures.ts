@@ -1,5 +1,5 @@
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
-import { describeError, isTransient } from '../aws-errors';
+import { describeError, isTransient } from '../clients/aws-errors';
 
 /**
  * What an activity throws for an error of AWS: a failure that says what was tried, to what. Temporal retries it where another

@@ -7,7 +7,7 @@ import {
   ActivityResetError,
 } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { describeError } from '../aws-errors';
+import { describeError } from '../clients/aws-errors';
 
 /** Tells Temporal that this attempt lives; resolves once Temporal has taken it, and rejects with what it answers instead. */
 export type Acknowledge = (details: unknown, timeoutMs: number) => Promise<void>;

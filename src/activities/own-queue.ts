@@ -1,7 +1,7 @@
 import { GetQueueAttributesCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { activityInfo } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
-import { batchWorkflowId, isLaneId } from '../names';
+import { batchWorkflowId, isLaneId } from '../pipeline/names';
 import { queueUrl } from '../queue/queue-url';
 
 /** Queues that were seen to be a lane's own, as `lane name`, per client. */

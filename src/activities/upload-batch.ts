@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { ApplicationFailure } from '@temporalio/common';
-import type { ObjectAcl } from '../config';
-import { writeCsv } from '../lake/csv';
+import type { ObjectAcl } from '../pipeline/definition';
+import { writeCsv } from '../rows/csv';
 import { putIfAbsent } from '../lake/put-if-absent';
-import { DIGEST_METADATA } from '../names';
+import { DIGEST_METADATA } from '../pipeline/names';
 import { awsFailure } from './failures';
 import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
 

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Payload } from '@temporalio/common';
 import { temporal } from '@temporalio/proto';
-import { decompress, LARGEST_PAYLOAD, payloadCodec, PayloadCodecError } from '../payload-codec';
+import { decompress, LARGEST_PAYLOAD, payloadCodec, PayloadCodecError } from '../clients/payload-codec';
 import { CommandError } from './context';
 
 const { Payload: PayloadMessage } = temporal.api.common.v1;

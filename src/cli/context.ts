@@ -9,13 +9,14 @@ import {
   type WorkflowHandle,
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
-import { describeError } from '../aws-errors';
-import { loadPipeline, type PipelineDefinition } from '../config';
-import { batchWorkflowId, ingestWorkflowId } from '../names';
-import { dataConverter } from '../payload-codec';
+import { describeError } from '../clients/aws-errors';
+import { loadPipeline } from '../settings/pipeline';
+import { type PipelineDefinition } from '../pipeline/definition';
+import { batchWorkflowId, ingestWorkflowId } from '../pipeline/names';
+import { dataConverter } from '../clients/payload-codec';
 import { queueUrl } from '../queue/queue-url';
-import { awsClients } from '../workers/clients';
-import { temporalConnectConfig } from '../workers/temporal-options';
+import { awsClients } from '../clients/aws';
+import { temporalConnectConfig } from '../clients/temporal';
 
 /** What every command works with. */
 export interface Context {

@@ -1,4 +1,4 @@
-import { describeError } from '../aws-errors';
+import { describeError } from '../clients/aws-errors';
 import { CommandError } from './context';
 
 /** What the SDK says, without a service's answer, about a machine that is not set up. */

@@ -1,6 +1,6 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { type LakeOwner, notYours, OwnerUnreadable, readOwner } from '../lake/owner';
-import type { Lake } from '../lake/rejected';
+import type { Lake } from '../pipeline/definition';
 import { CommandError, type Context, describeRunning } from './context';
 import { printable } from './printable';
 

@@ -1,6 +1,6 @@
 import { Argument, type Command, CommanderError, InvalidArgumentError, program } from 'commander';
 import { config } from 'dotenv';
-import { SettingsError } from '../config';
+import { SettingsError } from '../settings/setting';
 import { codecServer, type CodecServerOptions } from './codec-server';
 import { CommandError, type Context, type ContextOptions, UsageError, withContext } from './context';
 import { flush, PARTS, type Part, pause, resume } from './pause';

@@ -1,4 +1,4 @@
-import { SIGNALS } from '../names';
+import { SIGNALS } from '../pipeline/names';
 import { type Context, pipelineHandles, signal } from './context';
 
 /** What of a pipeline is meant. */

@@ -1,7 +1,7 @@
 import { CreateBucketCommand, HeadBucketCommand, type S3Client } from '@aws-sdk/client-s3';
 import { CreateQueueCommand, SetQueueAttributesCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import type { Client } from '@temporalio/client';
-import { SEARCH_ATTRIBUTES } from '../names';
+import { SEARCH_ATTRIBUTES } from '../pipeline/names';
 import { queueUrl } from '../queue/queue-url';
 import type { Context } from './context';
 import { addSearchAttributes, hasSearchAttributes } from './search-attributes';

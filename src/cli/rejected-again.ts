@@ -1,10 +1,10 @@
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
-import { describeError, isTransient } from '../aws-errors';
+import { describeError, isTransient } from '../clients/aws-errors';
 import { type KeptObject, readKeptEvent, readObjects } from '../lake/reader';
 import { keyOfResent, putBack, setAside } from '../lake/resend';
-import { REJECTED_FOLDER, RESENT_FOLDER } from '../names';
+import { REJECTED_FOLDER, RESENT_FOLDER } from '../pipeline/names';
 import { encodeMessage, keyAttribute, messageBytes, type OutgoingMessage } from '../queue/message';
-import { readPayload } from '../sources/event';
+import { readPayload } from '../event/event';
 import { withRecord } from '../sources/kafka/event';
 import { type Context, CommandError, openQueue, UsageError } from './context';
 import { explainingS3 } from './explain-s3';

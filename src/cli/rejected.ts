@@ -1,4 +1,4 @@
-import { underPrefix } from '../lake/object-key';
+import { underPrefix } from '../lake/layout';
 import {
   classify,
   type KeptEvent,
@@ -9,7 +9,7 @@ import {
   readObject,
   readObjects,
 } from '../lake/reader';
-import { REJECTED_FOLDER, RESENT_FOLDER } from '../names';
+import { REJECTED_FOLDER, RESENT_FOLDER } from '../pipeline/names';
 import { type Context, CommandError, UsageError } from './context';
 import { explainingS3 } from './explain-s3';
 import { printable } from './printable';

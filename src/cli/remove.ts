@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { UntagQueueCommand } from '@aws-sdk/client-sqs';
 import { lakeAddress } from '../lake/owner';
-import { OWNER_TAG, UPDATES } from '../names';
+import { OWNER_TAG, UPDATES } from '../pipeline/names';
 import { queueUrl } from '../queue/queue-url';
 import { CommandError, type Context, describeRunning, outcomeOf, pipelineHandles } from './context';
 

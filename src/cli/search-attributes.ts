@@ -1,5 +1,5 @@
 import type { Client, Connection } from '@temporalio/client';
-import { SEARCH_ATTRIBUTES } from '../names';
+import { SEARCH_ATTRIBUTES } from '../pipeline/names';
 
 const WANTED = Object.values(SEARCH_ATTRIBUTES);
 

@@ -2,7 +2,7 @@ import { HeadBucketCommand } from '@aws-sdk/client-s3';
 import { ListQueueTagsCommand } from '@aws-sdk/client-sqs';
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
-import { differences } from '../definition';
+import { differences } from '../settings/changes';
 import {
   OWNER_TAG,
   type PipelineMemo,
@@ -11,7 +11,7 @@ import {
   SIGNALS,
   TASK_QUEUES,
   WORKFLOWS,
-} from '../names';
+} from '../pipeline/names';
 import { queueUrl } from '../queue/queue-url';
 import type { batch } from '../workflows/batch';
 import type { ingest } from '../workflows/ingest';

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
 import type { StintProgress } from '../activities/consume-stream';
-import { QUERIES } from '../names';
+import { QUERIES } from '../pipeline/names';
 import { describeHoles, findHoles } from '../sources/completeness';
 import { cursorTime, describeCursor } from '../sources/cursor';
 import { describeGaps } from '../sources/gaps';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { QUERIES, SIGNALS } from '../names';
+import { QUERIES, SIGNALS } from '../pipeline/names';
 import type { BatchStatus, IngestStatus } from '../workflows/status';
 import { type Context, CommandError, type PipelineHandles, pipelineHandles, query, signal } from './context';
 

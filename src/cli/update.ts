@@ -1,6 +1,6 @@
-import type { PipelineDefinition } from '../config';
-import { differences, whyUnchangeable } from '../definition';
-import { QUERIES, UPDATES } from '../names';
+import type { PipelineDefinition } from '../pipeline/definition';
+import { differences, whyUnchangeable } from '../settings/changes';
+import { QUERIES, UPDATES } from '../pipeline/names';
 import { hasRead } from '../sources/cursor';
 import type { BatchStatus, IngestStatus } from '../workflows/status';
 import {

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { SETTINGS } from '../config';
-import { Findings } from '../lake/findings';
-import { LakeAudit, type LakeReport, type RowPaths, rowPathsOf } from '../lake/lake-report';
-import { underPrefix } from '../lake/object-key';
+import { SETTINGS } from '../settings/pipeline';
+import { Findings } from '../verify/findings';
+import { LakeAudit, type LakeReport, type RowPaths, rowPathsOf } from '../verify/lake-audit';
+import { underPrefix } from '../lake/layout';
 import {
   type BatchObject,
   classify,
@@ -19,14 +19,20 @@ import {
   readKeptEvent,
   readObjects,
 } from '../lake/reader';
-import { type EventPlace, mayComeYet, type Rules } from '../lake/verification';
-import { CANARIES_FOLDER, GAPS_FOLDER, OWNER_OBJECT, REJECTED_FOLDER, RESENT_FOLDER } from '../names';
-import { partitionName } from '../sources/cursor';
-import { readPayload } from '../sources/event';
+import { type EventPlace, mayComeYet, type Rules } from '../verify/verification';
+import {
+  CANARIES_FOLDER,
+  GAPS_FOLDER,
+  OWNER_OBJECT,
+  REJECTED_FOLDER,
+  RESENT_FOLDER,
+} from '../pipeline/names';
+import { partitionName } from '../event/place';
+import { readPayload } from '../event/event';
 import { readRecord } from '../sources/kafka/event';
 import { type Context, UsageError } from './context';
 import { explainingS3 } from './explain-s3';
-import { describeReport } from './lake-report-text';
+import { describeReport } from '../verify/describe';
 import { printable } from './printable';
 import { type Screen, withProgress } from './progress';
 

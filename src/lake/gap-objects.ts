@@ -1,9 +1,9 @@
 import type { S3Client } from '@aws-sdk/client-s3';
-import { GAPS_FOLDER } from '../names';
+import { GAPS_FOLDER } from '../pipeline/names';
 import type { Gap } from '../sources/gaps';
-import { compactTime, underPrefix } from './object-key';
+import { compactTime, underPrefix } from './layout';
 import { putIfAbsent } from './put-if-absent';
-import type { Lake } from './rejected';
+import type { Lake } from '../pipeline/definition';
 
 /**
  * Keeps under `gaps/` that a source was not listened to for a while: whoever checks the lake can't see it in the rows. The key

@@ -1,9 +1,9 @@
 import type { S3Client } from '@aws-sdk/client-s3';
-import { OWNER_OBJECT } from '../names';
-import { underPrefix } from './object-key';
+import { OWNER_OBJECT } from '../pipeline/names';
+import { underPrefix } from './layout';
 import { putIfAbsent } from './put-if-absent';
 import { readObject } from './reader';
-import type { Lake } from './rejected';
+import type { Lake } from '../pipeline/definition';
 
 /** The lane that alone writes under a prefix. JSON: it is what the object under `_sluice/` holds. */
 export interface LakeOwner {

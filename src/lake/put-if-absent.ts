@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { PutObjectCommand, type PutObjectCommandInput, type S3Client } from '@aws-sdk/client-s3';
-import type { Lake } from './rejected';
+import type { Lake } from '../pipeline/definition';
 
 /** What is written, and as what. */
 export type NewObject = Required<Pick<PutObjectCommandInput, 'Key' | 'Body' | 'ContentType'>> &

@@ -1,9 +1,9 @@
 import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { parse } from 'papaparse';
 import type { Gap } from '../sources/gaps';
-import { CANARIES_FOLDER, OWNER_OBJECT, REJECTED_FOLDER, RESENT_FOLDER } from '../names';
+import { CANARIES_FOLDER, OWNER_OBJECT, REJECTED_FOLDER, RESENT_FOLDER } from '../pipeline/names';
 import { gapOf } from './gap-objects';
-import { underPrefix } from './object-key';
+import { underPrefix } from './layout';
 
 /** Reads the lake back: what the keys of its objects say, and what the objects hold. */
 

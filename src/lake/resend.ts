@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { DeleteObjectCommand, type S3Client } from '@aws-sdk/client-s3';
-import { REJECTED_FOLDER, RESENT_FOLDER } from '../names';
-import { compactTime, underPrefix } from './object-key';
+import { REJECTED_FOLDER, RESENT_FOLDER } from '../pipeline/names';
+import { compactTime, underPrefix } from './layout';
 import type { ObjectContent } from './reader';
 import { putIfAbsent } from './put-if-absent';
-import type { Lake } from './rejected';
+import type { Lake } from '../pipeline/definition';
 
 /** One rejection of an event: what is under `rejected/`, and what will be under `resent/`. */
 export interface Rejection {

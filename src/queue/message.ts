@@ -1,5 +1,5 @@
 import type { MessageAttributeValue } from '@aws-sdk/client-sqs';
-import { KEY_ATTRIBUTE } from '../names';
+import { KEY_ATTRIBUTE } from '../pipeline/names';
 
 /** One SQS message: the event's JSON as published, its key beside it. */
 export interface OutgoingMessage {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { SendMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
-import { describeError, isTransient } from '../aws-errors';
+import { describeError, isTransient } from '../clients/aws-errors';
 import { keyAttribute, messageBytes, type OutgoingMessage } from './message';
 
 /** Limits of one SendMessageBatch (SQS, since August 2025). */

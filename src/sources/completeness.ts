@@ -1,3 +1,4 @@
+import { JUMP } from '../event/place';
 /**
  * Whether the source has sent everything. Wikimedia's offsets, like Kafka's, have no holes within one topic partition of one
  * cluster, so a hole that stays is an event that the source never sent. It is only reported: an offset never decides
@@ -52,9 +53,6 @@ const MOST_SHOWN = 5;
 
 /** Of a topic in Kafka, with its partition. */
 const LONGEST_NAME = 260;
-
-/** Offsets further apart than this are not of one count: half an hour of Wikimedia's recentchange. */
-export const JUMP = 100_000;
 
 /** Where an event stands. */
 export interface Place {

@@ -1,3 +1,4 @@
+import { partitionName } from '../event/place';
 /** How far one topic partition was read. Wikimedia's ids hold one or the other, never both. */
 export type Position = { timestamp: number } | { offset: number };
 
@@ -57,10 +58,6 @@ export const LARGEST_POSITIONS = 16 * 1024;
 
 /** What KafkaSSE calls the end of a partition. */
 const LATEST = -1;
-
-export function partitionName(topic: string, partition: number): string {
-  return `${topic}/${partition}`;
-}
 
 /**
  * Reads the `id` of an EventStreams message: a JSON array with one entry per topic partition.

@@ -1,4 +1,4 @@
-import type { PipelineDefinition } from '../config';
+import type { PipelineDefinition } from '../pipeline/definition';
 import { type Cursor, hasRead } from './cursor';
 import { isKafkaUrl } from './kafka/address';
 

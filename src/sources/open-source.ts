@@ -1,10 +1,10 @@
-import type { PipelineDefinition } from '../config';
+import type { PipelineDefinition } from '../pipeline/definition';
 import { isKafkaUrl, parseKafkaUrl } from './kafka/address';
 import type { KafkaSecurity } from './kafka/brokers';
 import { kafkaSource } from './kafka/source';
 import type { OnReconnect, Source, SourceListener } from './source';
-import { sseSource } from './sse';
-import { userAgent } from './user-agent';
+import { sseSource } from './sse/source';
+import { userAgent } from './sse/user-agent';
 
 /** What a worker knows and no pipeline: how it reaches sources that ask who it is. */
 export interface SourceAccess {

@@ -1,5 +1,5 @@
 import type { Cursor, Positions } from './cursor';
-import type { ReadEvent } from './event';
+import type { ReadEvent } from '../event/event';
 
 /** One event as it came from a source. */
 export interface SourceEvent {

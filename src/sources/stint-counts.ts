@@ -1,4 +1,4 @@
-import type { RejectReason } from '../lake/rejected';
+import type { RejectReason } from '../event/event';
 import type { ReconnectReason } from './source';
 
 /** What became of the events of one stint, or of several. Counted over all attempts, as far as their heartbeats arrived. */

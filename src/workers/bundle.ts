@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundleWorkflowCode, DefaultLogger, type WorkerOptions } from '@temporalio/worker';
-import { dataConverter } from '../payload-codec';
+import { dataConverter } from '../clients/payload-codec';
 
 const BUILT = join(__dirname, '../workflow-bundle.js');
 

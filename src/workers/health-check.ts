@@ -1,5 +1,5 @@
 import { config } from 'dotenv';
-import { loadWorkerSettings, WORKER_SETTINGS } from '../config';
+import { loadWorkerSettings, WORKER_SETTINGS } from '../settings/worker';
 import { type Health, HEALTH_PATH } from './health';
 
 /** Longer than the worker's own question to Temporal may take. */

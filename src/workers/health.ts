@@ -1,8 +1,8 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Worker } from '@temporalio/worker';
-import { describeError } from '../aws-errors';
-import { WORKER_SETTINGS } from '../config';
+import { describeError } from '../clients/aws-errors';
+import { WORKER_SETTINGS } from '../settings/worker';
 import { listenAt } from './listen';
 
 /** What `GET /health` answers, with 200 or, where there are problems, 503. */

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { AddressInfo, Server } from 'node:net';
-import { SettingsError } from '../config';
+import { SettingsError } from '../settings/setting';
 
 /**
  * Listens at an address that a person set.

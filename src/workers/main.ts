@@ -7,14 +7,15 @@ import {
   type Worker,
 } from '@temporalio/worker';
 import { config } from 'dotenv';
-import { describeError } from '../aws-errors';
-import { loadWorkerSettings, SettingsError } from '../config';
+import { describeError } from '../clients/aws-errors';
+import { loadWorkerSettings } from '../settings/worker';
+import { SettingsError } from '../settings/setting';
 import { kafkaSettings } from '../sources/kafka/security';
-import { countRequests } from './aws-requests';
-import { awsClients } from './clients';
+import { countRequests } from '../clients/aws-requests';
+import { awsClients } from '../clients/aws';
 import { type Look, lookAtWorkers, serveHealth } from './health';
 import { installRuntime } from './telemetry';
-import { temporalConnectConfig } from './temporal-options';
+import { temporalConnectConfig } from '../clients/temporal';
 import { createWorker, type Role, type WorkerEnvironment } from './workers';
 
 const SHUTDOWN_SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM'];

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { DefaultLogger, type Logger, Runtime, type TelemetryOptions } from '@temporalio/worker';
-import { WORKER_SETTINGS, type WorkerSettings } from '../config';
+import { WORKER_SETTINGS, type WorkerSettings } from '../settings/worker';
 import { listenAt } from './listen';
 import { logLine } from './log-line';
 

@@ -1,8 +1,8 @@
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { type ActivityClients, createBatchActivities, createIngestActivities } from '../activities';
-import type { WorkerSettings } from '../config';
-import { TASK_QUEUES } from '../names';
-import { dataConverter } from '../payload-codec';
+import type { WorkerSettings } from '../settings/worker';
+import { TASK_QUEUES } from '../pipeline/names';
+import { dataConverter } from '../clients/payload-codec';
 import type { SourceAccess } from '../sources/open-source';
 import { workflowCode } from './bundle';
 

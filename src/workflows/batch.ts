@@ -19,19 +19,19 @@ import type { BatchActivities } from '../activities';
 import type { ClaimInput } from '../activities/claim-queue';
 import type { ReceivedMessages } from '../activities/receive-messages';
 import type { UploadedObject } from '../activities/upload-batch';
-import type { ObjectAcl, PipelineDefinition } from '../config';
-import { differences } from '../definition';
-import { batchObjectKey, UPLOADS_AT_ONCE } from '../lake/object-key';
-import type { RejectReason } from '../lake/rejected';
+import type { ObjectAcl, PipelineDefinition } from '../pipeline/definition';
+import { differences } from '../settings/changes';
+import { batchObjectKey, UPLOADS_AT_ONCE } from '../lake/layout';
+import type { RejectReason } from '../event/event';
 import { meterQueue, metersOf, type Meters } from '../metrics';
-import { ADDED_MEMBERS, QUERIES, SIGNALS, UPDATES } from '../names';
+import { ADDED_MEMBERS, QUERIES, SIGNALS, UPDATES } from '../pipeline/names';
 import { isKafkaUrl } from '../sources/kafka/address';
-import { Assembler, type AssemblerLimits, type WaitingRow } from './assembler';
+import { Assembler, type AssemblerLimits, type WaitingRow } from '../lane/assembler';
 import { laneDetails } from './details';
 import { neverEnding } from './never-ending';
 import { isNotRetryable, park, type Parked, parkedMs, problemOf } from './park';
 import { refused, refuseUnlessStopped, refuseUnusable } from './refusals';
-import { Showcase } from './showcase';
+import { Showcase } from './search-attributes';
 import { type BatchCounts, type BatchStatus, NO_COUNTS } from './status';
 import {
   type Deletion,
@@ -40,7 +40,7 @@ import {
   Window,
   type WindowLimits,
   type WindowState,
-} from './window';
+} from '../lane/window';
 
 export const startSignal = defineSignal(SIGNALS.start);
 export const stopSignal = defineSignal(SIGNALS.stop);

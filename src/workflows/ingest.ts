@@ -22,10 +22,10 @@ import {
 } from '@temporalio/workflow';
 import type { IngestActivities } from '../activities';
 import type { StintInput, StintProgress, StintResult } from '../activities/consume-stream';
-import { type PipelineDefinition, STINTS_PER_WINDOW } from '../config';
-import { differences } from '../definition';
+import { type PipelineDefinition, STINTS_PER_WINDOW } from '../pipeline/definition';
+import { differences } from '../settings/changes';
 import { metersOf, type Meters } from '../metrics';
-import { QUERIES, SIGNALS, UPDATES } from '../names';
+import { QUERIES, SIGNALS, UPDATES } from '../pipeline/names';
 import { type Completeness, findHoles } from '../sources/completeness';
 import { type Cursor, cursorTime, describeCursor, hasRead } from '../sources/cursor';
 import { type Gaps, NO_GAPS } from '../sources/gaps';
@@ -36,7 +36,7 @@ import { ingestDetails } from './details';
 import { neverEnding } from './never-ending';
 import { park, type Parked, parkedMs, problemOf } from './park';
 import { refuseUnlessStopped, refuseUnusable } from './refusals';
-import { Showcase } from './showcase';
+import { Showcase } from './search-attributes';
 import type { IngestStatus } from './status';
 
 const startSignal: SignalDefinition = defineSignal(SIGNALS.start);

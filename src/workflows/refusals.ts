@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
-import type { PipelineDefinition } from '../config';
-import { whyMalformed, whyUnchangeable } from '../definition';
+import type { PipelineDefinition } from '../pipeline/definition';
+import { whyMalformed, whyUnchangeable } from '../settings/changes';
 import type { Activity } from './status';
 
 /**

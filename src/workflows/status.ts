@@ -1,5 +1,5 @@
-import type { PipelineDefinition } from '../config';
-import type { RejectReason } from '../lake/rejected';
+import type { PipelineDefinition } from '../pipeline/definition';
+import type { RejectReason } from '../event/event';
 import type { Holes } from '../sources/completeness';
 import type { Cursor } from '../sources/cursor';
 import type { Gaps } from '../sources/gaps';

@@ -20,9 +20,9 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { createBatchActivities } from '../../src/activities';
 import type { ReceiveInput } from '../../src/activities/receive-messages';
-import { DIGEST_METADATA, KEY_ATTRIBUTE, OWNER_TAG } from '../../src/names';
-import { keyDigest } from '../../src/sources/event';
-import { type MotoServer, startMotoServer } from '../../src/local/moto-server';
+import { DIGEST_METADATA, KEY_ATTRIBUTE, OWNER_TAG } from '../../src/pipeline/names';
+import { keyDigest } from '../../src/event/key';
+import { type MotoServer, startMotoServer } from '../../local/moto-server';
 
 const BUCKET = 'lake-bucket';
 const PATHS = ['meta.id', 'title'];

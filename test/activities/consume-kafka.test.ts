@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { CancelledFailure } from '@temporalio/common';
 import type { StintInput } from '../../src/activities/consume-stream';
-import { whyNoKafka } from '../../src/local/kafka-jars';
+import { whyNoKafka } from '../../local/kafka-jars';
 import { findHoles } from '../../src/sources/completeness';
 import { type Cursor, cursorTime } from '../../src/sources/cursor';
 import { NO_GAPS } from '../../src/sources/gaps';
-import { eventually } from '../local/eventually';
+import { eventually } from '../support/eventually';
 import { Attempt } from '../support/attempt';
 import { FakeS3 } from '../support/fake-s3';
 import { FAKE_LANE, FakeSqs, neverAnswer, takeAll } from '../support/fake-sqs';

@@ -6,12 +6,12 @@ import {
   type SimulatedStream,
   type SimulatedStreamOptions,
   startSimulatedStream,
-} from '../../src/local/simulated-stream';
+} from '../../local/simulated-stream';
 import { findHoles } from '../../src/sources/completeness';
-import { readPayload, wikimediaKey } from '../../src/sources/event';
+import { readPayload, wikimediaKey } from '../../src/event/event';
 import { NO_GAPS } from '../../src/sources/gaps';
 import { NO_COUNTS } from '../../src/sources/stint-counts';
-import { eventually } from '../local/eventually';
+import { eventually } from '../support/eventually';
 import { Attempt } from '../support/attempt';
 import { FakeS3, s3Error } from '../support/fake-s3';
 import { FAKE_LANE, FakeSqs, HeldAnswers, neverAnswer, sqsError, takeAll } from '../support/fake-sqs';

@@ -3,9 +3,9 @@ import { ActivityCancelledError, ActivityNotFoundError } from '@temporalio/clien
 import { CancelledFailure } from '@temporalio/common';
 import type { StintInput, StintProgress } from '../../src/activities/consume-stream';
 import type { Acknowledge } from '../../src/activities/lease';
-import { seededRandom } from '../../src/local/simulated-stream/random';
+import { seededRandom } from '../../local/simulated-stream/random';
 import { NO_GAPS } from '../../src/sources/gaps';
-import { eventually } from '../local/eventually';
+import { eventually } from '../support/eventually';
 import { Attempt } from '../support/attempt';
 import { FakeS3 } from '../support/fake-s3';
 import { FAKE_LANE, FakeSqs, HeldAnswers, takeAll } from '../support/fake-sqs';

@@ -7,9 +7,9 @@ import { GetQueueAttributesCommand, GetQueueUrlCommand, SQSClient } from '@aws-s
 import { Client, Connection } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import type { PipelineStatus } from '../../src/cli/status';
-import { startSimulatedStream, type SimulatedStream } from '../../src/local/simulated-stream';
-import { ingestWorkflowId } from '../../src/names';
-import { dataConverter } from '../../src/payload-codec';
+import { startSimulatedStream, type SimulatedStream } from '../../local/simulated-stream';
+import { ingestWorkflowId } from '../../src/pipeline/names';
+import { dataConverter } from '../../src/clients/payload-codec';
 import { type Output, Pipeline } from '../end-to-end/pipeline';
 import { historiesOf } from '../support/history';
 import { FailingTopic } from './failing-topic';

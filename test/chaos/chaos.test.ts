@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { stringify } from 'csv-stringify/sync';
-import { type MotoServer, startMotoServer } from '../../src/local/moto-server';
-import { type Ledger, type PublishedEvent, startSimulatedStream } from '../../src/local/simulated-stream';
+import { type MotoServer, startMotoServer } from '../../local/moto-server';
+import { type Ledger, type PublishedEvent, startSimulatedStream } from '../../local/simulated-stream';
 import { examineLake, idleProblems, lakeProblems } from './judge';
 import { table, verdict } from './report';
 import { describe as describePlanned, lastsMs, nameOf, planSchedule, TRACKS } from './schedule';

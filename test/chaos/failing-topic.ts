@@ -1,11 +1,11 @@
-import { type KafkaServer, startKafkaServer } from '../../src/local/kafka-server';
-import { freePort } from '../../src/local/ports';
-import type { Ledger } from '../../src/local/simulated-stream';
+import { type KafkaServer, startKafkaServer } from '../../local/kafka-server';
+import { freePort } from '../../local/ports';
+import type { Ledger } from '../../local/simulated-stream';
 import {
   type SimulatedTopic,
   type SimulatedTopicOptions,
   startSimulatedTopic,
-} from '../../src/local/simulated-topic';
+} from '../../local/simulated-topic';
 import { TcpLink } from '../support/tcp-link';
 
 /** It is started again and again, and lives for minutes. */

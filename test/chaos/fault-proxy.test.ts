@@ -24,8 +24,8 @@ import {
   TagQueueCommand,
   UntagQueueCommand,
 } from '@aws-sdk/client-sqs';
-import { type MotoServer, startMotoServer } from '../../src/local/moto-server';
-import { eventually } from '../local/eventually';
+import { type MotoServer, startMotoServer } from '../../local/moto-server';
+import { eventually } from '../support/eventually';
 import { Gate } from '../support/gate';
 import { LocalServer } from '../support/local-server';
 import { type FaultProxy, type FaultProxyOptions, startFaultProxy } from './fault-proxy';

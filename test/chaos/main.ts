@@ -1,7 +1,7 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { INTERRUPTED, runInForeground } from '../../src/local/foreground';
-import { StackError } from '../../src/local/stack-error';
+import { INTERRUPTED, runInForeground } from '../../local/foreground';
+import { StackError } from '../../local/stack-error';
 import { chaosRun, type RunOptions, type RunReport, SQS_SERVERS, type SqsServerName } from './chaos-run';
 import { reportLines, table } from './report';
 import { type SourceName, SOURCES } from './schedule';

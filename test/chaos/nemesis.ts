@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client, Connection } from '@temporalio/client';
-import { SimulatedStream } from '../../src/local/simulated-stream';
+import { SimulatedStream } from '../../local/simulated-stream';
 import type { Pipeline } from '../end-to-end/pipeline';
 import { FailingTopic } from './failing-topic';
 import type { FaultProxy } from './fault-proxy';

@@ -1,4 +1,4 @@
-import { type Random, seededRandom } from '../../src/local/simulated-stream/random';
+import { type Random, seededRandom } from '../../local/simulated-stream/random';
 import type { Outage } from './fault-proxy';
 import type { Point } from './watchers';
 

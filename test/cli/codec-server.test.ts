@@ -5,9 +5,9 @@ import { promisify } from 'node:util';
 import { deflateSync } from 'node:zlib';
 import { type CodecServer, startCodecServer } from '../../src/cli/codec-server';
 import { CommandError } from '../../src/cli/context';
-import { HOST } from '../../src/local/ports';
-import { ensurePythonEnvironment } from '../../src/local/python';
-import { COMPRESSED_FROM, LARGEST_PAYLOAD } from '../../src/payload-codec';
+import { HOST } from '../../local/ports';
+import { ensurePythonEnvironment } from '../../local/python';
+import { COMPRESSED_FROM, LARGEST_PAYLOAD } from '../../src/clients/payload-codec';
 import { testTemporal } from '../support/temporal';
 
 const ORIGIN = 'http://localhost:8233';

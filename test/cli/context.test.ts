@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { CommandError, query } from '../../src/cli/context';
-import { QUERIES } from '../../src/names';
+import { QUERIES } from '../../src/pipeline/names';
 import type { BatchStatus } from '../../src/workflows/status';
 import { definitionOf } from '../support/definition';
 import { FakeLane } from '../support/fake-lane';

@@ -11,10 +11,10 @@ import {
 } from '@aws-sdk/client-sqs';
 import { listRejected, type RejectedList, showRejected } from '../../src/cli/rejected';
 import { resendRejected, type ResendOptions } from '../../src/cli/rejected-again';
-import { keepRejected, type Rejected } from '../../src/lake/rejected';
+import { keepRejected, type Rejected } from '../../src/lake/kept';
 import { keyOfResent, resentObjectKey } from '../../src/lake/resend';
-import { type MotoServer, startMotoServer } from '../../src/local/moto-server';
-import { KEY_ATTRIBUTE } from '../../src/names';
+import { type MotoServer, startMotoServer } from '../../local/moto-server';
+import { KEY_ATTRIBUTE } from '../../src/pipeline/names';
 import { definitionOf } from '../support/definition';
 import { sqsError } from '../support/fake-sqs';
 import { MemoryS3 } from '../support/memory-s3';

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { packageRoot } from '../../src/local/python';
+import { packageRoot } from '../../src/package-root';
 
 const run = promisify(execFile);
 

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
 import type { PipelineStatus } from '../../src/cli/status';
-import type { LakeReport } from '../../src/lake/lake-report';
-import { type Audit, auditLake } from '../../src/local/audit';
-import { freePort, HOST } from '../../src/local/ports';
-import type { Ledger } from '../../src/local/simulated-stream';
-import { eventually } from '../local/eventually';
+import type { LakeReport } from '../../src/verify/lake-audit';
+import { type Audit, auditLake } from '../../local/audit';
+import { freePort, HOST } from '../../local/ports';
+import type { Ledger } from '../../local/simulated-stream';
+import { eventually } from '../support/eventually';
 import { findChromium, launchChromium, openWorkflowList } from '../support/browser';
 import { makeCertificate } from '../support/certificate';
 import { ComposeProject, type Container, engineMissing } from './compose';
@@ -212,7 +212,7 @@ describe('The simulated variant under docker compose (skipped where no Docker en
     assert.deepEqual(inspected.HostConfig['CapDrop'], ['ALL']);
     assert.deepEqual(inspected.HostConfig['SecurityOpt'], ['no-new-privileges:true']);
     const command = await project.compose('exec', '-T', 'worker', 'cat', '/proc/1/cmdline');
-    assert.equal(command.replaceAll('\0', ' ').trim(), 'node dist/workers/main.js');
+    assert.equal(command.replaceAll('\0', ' ').trim(), 'node dist/src/workers/main.js');
   });
 
   it('changes nothing at a second `up`', async () => {

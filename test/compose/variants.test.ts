@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { packageRoot } from '../../src/local/python';
+import { packageRoot } from '../../src/package-root';
 import { ComposeProject, engineMissing } from './compose';
 
 const BASE = 'docker-compose.yml';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import { eventually } from '../local/eventually';
+import { eventually } from '../support/eventually';
 import { type Output, Pipeline } from './pipeline';
 
 const BUCKET = 'sse-bucket';

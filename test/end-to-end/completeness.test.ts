@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Holes } from '../../src/sources/completeness';
-import { freePort, HOST } from '../../src/local/ports';
-import { eventually } from '../local/eventually';
+import { freePort, HOST } from '../../local/ports';
+import { eventually } from '../support/eventually';
 import { Pipeline } from './pipeline';
 import { Scrape } from './scrape';
 

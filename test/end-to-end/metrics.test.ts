@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { GetQueueUrlCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
-import { freePort, HOST } from '../../src/local/ports';
-import { OWNER_OBJECT } from '../../src/names';
+import { freePort, HOST } from '../../local/ports';
+import { OWNER_OBJECT } from '../../src/pipeline/names';
 import { encodeMessage, keyAttribute, type OutgoingMessage } from '../../src/queue/message';
-import { eventually } from '../local/eventually';
+import { eventually } from '../support/eventually';
 import { Pipeline, type WorkerProcess } from './pipeline';
 import { Scrape } from './scrape';
 

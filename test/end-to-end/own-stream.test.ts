@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { readCsv } from '../../src/lake/reader';
-import { freePort } from '../../src/local/ports';
-import type { Ledger } from '../../src/local/simulated-stream/ledger';
-import { eventually } from '../local/eventually';
+import { freePort } from '../../local/ports';
+import type { Ledger } from '../../local/simulated-stream/ledger';
+import { eventually } from '../support/eventually';
 import { Pipeline, type WorkerProcess } from './pipeline';
 
 const README = join(__dirname, '../../README.md');

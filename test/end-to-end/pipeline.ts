@@ -7,16 +7,17 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ListObjectsV2Command, type ListObjectsV2CommandOutput, S3Client } from '@aws-sdk/client-s3';
 import type { PipelineStatus } from '../../src/cli/status';
-import type { LakeReport } from '../../src/lake/lake-report';
-import { type Audit, type AuditRequest, auditLake } from '../../src/local/audit';
-import { ensurePythonEnvironment, packageRoot } from '../../src/local/python';
+import type { LakeReport } from '../../src/verify/lake-audit';
+import { type Audit, type AuditRequest, auditLake } from '../../local/audit';
+import { ensurePythonEnvironment } from '../../local/python';
+import { packageRoot } from '../../src/package-root';
 import {
   type SimulatedStream,
   type SimulatedStreamOptions,
   startSimulatedStream,
-} from '../../src/local/simulated-stream';
-import { type Stack, startStack } from '../../src/local/stack';
-import { startTemporalServer } from '../../src/local/temporal-server';
+} from '../../local/simulated-stream';
+import { type Stack, startStack } from '../../local/stack';
+import { startTemporalServer } from '../../local/temporal-server';
 
 /** A worker process in a process group of its own, as `npm run worker` starts it. */
 export interface WorkerProcess {
@@ -137,7 +138,7 @@ export class Pipeline<Stream extends Published = SimulatedStream> {
 
   startWorkerWith({ roles = [], settings = {}, log }: WorkerOptions): WorkerProcess {
     const file = log === undefined ? undefined : openSync(log, 'a');
-    const child = spawn(process.execPath, [join(packageRoot, 'dist/workers/main.js'), ...roles], {
+    const child = spawn(process.execPath, [join(packageRoot, 'dist/src/workers/main.js'), ...roles], {
       env: { ...this.#environment, ...settings },
       cwd: this.#folder,
       detached: true,

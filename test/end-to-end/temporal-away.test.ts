@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { eventually } from '../local/eventually';
+import { eventually } from '../support/eventually';
 import { Pipeline } from './pipeline';
 
 const EVENTS = 500;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { Client, Connection } from '@temporalio/client';
 import type { Page } from 'playwright-core';
-import { startStack } from '../../src/local/stack';
-import { SEARCH_ATTRIBUTES } from '../../src/names';
-import { dataConverter } from '../../src/payload-codec';
-import { eventually } from '../local/eventually';
+import { startStack } from '../../local/stack';
+import { SEARCH_ATTRIBUTES } from '../../src/pipeline/names';
+import { dataConverter } from '../../src/clients/payload-codec';
+import { eventually } from '../support/eventually';
 import { findChromium, launchChromium, openWorkflowList } from '../support/browser';
 import { Pipeline } from './pipeline';
 

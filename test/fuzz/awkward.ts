@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { awkwardTexts } from '../../src/local/simulated-stream';
+import { awkwardTexts } from '../../local/simulated-stream';
 
 /** Any text, those among it with which others have had trouble. */
 export const anyText: fc.Arbitrary<string> = fc.oneof(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { ConfirmedCursor } from '../../src/sources/confirmed-cursor';
 import { type Cursor, cursorTime, parsePositions, resumeRequest } from '../../src/sources/cursor';
-import { keyDigest } from '../../src/sources/event';
+import { keyDigest } from '../../src/event/key';
 import { anyJson, anyText } from './awkward';
 import { FUZZ_TIMEOUT_MS, runs } from './runs';
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { parse } from 'papaparse';
-import { DEFAULT_COLUMNS, parseColumns, projectionOf } from '../../src/lake/columns';
-import { writeCsv } from '../../src/lake/csv';
+import { DEFAULT_COLUMNS, parseColumns, projectionOf } from '../../src/rows/columns';
+import { writeCsv } from '../../src/rows/csv';
 import { encodeMessage } from '../../src/queue/message';
-import { readPayload, wikimediaKey } from '../../src/sources/event';
+import { readPayload, wikimediaKey } from '../../src/event/event';
 import { anyText, eventTexts } from './awkward';
 import { FUZZ_TIMEOUT_MS, runs } from './runs';
 

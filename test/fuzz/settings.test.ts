@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { loadPipeline, loadWorkerSettings, SETTINGS, SettingsError, WORKER_SETTINGS } from '../../src/config';
-import { settingsOf, whyMalformed } from '../../src/definition';
+import { loadPipeline, SETTINGS } from '../../src/settings/pipeline';
+import { loadWorkerSettings, WORKER_SETTINGS } from '../../src/settings/worker';
+import { SettingsError } from '../../src/settings/setting';
+import { settingsOf, whyMalformed } from '../../src/settings/changes';
 import { anyJson, anyText } from './awkward';
 import { FUZZ_TIMEOUT_MS, runs } from './runs';
 

@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import type { Cursor } from '../../src/sources/cursor';
-import { sseSource } from '../../src/sources/sse';
+import { sseSource } from '../../src/sources/sse/source';
 import { frame, LocalServer, openStream } from '../support/local-server';
 import { anyText } from './awkward';
 import { FUZZ_TIMEOUT_MS, runs } from './runs';

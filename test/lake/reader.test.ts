@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { writeCsv } from '../../src/lake/csv';
-import { batchObjectKey, underPrefix } from '../../src/lake/object-key';
+import { writeCsv } from '../../src/rows/csv';
+import { batchObjectKey, underPrefix } from '../../src/lake/layout';
 import { classify, listObjects, readCsv, readKeptEvent, readObjects } from '../../src/lake/reader';
 import { resentObjectKey } from '../../src/lake/resend';
 import { s3Error } from '../support/fake-s3';

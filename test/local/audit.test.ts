@@ -5,8 +5,8 @@ import { createServer, type Server } from 'node:http';
 import { S3Client } from '@aws-sdk/client-s3';
 import { stringify } from 'csv-stringify/sync';
 
-import { auditLake, formatAudit } from '../../src/local/audit';
-import { awkwardTexts, startSimulatedStream, type PublishedEvent } from '../../src/local/simulated-stream';
+import { auditLake, formatAudit } from '../../local/audit';
+import { awkwardTexts, startSimulatedStream, type PublishedEvent } from '../../local/simulated-stream';
 
 /** Speaks just enough S3 to list, one object a page, and to get. */
 function serveObjects(objects: ReadonlyMap<string, string>): Server {

@@ -2,8 +2,8 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { isAlive } from '../../src/local/alive';
-import { eventually } from './eventually';
+import { isAlive } from '../../local/alive';
+import { eventually } from '../support/eventually';
 
 export interface ForegroundProcessOptions {
   args?: readonly string[];

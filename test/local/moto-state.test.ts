@@ -10,7 +10,7 @@ import {
   SendMessageCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs';
-import { type MotoServer, startMotoServer } from '../../src/local/moto-server';
+import { type MotoServer, startMotoServer } from '../../local/moto-server';
 
 const QueueName = 'sse_queue';
 const object = { Bucket: 'sse-bucket', Key: 'a/b.csv' };

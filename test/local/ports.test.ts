@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
-import { FREE_PORTS, freePort, HOST } from '../../src/local/ports';
+import { FREE_PORTS, freePort, HOST } from '../../local/ports';
 
 describe('A free port', () => {
   it('is another one at each call, can be listened on, and lies where it was looked for', async () => {

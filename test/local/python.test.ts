@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { ensurePythonEnvironment } from '../../src/local/python';
-import { StackError } from '../../src/local/stack-error';
+import { ensurePythonEnvironment } from '../../local/python';
+import { StackError } from '../../local/stack-error';
 
 describe('ensurePythonEnvironment', () => {
   const saved = process.env['SLUICE_PYTHON'];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { freePort, HOST } from '../../src/local/ports';
-import { requireReachable } from '../../src/local/reachable';
-import { StackError } from '../../src/local/stack-error';
+import { freePort, HOST } from '../../local/ports';
+import { requireReachable } from '../../local/reachable';
+import { StackError } from '../../local/stack-error';
 import { type Answer, LocalServer, openStream } from '../support/local-server';
 
 const contact = 'someone@example.org';

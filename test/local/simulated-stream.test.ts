@@ -7,8 +7,8 @@ import {
   startSimulatedStream,
   type SimulatedStream,
   type SimulatedStreamOptions,
-} from '../../src/local/simulated-stream';
-import { eventually } from './eventually';
+} from '../../local/simulated-stream';
+import { eventually } from '../support/eventually';
 
 const eqiad = 'eqiad.mediawiki.recentchange';
 const codfw = 'codfw.mediawiki.recentchange';

@@ -8,9 +8,9 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
 import { parse } from 'dotenv';
-import { freePort, HOST } from '../../src/local/ports';
-import { ensurePythonEnvironment } from '../../src/local/python';
-import { eventually } from './eventually';
+import { freePort, HOST } from '../../local/ports';
+import { ensurePythonEnvironment } from '../../local/python';
+import { eventually } from '../support/eventually';
 import { ForegroundProcess, gone } from './foreground-process';
 
 interface Ports {

@@ -7,13 +7,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { Client, Connection } from '@temporalio/client';
-import { startMotoServer } from '../../src/local/moto-server';
-import { freePort, HOST } from '../../src/local/ports';
-import { ensurePythonEnvironment } from '../../src/local/python';
-import { StackError } from '../../src/local/stack-error';
-import { startStack } from '../../src/local/stack';
-import { startTemporalServer } from '../../src/local/temporal-server';
-import { eventually } from './eventually';
+import { startMotoServer } from '../../local/moto-server';
+import { freePort, HOST } from '../../local/ports';
+import { ensurePythonEnvironment } from '../../local/python';
+import { StackError } from '../../local/stack-error';
+import { startStack } from '../../local/stack';
+import { startTemporalServer } from '../../local/temporal-server';
+import { eventually } from '../support/eventually';
 
 describe('the embedded stack', () => {
   let scratch: string;

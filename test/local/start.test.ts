@@ -4,14 +4,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { freePort, HOST } from '../../src/local/ports';
-import { ensurePythonEnvironment } from '../../src/local/python';
+import { freePort, HOST } from '../../local/ports';
+import { ensurePythonEnvironment } from '../../local/python';
 import {
   type SimulatedStream,
   type SimulatedStreamOptions,
   startSimulatedStream,
-} from '../../src/local/simulated-stream';
-import { eventually } from './eventually';
+} from '../../local/simulated-stream';
+import { eventually } from '../support/eventually';
 import { ForegroundProcess, gone } from './foreground-process';
 
 describe('npm start', function () {
@@ -115,7 +115,7 @@ describe('npm start', function () {
     assert.match(command.output, /^SLUICE_BATCH_ROWS must be .* it is "many"\n$/);
   });
 
-  const script = path.join(__dirname, '../../src/local/start.ts');
+  const script = path.join(__dirname, '../../local/start.ts');
 
   function start(environment: Record<string, string> = {}): ForegroundProcess {
     const settings = stream ? { SLUICE_SOURCE_URL: stream.url } : {};

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
-import { freePort, HOST } from '../../src/local/ports';
-import type { Ledger } from '../../src/local/simulated-stream';
+import { freePort, HOST } from '../../local/ports';
+import type { Ledger } from '../../local/simulated-stream';
 import { ForegroundProcess } from './foreground-process';
 
 describe('The simulated stream as a command', function () {
@@ -11,7 +11,7 @@ describe('The simulated stream as a command', function () {
   afterEach(() => command?.kill());
 
   function startCommand(...args: string[]): ForegroundProcess {
-    const script = require.resolve('../../src/local/stream-command.ts');
+    const script = require.resolve('../../local/stream-command.ts');
     return new ForegroundProcess(script, { args, cwd: tmpdir() });
   }
 

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { type Mutation, MUTATIONS } from './mutations';
 
 const ROOT = join(__dirname, '../..');
-const COPIED = ['src', 'test', 'package.json', 'tsconfig.json', 'requirements.txt'];
+const COPIED = ['src', 'local', 'test', 'package.json', 'tsconfig.json', 'requirements.txt'];
 /** Large, and not changed. */
 const LINKED = ['node_modules', '.sluice'];
 

@@ -37,10 +37,10 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a key is dropped from the window as soon as its row is in the lake',
-    file: 'src/workflows/window.ts',
+    file: 'src/lane/window.ts',
     find: '    this.#settled.add(key);\n',
     replace: '',
-    check: { file: 'test/workflows/window.test.ts', title: 'Window lets newer keys push out a settled one' },
+    check: { file: 'test/lane/window.test.ts', title: 'Window lets newer keys push out a settled one' },
   },
   {
     name: 'a batch is keyed when it is uploaded, not when it is frozen',
@@ -65,62 +65,62 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a deletion after the visibility timeout is trusted',
-    file: 'src/workflows/window.ts',
+    file: 'src/lane/window.ts',
     find: 'deleted && !isVisibleAgain && !message.ambiguous',
     replace: 'deleted && !message.ambiguous',
     check: {
-      file: 'test/workflows/window.test.ts',
+      file: 'test/lane/window.test.ts',
       title: 'Window keeps a key after a deletion answered after the visibility timeout',
     },
   },
   {
     name: 'a deletion with a receipt that is not the newest is trusted',
-    file: 'src/workflows/window.ts',
+    file: 'src/lane/window.ts',
     find: '    if (!isNewest) this.#makeDue(messageId, message);\n    else if (',
     replace: '    if (',
     check: {
-      file: 'test/workflows/window.test.ts',
+      file: 'test/lane/window.test.ts',
       title: 'Window deletes again when a newer receipt came while the deletion was under way',
     },
   },
   {
     name: 'settled is counted by key instead of by message',
-    file: 'src/workflows/window.ts',
+    file: 'src/lane/window.ts',
     find: '    open.messages = open.messages.filter((other) => other !== messageId);\n',
     replace: '    open.messages = [];\n',
     check: {
-      file: 'test/workflows/window.test.ts',
+      file: 'test/lane/window.test.ts',
       title: 'Window writes every event once, whatever the queue does',
     },
   },
   {
     name: 'a hidden message is waited for by time alone',
-    file: 'src/workflows/window.ts',
+    file: 'src/lane/window.ts',
     find: 'return this.#reached >= (mark.backBy ?? Infinity) || this.#isFullOfKeys();',
     replace: 'return true;',
     check: {
-      file: 'test/workflows/window.test.ts',
+      file: 'test/lane/window.test.ts',
       title:
         'Window waits for a message that the queue brings back only when it is asked, behind its backlog',
     },
   },
   {
     name: 'a message that is forgotten for want of room takes its key with it',
-    file: 'src/workflows/window.ts',
+    file: 'src/lane/window.ts',
     find: '        this.#hold = this.#hold ? laterOf(this.#hold, mark) : mark;\n',
     replace: '',
     check: {
-      file: 'test/workflows/window.test.ts',
+      file: 'test/lane/window.test.ts',
       title: 'Window forgets a message for want of room, but keeps its key',
     },
   },
   {
     name: 'a lost receive is forgotten',
-    file: 'src/workflows/window.ts',
+    file: 'src/lane/window.ts',
     find: '    this.#lost = Math.max(this.#lost, this.#limits.visibilityTimeoutMs);\n',
     replace: '',
     check: {
-      file: 'test/workflows/window.test.ts',
+      file: 'test/lane/window.test.ts',
       title: 'Window lets no settled key go after a lost receive',
     },
   },
@@ -229,24 +229,27 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'equal payloads under one id are one event',
-    file: 'src/sources/event-names.ts',
+    file: 'src/sources/sse/event-names.ts',
     find: '[this.#inForce, what, count]',
     replace: '[this.#inForce, what]',
-    check: { file: 'test/sources/event-names.test.ts', title: `${NAMES} tell every event from every other` },
+    check: {
+      file: 'test/sources/sse/event-names.test.ts',
+      title: `${NAMES} tell every event from every other`,
+    },
   },
   {
     name: 'the event that brings an id is counted with those that follow it',
-    file: 'src/sources/event-names.ts',
+    file: 'src/sources/sse/event-names.ts',
     find: "`${id === '' ? 'later' : 'own'} ${sha256(text)}`",
     replace: 'sha256(text)',
     check: {
-      file: 'test/sources/event-names.test.ts',
+      file: 'test/sources/sse/event-names.test.ts',
       title: `${NAMES} are the same again where a server resumes behind an id`,
     },
   },
   {
     name: 'a stream without ids is keyed by its payloads',
-    file: 'src/sources/sse.ts',
+    file: 'src/sources/sse/source.ts',
     find: '    if (this.#ids === undefined) return arrivalKey();\n',
     replace: '    if (this.#ids === undefined) return wikimediaKey(payload, event.text);\n',
     check: {
@@ -256,7 +259,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'what a stream without ids has sent is dropped at the end of a stint',
-    file: 'src/sources/sse.ts',
+    file: 'src/sources/sse/source.ts',
     find: '      if (this.#ids === undefined) yield* this.#rest(eventSource);\n',
     replace: '',
     check: {

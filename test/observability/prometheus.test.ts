@@ -4,11 +4,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DeleteQueueCommand, GetQueueUrlCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
-import { freePort, HOST } from '../../src/local/ports';
-import { packageRoot } from '../../src/local/python';
+import { freePort, HOST } from '../../local/ports';
+import { packageRoot } from '../../src/package-root';
 import { encodeMessage, keyAttribute, type OutgoingMessage } from '../../src/queue/message';
 import { Pipeline } from '../end-to-end/pipeline';
-import { eventually } from '../local/eventually';
+import { eventually } from '../support/eventually';
 import { findPrometheus, Prometheus, promtool, type Rule } from './prometheus';
 
 const EVENTS = 240;

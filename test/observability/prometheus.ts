@@ -3,9 +3,10 @@ import { accessSync, constants } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { freePort, HOST } from '../../src/local/ports';
-import { ensurePythonEnvironment, packageRoot } from '../../src/local/python';
-import { startServerProcess } from '../../src/local/server-process';
+import { freePort, HOST } from '../../local/ports';
+import { ensurePythonEnvironment } from '../../local/python';
+import { packageRoot } from '../../src/package-root';
+import { startServerProcess } from '../../local/server-process';
 
 export const RULES = join(packageRoot, 'deploy/prometheus');
 

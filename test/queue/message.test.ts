@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { KEY_ATTRIBUTE } from '../../src/names';
+import { KEY_ATTRIBUTE } from '../../src/pipeline/names';
 import { encodeMessage, keyAttribute, messageBytes } from '../../src/queue/message';
 
 /** Text full of what breaks: noncharacters, backslashes before them, quotes, other scripts. */

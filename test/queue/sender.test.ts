@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { OutgoingMessage } from '../../src/queue/message';
 import { BatchSender, type Outcome, type SenderOptions } from '../../src/queue/sender';
-import { eventually } from '../local/eventually';
+import { eventually } from '../support/eventually';
 import {
   type BatchAnswer,
   FakeSqs,

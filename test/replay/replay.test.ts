@@ -6,7 +6,7 @@ import type { Payload } from '@temporalio/common';
 import { temporal } from '@temporalio/proto';
 import { Worker } from '@temporalio/worker';
 import { DeterminismViolationError } from '@temporalio/workflow';
-import { dataConverter, payloadCodec } from '../../src/payload-codec';
+import { dataConverter, payloadCodec } from '../../src/clients/payload-codec';
 import { installRuntime, workflowBundle } from '../support/temporal';
 
 const FOLDER = path.join(__dirname, 'histories');

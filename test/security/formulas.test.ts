@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { loadPipeline } from '../../src/config';
-import { projectionOf } from '../../src/lake/columns';
+import { loadPipeline } from '../../src/settings/pipeline';
+import { projectionOf } from '../../src/rows/columns';
 import { anyText } from '../fuzz/awkward';
 
 const COLUMNS = [{ name: 'title', path: 'title' }];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { type SimulatedStream, startSimulatedStream } from '../../src/local/simulated-stream';
-import { type Stack, startStack } from '../../src/local/stack';
+import { type SimulatedStream, startSimulatedStream } from '../../local/simulated-stream';
+import { type Stack, startStack } from '../../local/stack';
 
 /** Of a socket that waits for connections, in /proc/net/tcp (proc_net_tcp in the kernel's documentation). */
 const LISTENING = '0A';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { batchObjectKey } from '../../src/lake/object-key';
-import { keepCanary, keepRejected } from '../../src/lake/rejected';
+import { batchObjectKey } from '../../src/lake/layout';
+import { keepCanary, keepRejected } from '../../src/lake/kept';
 import { keyOfResent, resentObjectKey } from '../../src/lake/resend';
-import { keyDigest } from '../../src/sources/event';
+import { keyDigest } from '../../src/event/key';
 import { anyText, eventTexts } from '../fuzz/awkward';
 import { FakeS3 } from '../support/fake-s3';
 import { sha256 } from '../support/sha256';

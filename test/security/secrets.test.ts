@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { loadPipeline, loadWorkerSettings, SettingsError } from '../../src/config';
-import { settingsOf } from '../../src/definition';
+import { loadPipeline } from '../../src/settings/pipeline';
+import { loadWorkerSettings } from '../../src/settings/worker';
+import { SettingsError } from '../../src/settings/setting';
+import { settingsOf } from '../../src/settings/changes';
 
 const SECRET = 'hunter2';
 

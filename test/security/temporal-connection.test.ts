@@ -6,8 +6,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ServerCredentials } from '@grpc/grpc-js';
-import { HOST } from '../../src/local/ports';
-import { eventually } from '../local/eventually';
+import { HOST } from '../../local/ports';
+import { eventually } from '../support/eventually';
 import { type Certificate, makeCertificate } from '../support/certificate';
 import { EMPTY, startFakeTemporal } from '../support/fake-temporal';
 

@@ -8,7 +8,7 @@ import {
   type Positions,
   resumeRequest,
 } from '../../src/sources/cursor';
-import { keyDigest } from '../../src/sources/event';
+import { keyDigest } from '../../src/event/key';
 import { type ModelConnection, type ModelEvent, ModelLog } from '../support/model-log';
 
 const SINCE = 1_700_000_000_000;

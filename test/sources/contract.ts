@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { ConfirmedCursor } from '../../src/sources/confirmed-cursor';
 import type { Cursor } from '../../src/sources/cursor';
-import { keyDigest } from '../../src/sources/event';
+import { keyDigest } from '../../src/event/key';
 import type { OnReconnect, Source, SourceEvent } from '../../src/sources/source';
-import { eventually } from '../local/eventually';
+import { eventually } from '../support/eventually';
 import { Follower } from '../support/follower';
 import { ownTimeOf } from '../support/own-time';
 import { settled } from '../support/settled';

@@ -7,12 +7,12 @@ import {
   furthest,
   notAhead,
   parsePositions,
-  partitionName,
   type Position,
   type Positions,
   resumeRequest,
   REWIND_MS,
 } from '../../src/sources/cursor';
+import { partitionName } from '../../src/event/place';
 
 const SINCE = 1_700_000_000_000;
 const eqiad = 'eqiad.mediawiki.recentchange/0';

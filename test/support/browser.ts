@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { HOST } from '../../src/local/ports';
+import { HOST } from '../../local/ports';
 
 const COMMANDS = ['chromium', 'chromium-browser', 'google-chrome'];
 const PATIENCE_MS = 120_000;

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { HOST } from '../../src/local/ports';
+import { HOST } from '../../local/ports';
 
 /** Files of a certificate and its key. */
 export interface Certificate {

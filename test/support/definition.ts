@@ -1,4 +1,4 @@
-import type { PipelineDefinition } from '../../src/config';
+import type { PipelineDefinition } from '../../src/pipeline/definition';
 
 /** A pipeline for tests with fakes: two columns, small waits. */
 export function definitionOf(overrides: Partial<PipelineDefinition> = {}): PipelineDefinition {

@@ -9,8 +9,9 @@ import { BATCH_HEARTBEAT_MS, withHeartbeat } from '../../src/activities/heartbea
 import type { QueueDepth } from '../../src/activities/measure-queue';
 import type { ReceivedMessages, ReceiveInput } from '../../src/activities/receive-messages';
 import type { UploadedObject, UploadInput } from '../../src/activities/upload-batch';
-import { projectionOf } from '../../src/lake/columns';
-import { keyDigest, readPayload, wikimediaKey } from '../../src/sources/event';
+import { projectionOf } from '../../src/rows/columns';
+import { keyDigest } from '../../src/event/key';
+import { readPayload, wikimediaKey } from '../../src/event/event';
 import { Gate } from './gate';
 
 interface StoredMessage {

@@ -6,7 +6,7 @@ import {
   type SQSClient,
   SQSServiceException,
 } from '@aws-sdk/client-sqs';
-import { KEY_ATTRIBUTE } from '../../src/names';
+import { KEY_ATTRIBUTE } from '../../src/pipeline/names';
 
 export interface BatchAnswer {
   Successful?: { Id: string }[];

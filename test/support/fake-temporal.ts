@@ -1,5 +1,5 @@
 import { Server, ServerCredentials, type status } from '@grpc/grpc-js';
-import { HOST } from '../../src/local/ports';
+import { HOST } from '../../local/ports';
 
 export type Answer = (error: { code: status; details: string } | null, message?: Buffer) => void;
 

@@ -1,8 +1,8 @@
 import { ConfirmedCursor } from '../../src/sources/confirmed-cursor';
 import type { Cursor } from '../../src/sources/cursor';
-import { keyDigest } from '../../src/sources/event';
+import { keyDigest } from '../../src/event/key';
 import type { Source } from '../../src/sources/source';
-import { eventually } from '../local/eventually';
+import { eventually } from './eventually';
 
 /** Reads a source in the background as `consumeStream` does, and confirms each event at once. */
 export class Follower {

@@ -2,7 +2,7 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import type { History } from '@temporalio/common/lib/proto-utils';
 import { temporal } from '@temporalio/proto';
 import type { UploadInput } from '../../src/activities/upload-batch';
-import { payloadCodec } from '../../src/payload-codec';
+import { payloadCodec } from '../../src/clients/payload-codec';
 
 /** What a lane's histories cost. Heartbeats, queries and further attempts of an activity stand in no history. */
 export interface HistoryCost {

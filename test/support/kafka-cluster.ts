@@ -1,7 +1,7 @@
 import { Admin, type MessageToProduce, Producer } from '@platformatic/kafka';
-import { type KafkaServer, type KafkaServerOptions, startKafkaServer } from '../../src/local/kafka-server';
-import { freePort } from '../../src/local/ports';
-import { eventually } from '../local/eventually';
+import { type KafkaServer, type KafkaServerOptions, startKafkaServer } from '../../local/kafka-server';
+import { freePort } from '../../local/ports';
+import { eventually } from './eventually';
 import { TcpLink } from './tcp-link';
 
 /** One Apache Kafka for a file of tests, a topic for each test, and a link in between that can fail. */

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { eventually } from '../local/eventually';
+import { eventually } from './eventually';
 
 /** @param count of the request, from 1 */
 export type Answer = (request: IncomingMessage, response: ServerResponse, count: number) => void;

@@ -1,6 +1,6 @@
-import { createEventTexts } from '../../src/local/simulated-stream/events';
-import { USUAL_EVENTS } from '../../src/local/simulated-stream/publisher';
-import { type Random, seededRandom } from '../../src/local/simulated-stream/random';
+import { createEventTexts } from '../../local/simulated-stream/events';
+import { USUAL_EVENTS } from '../../local/simulated-stream/publisher';
+import { type Random, seededRandom } from '../../local/simulated-stream/random';
 
 const ONSETS = [
   'b',

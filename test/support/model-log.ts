@@ -1,6 +1,7 @@
-import { requestedStarts } from '../../src/local/simulated-stream/resume';
-import { TopicLog } from '../../src/local/simulated-stream/topic-log';
-import { partitionName, type ResumeRequest } from '../../src/sources/cursor';
+import { requestedStarts } from '../../local/simulated-stream/resume';
+import { TopicLog } from '../../local/simulated-stream/topic-log';
+import { partitionName } from '../../src/event/place';
+import { type ResumeRequest } from '../../src/sources/cursor';
 
 export interface ModelEvent {
   id: string;

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
-import type { PipelineDefinition } from '../../src/config';
-import { QUERIES, SEARCH_ATTRIBUTES, WORKFLOWS } from '../../src/names';
+import type { PipelineDefinition } from '../../src/pipeline/definition';
+import { QUERIES, SEARCH_ATTRIBUTES, WORKFLOWS } from '../../src/pipeline/names';
 import type { batch, LaneState } from '../../src/workflows/batch';
 import type { ingest } from '../../src/workflows/ingest';
 import type { BatchStatus, IngestStatus } from '../../src/workflows/status';

@@ -1,4 +1,4 @@
-import { eventually } from '../local/eventually';
+import { eventually } from './eventually';
 
 /** Resolves when a number has stayed as it is for so many looks in a row. */
 export async function settled(what: string, number: () => number, looks = 8): Promise<void> {

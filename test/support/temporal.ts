@@ -12,8 +12,8 @@ import {
   type WorkerOptions,
 } from '@temporalio/worker';
 import type { ActivityClients, BatchActivities, IngestActivities } from '../../src/activities';
-import { startTemporalServer, type TemporalServer } from '../../src/local/temporal-server';
-import { dataConverter } from '../../src/payload-codec';
+import { startTemporalServer, type TemporalServer } from '../../local/temporal-server';
+import { dataConverter } from '../../src/clients/payload-codec';
 import { createWorker, type Role } from '../../src/workers/workers';
 import { FakeS3 } from './fake-s3';
 import { FakeSqs } from './fake-sqs';

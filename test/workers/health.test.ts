@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { SettingsError } from '../../src/config';
-import { freePort, HOST } from '../../src/local/ports';
-import { startTemporalServer, type TemporalServer } from '../../src/local/temporal-server';
+import { SettingsError } from '../../src/settings/setting';
+import { freePort, HOST } from '../../local/ports';
+import { startTemporalServer, type TemporalServer } from '../../local/temporal-server';
 import {
   type Health,
   lookAtWorkers,
@@ -11,7 +11,7 @@ import {
   serveHealth,
   type WatchedWorker,
 } from '../../src/workers/health';
-import { eventually } from '../local/eventually';
+import { eventually } from '../support/eventually';
 
 type Status = ReturnType<WatchedWorker['getStatus']>;
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { status } from '@grpc/grpc-js';
-import { packageRoot } from '../../src/local/python';
+import { packageRoot } from '../../src/package-root';
 import { EMPTY, startFakeTemporal } from '../support/fake-temporal';
 
 describe('A worker process', function () {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
-import { freePort, HOST } from '../../src/local/ports';
-import { eventually } from '../local/eventually';
+import { freePort, HOST } from '../../local/ports';
+import { eventually } from '../support/eventually';
 
 /** A worker process whose Temporal is away: what it writes, and how it ends. */
 class StartedWorker {

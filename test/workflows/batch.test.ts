@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import type { WorkflowHandle } from '@temporalio/client';
-import type { PipelineDefinition } from '../../src/config';
-import { keyDigest } from '../../src/sources/event';
-import { eventually } from '../local/eventually';
+import type { PipelineDefinition } from '../../src/pipeline/definition';
+import { keyDigest } from '../../src/event/key';
+import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
 import { type FakeLane, hopeless, keysOf } from '../support/fake-lane';
 import { Gate } from '../support/gate';
 import type { LaneState } from '../../src/workflows/batch';
 import { NO_COUNTS } from '../../src/workflows/status';
-import { Window, type WindowState } from '../../src/workflows/window';
+import { Window, type WindowState } from '../../src/lane/window';
 import { batchStatus, lanePerTest } from '../support/pipelines';
 import { testTemporal } from '../support/temporal';
 

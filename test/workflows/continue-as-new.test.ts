@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { WorkflowHandle } from '@temporalio/client';
-import type { PipelineDefinition } from '../../src/config';
-import { eventually } from '../local/eventually';
+import type { PipelineDefinition } from '../../src/pipeline/definition';
+import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
 import { type FakeLane, hopeless, keysOf } from '../support/fake-lane';
 import { cursorAt, done, FakeStints } from '../support/fake-stints';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { DEFAULT_COLUMNS, parseColumns } from '../../src/lake/columns';
-import { eventually } from '../local/eventually';
+import { DEFAULT_COLUMNS, parseColumns } from '../../src/rows/columns';
+import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
 import { FakeLane } from '../support/fake-lane';
 import { historiesOf } from '../support/history';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import type { PipelineDefinition } from '../../src/config';
-import { eventually } from '../local/eventually';
+import type { PipelineDefinition } from '../../src/pipeline/definition';
+import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
 import {
   blocked,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { startSimulatedStream } from '../../src/local/simulated-stream';
-import { KEY_ATTRIBUTE, WORKFLOWS } from '../../src/names';
+import { startSimulatedStream } from '../../local/simulated-stream';
+import { KEY_ATTRIBUTE, WORKFLOWS } from '../../src/pipeline/names';
 import type { ingest } from '../../src/workflows/ingest';
-import { eventually } from '../local/eventually';
+import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
 import { type FakeLane, keysOf } from '../support/fake-lane';
 import { FakeS3 } from '../support/fake-s3';

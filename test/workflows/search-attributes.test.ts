@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type { WorkflowHandle } from '@temporalio/client';
 import { addSearchAttributes, hasSearchAttributes } from '../../src/cli/search-attributes';
-import { SEARCH_ATTRIBUTES } from '../../src/names';
-import { eventually } from '../local/eventually';
+import { SEARCH_ATTRIBUTES } from '../../src/pipeline/names';
+import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
 import { type FakeLane, hopeless, keysOf } from '../support/fake-lane';
 import { historiesOf } from '../support/history';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { startSimulatedStream } from '../../src/local/simulated-stream';
-import { WORKFLOWS } from '../../src/names';
+import { startSimulatedStream } from '../../local/simulated-stream';
+import { WORKFLOWS } from '../../src/pipeline/names';
 import type { ingest } from '../../src/workflows/ingest';
-import { eventually } from '../local/eventually';
+import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
 import { type FakeLane, keysOf } from '../support/fake-lane';
 import { FakeS3 } from '../support/fake-s3';

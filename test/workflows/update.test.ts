@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { type WorkflowHandle, WorkflowUpdateFailedError } from '@temporalio/client';
-import type { PipelineDefinition } from '../../src/config';
-import { SIGNALS, UPDATES } from '../../src/names';
-import { eventually } from '../local/eventually';
+import type { PipelineDefinition } from '../../src/pipeline/definition';
+import { SIGNALS, UPDATES } from '../../src/pipeline/names';
+import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
 import { type FakeLane, hopeless, keysOf } from '../support/fake-lane';
 import { cursorAt, done, FakeStints, untilCancelled } from '../support/fake-stints';

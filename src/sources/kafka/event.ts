@@ -1,7 +1,8 @@
-import { valueAt } from '../../lake/columns';
-import { ADDED_MEMBERS } from '../../names';
-import { attributeKey, keyAt, readPayload } from '../event';
-import { partitionName } from '../cursor';
+import { valueAt } from '../../event/json-path';
+import { ADDED_MEMBERS } from '../../pipeline/names';
+import { attributeKey, keyAt } from '../../event/key';
+import { readPayload } from '../../event/event';
+import { partitionName } from '../../event/place';
 import type { SourceEvent } from '../source';
 import type { LogRecord } from './batches';
 

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AfterLoss } from '../../config';
-import { type Cursor, LARGEST_POSITIONS, partitionName, type Position } from '../cursor';
+import type { AfterLoss } from '../../pipeline/definition';
+import { type Cursor, LARGEST_POSITIONS, type Position } from '../cursor';
+import { partitionName } from '../../event/place';
 import { type OnReconnect, type Source, type SourceEvent, type SourceMark, SourceRefused } from '../source';
 import type { KafkaAddress } from './address';
 import { type LogRecord, readBatches, UnreadableBatch } from './batches';

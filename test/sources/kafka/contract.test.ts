@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { whyNoKafka } from '../../../src/local/kafka-jars';
+import { whyNoKafka } from '../../../local/kafka-jars';
 import { kafkaSource } from '../../../src/sources/kafka/source';
 import { KafkaCluster } from '../../support/kafka-cluster';
 import { FLOOD_BYTES, itIsASource } from '../contract';

@@ -1,0 +1,230 @@
+import { Intervals, type Span } from '../event/intervals';
+import { JUMP } from '../event/place';
+import { Findings, type Found } from './findings';
+import { UPLOADS_AT_ONCE } from '../lake/layout';
+import { type BatchObject, HOUR_MS, type KeptObject } from '../lake/reader';
+
+/** Judges numbers that should have no holes: the sequence of objects, the offsets of rows. Pure. */
+
+/** What the judgement depends on besides the lake. */
+export interface Rules {
+  /** Hours since 1970 that are judged; `until` is the first one after them. Unbounded: -Infinity, Infinity. */
+  hours: { since: number; until: number };
+  /** Milliseconds for which what is missing before a new object may still be on its way; 0: none. */
+  graceMs: number;
+  /** Epoch milliseconds. */
+  now: number;
+}
+
+/** Where an event stands in its source. */
+export interface EventPlace {
+  /** Name of the topic partition. */
+  partition: string;
+  offset: number;
+  /** Of a source that knows: the first offset from which on there is nothing up to the event. */
+  from?: number;
+}
+
+/** Missing numbers, and the object that holds the number after them. */
+export type MissingSpan = Span & { before: string };
+
+export interface SequenceReport {
+  /** Of the objects judged; undefined when there is none. */
+  extent: Span | undefined;
+  /** Counts sequence numbers. */
+  missing: Found<MissingSpan>;
+  /** Missing sequence numbers that are not judged yet. */
+  onTheWay: number;
+  repeated: Found<{ sequence: number; objects: string[] }>;
+}
+
+/**
+ * Judges the sequence numbers of objects: from 1, or from the first one of the hours asked for. A missing one may be on its way
+ * while the object after it is young, and only among the newest few, since a lane has no more uploads under way at once. One that
+ * is being tried again while others pass it is missing until it is there.
+ */
+export function checkSequence(batches: readonly BatchObject[], rules: Rules): SequenceReport {
+  const numbers = new Intervals<BatchObject>();
+  const twice = new Map<number, string[]>();
+  for (const batch of batches) if (!numbers.add(batch.sequence, batch)) twice.set(batch.sequence, []);
+  for (const { sequence, key } of batches) twice.get(sequence)?.push(key);
+  const repeated = new Findings<{ sequence: number; objects: string[] }>();
+  for (const [sequence, objects] of twice) repeated.add({ sequence, objects });
+  const missing = new Findings<MissingSpan>();
+  let onTheWay = 0;
+  const settled = (numbers.extent?.to ?? 0) - UPLOADS_AT_ONCE;
+  for (const { from, to, next } of holesOf(numbers, rules)) {
+    const end = isYoung(next, rules) ? Math.min(to, settled) : to;
+    onTheWay += to - Math.max(from - 1, end);
+    if (from <= end) missing.add({ from, to: end, before: next.key }, end - from + 1);
+  }
+  return { extent: extentOf(batches.filter((batch) => isJudged(batch, rules))), missing, onTheWay, repeated };
+}
+
+/** Whether a sequence number is missing that may still come, whatever it counts for now. */
+export function mayComeYet(batches: readonly BatchObject[], rules: Rules): boolean {
+  const numbers = new Intervals<BatchObject>();
+  for (const batch of batches) numbers.add(batch.sequence, batch);
+  return holesOf(numbers, rules).some(({ next }) => isYoung(next, rules));
+}
+
+function holesOf(numbers: Intervals<BatchObject>, rules: Rules) {
+  const since = rules.hours.since === -Infinity ? 1 : undefined;
+  return numbers.holes(since).filter(({ next }) => isJudged(next, rules));
+}
+
+function extentOf(batches: readonly BatchObject[]): Span | undefined {
+  const [first] = batches;
+  if (!first) return undefined;
+  const one = { from: first.sequence, to: first.sequence };
+  return batches.reduce(
+    ({ from, to }, { sequence }) => ({ from: Math.min(from, sequence), to: Math.max(to, sequence) }),
+    one,
+  );
+}
+
+export interface OffsetReport {
+  /** What was read of each: the lowest and the highest offset. */
+  partitions: (Span & { partition: string })[];
+  /** Counts offsets. Empty when rejected events whose offset can't be read may account for all of them. */
+  missing: Found<MissingSpan & { partition: string }>;
+  /** Offsets so far apart that they are of two counts, as ingest takes them, too; each counts once, and is no finding. */
+  jumps: Found<MissingSpan & { partition: string }>;
+  /** Missing offsets that are not judged yet. */
+  onTheWay: number;
+  /** Missing offsets that no canary, rejected or new object explains, findings or not. */
+  unexplained: number;
+  /** Rejected events whose offset can't be read: each may account for one that is not explained. */
+  unreadable: number;
+  /** Events that were sent to the queue again, and of which no row came. */
+  lostAgain: Found<EventPlace & { digest: string }>;
+}
+
+/** Judges offsets: without a hole within each topic partition, but for events that are no rows. */
+export class OffsetCheck {
+  readonly #rules: Rules;
+  readonly #rows = new Map<string, Intervals<BatchObject>>();
+  /** Of canary and rejected events, of those sent again, and where the source has no event. */
+  readonly #explained = new Map<string, Intervals<BatchObject | KeptObject>>();
+  readonly #resent: { object: KeptObject; place: EventPlace }[] = [];
+  readonly #mayJump: boolean;
+  #unreadable = 0;
+
+  /** @param mayJump whether a partition may have another count later on, as of another cluster. Default: it may */
+  constructor(rules: Rules, { mayJump = true }: { mayJump?: boolean } = {}) {
+    this.#rules = rules;
+    this.#mayJump = mayJump;
+  }
+
+  addRow(object: BatchObject, place: EventPlace): void {
+    intervalsOf(this.#rows, place.partition).add(place.offset, object);
+    this.#addGap(object, place);
+  }
+
+  #addGap(object: BatchObject | KeptObject, { partition, offset, from = offset }: EventPlace): void {
+    if (from < offset) intervalsOf(this.#explained, partition).addSpan({ from, to: offset - 1 }, object);
+  }
+
+  /**
+   * Takes an event that is no row. It explains why its offset is missing, and is no sign that the offsets before it should
+   * be there: it was kept when it was met, and others may wait in the queue for days.
+   *
+   * @param place undefined where it can't be read
+   */
+  addKept(object: KeptObject, place: EventPlace | undefined): void {
+    if (place === undefined) return this.#addUnreadable(object);
+    this.#addGap(object, place);
+    if (object.kind === 'resent') this.#resent.push({ object, place });
+    else intervalsOf(this.#explained, place.partition).add(place.offset, object);
+  }
+
+  #addUnreadable({ kind, modifiedAt }: KeptObject): void {
+    // Years of them would hide any loss of an hour.
+    const { since, until } = this.#rules.hours;
+    const hour = modifiedAt / HOUR_MS;
+    if (kind === 'rejected' && since - 1 <= hour && hour < until + 1) this.#unreadable += 1;
+  }
+
+  /** Whether anything is missing that events sent again could explain. */
+  hasHoles(): boolean {
+    return [...this.#rows.keys()].some((partition) => this.#holes(partition).length > 0);
+  }
+
+  /** Whether an offset is missing that may still come. */
+  mayComeYet(): boolean {
+    return this.#judgeHoles().onTheWay > 0;
+  }
+
+  /** Judges what was taken, once. */
+  report(): OffsetReport {
+    const again = this.#judgeResent();
+    const { missing, jumps, onTheWay } = this.#judgeHoles();
+    const unreadable = this.#unreadable;
+    return {
+      partitions: [...this.#rows].flatMap(([partition, { extent }]) =>
+        extent ? [{ partition, ...extent }] : [],
+      ),
+      missing: missing.count > unreadable ? missing : new Findings(),
+      jumps,
+      onTheWay: onTheWay + again.onTheWay,
+      unexplained: missing.count,
+      unreadable,
+      lostAgain: again.lost,
+    };
+  }
+
+  /** An event that was sent again and is neither a row nor rejected anew. */
+  #judgeResent() {
+    const lost = new Findings<EventPlace & { digest: string }>();
+    let onTheWay = 0;
+    // Newest first: of an event that was sent more than once, the last time counts.
+    for (const { object, place } of this.#resent.sort((a, b) => b.object.modifiedAt - a.object.modifiedAt)) {
+      const isMissing = this.#holes(place.partition).some(
+        ({ from, to }) => from <= place.offset && place.offset <= to,
+      );
+      if (!isMissing || !intervalsOf(this.#explained, place.partition).add(place.offset, object)) continue;
+      if (isYoung(object, this.#rules)) onTheWay += 1;
+      else lost.add({ ...place, digest: object.digest });
+    }
+    return { lost, onTheWay };
+  }
+
+  #judgeHoles() {
+    const missing = new Findings<MissingSpan & { partition: string }>();
+    const jumps = new Findings<MissingSpan & { partition: string }>();
+    let onTheWay = 0;
+    for (const partition of this.#rows.keys()) {
+      for (const hole of this.#holes(partition)) {
+        const before = hole.next.key;
+        for (const { from, to } of intervalsOf(this.#explained, partition).missing(hole)) {
+          if (this.#mayJump && to - from >= JUMP) jumps.add({ partition, from, to, before });
+          else if (isYoung(hole.next, this.#rules)) onTheWay += to - from + 1;
+          else missing.add({ partition, from, to, before }, to - from + 1);
+        }
+      }
+    }
+    return { missing, jumps, onTheWay };
+  }
+
+  #holes(partition: string) {
+    return intervalsOf(this.#rows, partition)
+      .holes()
+      .filter(({ next }) => isJudged(next, this.#rules));
+  }
+}
+
+function intervalsOf<Owner>(all: Map<string, Intervals<Owner>>, partition: string): Intervals<Owner> {
+  const known = all.get(partition) ?? new Intervals<Owner>();
+  all.set(partition, known);
+  return known;
+}
+
+/** Whether what is missing before an object counts. Hours around the range are read to see what came late, not judged. */
+export function isJudged({ hour, isLate }: BatchObject, { hours }: Rules): boolean {
+  return !isLate && hours.since <= hour && hour < hours.until;
+}
+
+function isYoung({ modifiedAt }: BatchObject | KeptObject, { graceMs, now }: Rules): boolean {
+  // Without a grace nothing is young, also where S3's clock is ahead.
+  return graceMs > 0 && now - modifiedAt < graceMs;
+}
