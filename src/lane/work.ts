@@ -1,0 +1,152 @@
+import type { RejectReason } from '../event/event';
+import type { Lake, ObjectAcl } from '../pipeline/definition';
+
+/** What a lane wants done, and what came of it. Whoever does it tells the lane the {@link Outcome} by the method named after the kind. */
+export type Work = ClaimWork | ReceiveWork | UploadWork | DeleteWork | MeasureWork | WaitWork;
+
+/** What became of a piece of work. `isFinal`: trying again can't help. */
+export type Outcome<T> = { ok: true; value: T } | { ok: false; problem: string; isFinal: boolean };
+
+/** Make sure that queue and lake are this lane's alone. */
+export interface ClaimWork {
+  kind: 'claim';
+}
+
+/** Receive from the queue. Done once: what a lost receive has hidden must be known to the window. */
+export interface ReceiveWork {
+  kind: 'receive';
+  /** Receives are counted as they begin. */
+  number: number;
+  input: ReceiveInput;
+}
+
+export interface ReceiveInput {
+  queue: string;
+  /** Where rejected events are kept. */
+  lake: Lake;
+  /** Where the cells of a row stand in an event, such as `meta.id`. Their names are not needed, and would stand in every history. */
+  paths: readonly string[];
+  escapeFormulas: boolean;
+  /** Members that Sluice has added to the events: columns of them say nothing of what was published. */
+  addedMembers: readonly string[];
+  /** Rows wanted. */
+  rows: number;
+  /** Rows wanted at most, as long as there is a backlog. Default: {@link rows}. */
+  backlogRows?: number;
+  /** Bytes of rows (as JSON) wanted at most; messages beyond it are released at once. */
+  bytes: number;
+  /** Long polling, in seconds, for the first message. */
+  waitSeconds: number;
+  /** Milliseconds for which more messages are collected after the first. */
+  collectMs: number;
+  visibilityTimeoutSeconds: number;
+}
+
+/** An event that becomes a row. */
+export interface ReceivedEvent {
+  /** Digest of its key, 16 hexadecimal digits. */
+  key: string;
+  cells: string[];
+  /** Bytes of the cells as JSON. */
+  bytes: number;
+}
+
+/** An event that can't become a row. It is kept under `rejected/`. */
+export interface RejectedEvent {
+  key: string;
+  reason: RejectReason;
+}
+
+/** An SQS message with the events that it carries, in their order. It is received whole or not at all. */
+export interface ReceivedMessage {
+  id: string;
+  receipt: string;
+  events: (ReceivedEvent | RejectedEvent)[];
+}
+
+export interface Received {
+  messages: ReceivedMessage[];
+  /** Ids of messages that were received and stay in the queue: released, or with an event to reject that could not be kept. */
+  leftInQueue: string[];
+  /**
+   * Epoch milliseconds: everything sent before was seen, as far as the queue's order can be trusted. The newest
+   * SentTimestamp received or, when a long poll came back empty, the moment at which it began.
+   */
+  reached?: number;
+  /** Epoch milliseconds at which the oldest message was sent; without one when there was none. */
+  oldestSentAt?: number;
+  /** Epoch milliseconds, by the worker's clock: when the first poll began and when the last was answered. */
+  from: number;
+  until: number;
+  /** The last polls came back full, and many more should be waiting: several receives at once would find work. */
+  behind: boolean;
+  /** Polls that failed, and releases: they may have hidden messages that nobody knows of until their visibility timeout ends. */
+  lostPolls: number;
+}
+
+/** Write a frozen batch. Every try writes the same bytes to the same key. */
+export interface UploadWork {
+  kind: 'upload';
+  sequence: number;
+  input: UploadInput;
+}
+
+export interface UploadInput {
+  bucket: string;
+  /** Key of the object. */
+  key: string;
+  acl?: ObjectAcl;
+  columns: readonly string[];
+  rows: readonly (readonly string[])[];
+}
+
+export interface Uploaded {
+  /** Of the object. */
+  bytes: number;
+  /** Epoch milliseconds, by the worker's clock. */
+  at: number;
+}
+
+/** Delete messages from the queue. */
+export interface DeleteWork {
+  kind: 'delete';
+  queue: string;
+  deletions: readonly Deletion[];
+}
+
+export interface Deletion {
+  messageId: string;
+  receipt: string;
+}
+
+export interface Deleted {
+  /** Places of the deletions that are not known to have worked. */
+  left: readonly number[];
+  /** Epoch milliseconds, by the worker's clock: when the last answer came. */
+  at: number;
+}
+
+/** Ask how many messages the queue has. */
+export interface MeasureWork {
+  kind: 'measure';
+  queue: string;
+}
+
+export interface QueueDepth {
+  visible: number;
+  /** Received, and not deleted yet. */
+  notVisible: number;
+  delayed: number;
+  /** Epoch milliseconds, by the worker's clock. */
+  at: number;
+}
+
+/** Wait, and then tell the lane that it `woke`. */
+export interface WaitWork {
+  kind: 'wait';
+  why: 'parked' | 'receive' | 'trickle' | 'copies' | 'row is due';
+  /** Milliseconds. A `trickle` ends sooner once the lane's `hasEnded(wait)` says so. */
+  ms: number;
+  /** For people. */
+  summary: string;
+}
