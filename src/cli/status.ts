@@ -8,7 +8,8 @@ import { cursorTime, describeCursor } from '../sources/cursor';
 import { describeGaps } from '../sources/gaps';
 import { describeSourceKind, sourceKindOf } from '../sources/identity';
 import { addCounts, describeBehind } from '../sources/stint-counts';
-import type { BatchStatus, IngestStatus } from '../workflows/status';
+import type { LaneStatus } from '../lane/status';
+import type { IngestStatus } from '../workflows/status';
 import { type Context, describeRunning, neverStarted, pipelineHandles, query } from './context';
 import { printable } from './printable';
 
@@ -18,14 +19,14 @@ export interface PipelineStatus {
   ingest: IngestStatus;
   /** Seconds from the cursor's time until now, where it has one. */
   lagSeconds?: number;
-  batch: BatchStatus;
+  batch: LaneStatus;
 }
 
 export async function readStatus(context: Context): Promise<PipelineStatus> {
   const handles = await pipelineHandles(context);
   const [told, batch] = await Promise.all([
     query<IngestStatus>(handles.ingest, QUERIES.status),
-    query<BatchStatus>(handles.batch, QUERIES.status),
+    query<LaneStatus>(handles.batch, QUERIES.status),
   ]);
   const description = await describeRunning(handles.ingest);
   // A query answers for a workflow that was removed, too.

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { QUERIES, SIGNALS } from '../pipeline/names';
-import type { BatchStatus, IngestStatus } from '../workflows/status';
+import type { LaneStatus } from '../lane/status';
+import type { IngestStatus } from '../workflows/status';
 import { type Context, CommandError, type PipelineHandles, pipelineHandles, query, signal } from './context';
 
 const LOOK_EVERY_MS = 1_000;
@@ -36,7 +37,7 @@ async function whatHinders({ ingest, batch }: PipelineHandles): Promise<string |
   try {
     const [source, lane] = await Promise.all([
       query<IngestStatus>(ingest, QUERIES.status),
-      query<BatchStatus>(batch, QUERIES.status),
+      query<LaneStatus>(batch, QUERIES.status),
     ]);
     if (source.activity === 'stopped' && lane.activity === 'stopped') return undefined;
     return lane.problem ?? '';

@@ -2,7 +2,8 @@ import type { PipelineDefinition } from '../pipeline/definition';
 import { differences, whyUnchangeable } from '../settings/changes';
 import { QUERIES, UPDATES } from '../pipeline/names';
 import { hasRead } from '../sources/cursor';
-import type { BatchStatus, IngestStatus } from '../workflows/status';
+import type { LaneStatus } from '../lane/status';
+import type { IngestStatus } from '../workflows/status';
 import {
   CommandError,
   type Context,
@@ -24,7 +25,7 @@ export async function update(context: Context, { json = false }: { json?: boolea
   const { ingest, batch } = await pipelineHandles(context);
   const [source, lane] = await Promise.all([
     query<IngestStatus>(ingest, QUERIES.status),
-    query<BatchStatus>(batch, QUERIES.status),
+    query<LaneStatus>(batch, QUERIES.status),
   ]);
   const why = whyUnchangeable(pipeline, source.definition, { hasRead: hasRead(source.cursor) });
   if (why !== undefined) throw new CommandError(`Nothing was changed: ${why}`);

@@ -1,3 +1,6 @@
+import { LIMITS } from './limits';
+import type { Deletion } from './work';
+
 /**
  * Which keys were seen, and which messages are not settled. Pure: time comes in as arguments, from the clocks of the
  * workers that polled and deleted. Theirs may differ by a tenth of the visibility timeout.
@@ -20,11 +23,6 @@ export interface Receive {
  * - `repeat`: another message brought a known key; this copy will be deleted, without a row
  */
 export type Verdict = 'new' | 'redelivery' | 'repeat';
-
-export interface Deletion {
-  messageId: string;
-  receipt: string;
-}
 
 /** A moment from which a message that is still in the queue must have come back before long. */
 interface Mark {
@@ -88,9 +86,9 @@ export interface WindowLimits {
   /** Settled keys kept. */
   keys: number;
   visibilityTimeoutMs: number;
-  /** Settled keys kept at most while a lost receive keeps all of them, however often receives are lost. Default: 100,000. */
+  /** See {@link LaneLimits}, which has the defaults too. */
   mostKeys?: number;
-  /** Unsettled messages from which on some are forgotten, and their keys kept. Default: 4,000. */
+  mostKeysHeld?: number;
   mostUnsettled?: number;
 }
 
@@ -109,18 +107,6 @@ export function pollSeconds(visibilityMs: number): number {
 export function quarantineMs(visibilityMs: number): number {
   return Math.max(1.5 * visibilityMs, visibilityMs + (pollSeconds(visibilityMs) + 1) * 1_000);
 }
-
-/**
- * From this many settled keys on the lane receives a trickle, and waits by time alone, no more until a backlog is read
- * through: that may be longer than any window.
- */
-export const MOST_KEYS = 75_000;
-
-/** From this many on the lane receives a trickle, and forgets those that had their time; their keys it keeps. */
-export const MOST_UNSETTLED = 4_000;
-
-/** Far beyond {@link MOST_KEYS}, from which on the lane receives a trickle. */
-const MOST_KEYS_HELD = 100_000;
 
 /** Of the visibility timeout: what clocks may differ by, and how far apart two receives may be that count as one. */
 const MARGIN = 0.1;
@@ -204,7 +190,7 @@ export class Window {
   }
 
   get isFull(): boolean {
-    const { mostUnsettled = MOST_UNSETTLED } = this.#limits;
+    const { mostUnsettled = LIMITS.mostUnsettled } = this.#limits;
     return this.#isFullOfKeys() || this.#unsettled.size >= mostUnsettled;
   }
 
@@ -423,8 +409,8 @@ export class Window {
 
   #evict(): void {
     const isHeld = this.#hold !== undefined || this.#lost > 0;
-    const { keys, mostKeys = MOST_KEYS_HELD } = this.#limits;
-    const most = isHeld ? Math.max(keys, mostKeys) : keys;
+    const { keys, mostKeysHeld = LIMITS.mostKeysHeld } = this.#limits;
+    const most = isHeld ? Math.max(keys, mostKeysHeld) : keys;
     if (isHeld && this.#settled.size <= most) return;
     for (const key of this.#settled) {
       if (this.#settled.size <= most) break;
@@ -439,7 +425,8 @@ export class Window {
   }
 
   #isFullOfKeys(): boolean {
-    return this.#settled.size + this.#leaving.size >= MOST_KEYS;
+    const { mostKeys = LIMITS.mostKeys } = this.#limits;
+    return this.#settled.size + this.#leaving.size >= mostKeys;
   }
 
   *#marks(): Iterable<Mark> {

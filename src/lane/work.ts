@@ -137,6 +137,8 @@ export interface QueueDepth {
   /** Received, and not deleted yet. */
   notVisible: number;
   delayed: number;
+  /** After which SQS forgets a message. */
+  retentionSeconds: number;
   /** Epoch milliseconds, by the worker's clock. */
   at: number;
 }

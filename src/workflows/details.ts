@@ -3,10 +3,11 @@ import { describeCursor } from '../sources/cursor';
 import { describeGaps } from '../sources/gaps';
 import { describeSourceKind } from '../sources/identity';
 import { describeBehind } from '../sources/stint-counts';
-import type { BatchStatus, IngestStatus } from './status';
+import type { LaneStatus } from '../lane/status';
+import type { IngestStatus } from './status';
 
 /** What the web UI shows of a lane, in Markdown. */
-export function laneDetails(status: BatchStatus): string {
+export function laneDetails(status: LaneStatus): string {
   const { counts, rowsWaiting, batchesInFlight, lastObject, windowKeys, unsettled } = status;
   return page(status, [
     `${counts.rows} rows in ${counts.batches} objects${lastObject === undefined ? '' : `, the last one ${code(lastObject)}`}`,

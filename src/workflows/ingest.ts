@@ -6,26 +6,22 @@ import {
   CancellationScope,
   condition,
   continueAsNew,
-  defineQuery,
-  defineSignal,
-  defineUpdate,
   getExternalWorkflowHandle,
   isCancellation,
   log,
   metricMeter,
   proxyActivities,
   setCurrentDetails,
-  setHandler,
   type SignalDefinition,
   TimeoutFailure,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { IngestActivities } from '../activities';
 import type { StintInput, StintProgress, StintResult } from '../activities/consume-stream';
+import { type CarriedStanding, Standing } from '../lane/standing';
 import { type PipelineDefinition, STINTS_PER_WINDOW } from '../pipeline/definition';
 import { differences } from '../settings/changes';
 import { metersOf, type Meters } from '../metrics';
-import { QUERIES, SIGNALS, UPDATES } from '../pipeline/names';
 import { type Completeness, findHoles } from '../sources/completeness';
 import { type Cursor, cursorTime, describeCursor, hasRead } from '../sources/cursor';
 import { type Gaps, NO_GAPS } from '../sources/gaps';
@@ -34,18 +30,10 @@ import { isKafkaUrl } from '../sources/kafka/address';
 import { addCounts, NO_COUNTS } from '../sources/stint-counts';
 import { ingestDetails } from './details';
 import { neverEnding } from './never-ending';
-import { park, type Parked, parkedMs, problemOf } from './park';
-import { refuseUnlessStopped, refuseUnusable } from './refusals';
-import { Showcase } from './search-attributes';
+import { handleMessages, startSignal, stopSignal } from './messages';
+import { problemOf } from './problems';
+import { SearchAttributes } from './search-attributes';
 import type { IngestStatus } from './status';
-
-const startSignal: SignalDefinition = defineSignal(SIGNALS.start);
-const stopSignal: SignalDefinition = defineSignal(SIGNALS.stop);
-const pauseSignal = defineSignal(SIGNALS.pause);
-const resumeSignal = defineSignal(SIGNALS.resume);
-const statusQuery = defineQuery<IngestStatus>(QUERIES.status);
-const updateUpdate = defineUpdate<number, [PipelineDefinition]>(UPDATES.update);
-const removeUpdate = defineUpdate(UPDATES.remove);
 
 export interface IngestInput {
   definition: PipelineDefinition;
@@ -54,7 +42,7 @@ export interface IngestInput {
 }
 
 /** What continue-as-new carries. JSON. */
-export interface IngestState {
+export interface CarriedIngest extends CarriedStanding {
   /** Of this record; another number is another shape. */
   schema: 2;
   /** Counts the changes of the definition. */
@@ -62,11 +50,6 @@ export interface IngestState {
   cursor: Cursor;
   completeness: Completeness;
   gaps: Gaps;
-  paused: boolean;
-  stopping: boolean;
-  stopped: boolean;
-  parked?: Parked;
-  mayTry: boolean;
   counts: IngestStatus['counts'];
 }
 
@@ -97,40 +80,41 @@ const { consumeStream } = proxyActivities<IngestActivities>(stintOptions);
  * Supervises a pipeline's source: one stint after the other, each from the cursor that the last one returned. Never ends
  * by itself; `stop` ends the stint, keeps the cursor and lets the lane drain.
  */
-export async function ingest(input: IngestInput, state?: IngestState): Promise<void> {
-  const supervisor = new Supervisor(input, state);
-  setHandler(startSignal, () => supervisor.start(), {
-    description: 'Read again from the cursor, after a stop',
-  });
-  setHandler(stopSignal, () => supervisor.stop(), {
-    description: 'Read no more, let the lane drain, then idle',
-  });
-  setHandler(pauseSignal, () => supervisor.pause(), { description: 'Read no more until resumed' });
-  setHandler(resumeSignal, () => supervisor.resume(), { description: 'Go on, and try again what is parked' });
-  setHandler(statusQuery, () => supervisor.status(), { description: 'What ingest does and has done' });
-  setHandler(updateUpdate, (wanted) => supervisor.update(wanted), {
-    description: 'Other settings: a pipeline definition',
-    validator: (wanted) =>
-      refuseUnusable(wanted, supervisor.input.definition, { hasRead: supervisor.hasRead }),
-  });
-  setHandler(removeUpdate, () => supervisor.remove(), {
-    description: 'End this stopped workflow for good',
-    validator: () => refuseUnlessStopped(supervisor.status().activity),
-  });
+export async function ingest(input: IngestInput, carried?: CarriedIngest): Promise<void> {
+  const supervisor = new Ingest(input, carried);
+  handleMessages(
+    {
+      start: () => supervisor.start(),
+      stop: () => supervisor.stop(),
+      pause: () => supervisor.pause(),
+      resume: () => supervisor.resume(),
+      status: () => supervisor.status(),
+      update: (wanted) => supervisor.update(wanted),
+      remove: () => supervisor.remove(),
+      hasRead: () => supervisor.hasRead,
+    },
+    {
+      start: 'Read again from the cursor, after a stop',
+      stop: 'Read no more, let the lane drain, then idle',
+      pause: 'Read no more until resumed',
+      status: 'What ingest does and has done',
+    },
+  );
   await neverEnding(
     () => supervisor.stop(),
     async () => {
       await supervisor.runUntilHistoryIsLong();
       await condition(allHandlersFinished);
       if (supervisor.isRemoved) return;
-      await continueAsNew<typeof ingest>(supervisor.input, supervisor.state());
+      await continueAsNew<typeof ingest>(supervisor.input, supervisor.carried());
     },
   );
 }
 
-class Supervisor {
+class Ingest {
   readonly #meters: Meters;
-  readonly #showcase = new Showcase();
+  readonly #attributes = new SearchAttributes();
+  readonly #standing: Standing;
   #counts: IngestStatus['counts'];
   #input: IngestInput;
   #version: number;
@@ -138,36 +122,26 @@ class Supervisor {
   #completeness: Completeness;
   #gaps: Gaps;
   #removed = false;
-  #paused: boolean;
-  #stopping: boolean;
-  #stopped: boolean;
-  #parked: Parked | undefined;
   #stint: CancellationScope | undefined;
   /** Where an update has moved the beginning while a stint ran, which returns the one that it was given. Epoch milliseconds. */
   #movedTo: number | undefined;
   #told = Promise.resolve();
-  /** A parked workflow tries again: it waited long enough, or was asked to. */
-  #mayTry: boolean;
 
-  constructor(input: IngestInput, state?: IngestState) {
+  constructor(input: IngestInput, carried?: CarriedIngest) {
     const { since } = input.definition.source;
     this.#input = input;
     this.#meters = metersOf(metricMeter, input.definition.name);
-    this.#version = state?.version ?? 1;
-    this.#completeness = state?.completeness ?? {};
-    this.#gaps = state?.gaps ?? NO_GAPS;
+    this.#version = carried?.version ?? 1;
+    this.#completeness = carried?.completeness ?? {};
+    this.#gaps = carried?.gaps ?? NO_GAPS;
     // Set here and not by the first stint: one that is killed at once must begin again at the same place.
-    this.#cursor = state?.cursor ?? {
+    this.#cursor = carried?.cursor ?? {
       since: since ?? workflowInfo().startTime.getTime(),
       positions: {},
       recent: {},
     };
-    this.#paused = state?.paused ?? false;
-    this.#stopping = state?.stopping ?? false;
-    this.#stopped = state?.stopped ?? false;
-    this.#parked = state?.parked;
-    this.#mayTry = state?.mayTry ?? true;
-    this.#counts = state?.counts ?? { ...NO_COUNTS, stints: 0 };
+    this.#standing = new Standing(carried);
+    this.#counts = carried?.counts ?? { ...NO_COUNTS, stints: 0 };
   }
 
   get input(): IngestInput {
@@ -183,25 +157,22 @@ class Supervisor {
   }
 
   start(): void {
-    this.#stopping = false;
-    this.#stopped = false;
     void this.#tellLane(startSignal);
-    this.resume();
+    this.#standing.start();
   }
 
   stop(): void {
-    this.#stopping = true;
+    this.#standing.stop();
     this.#stint?.cancel();
   }
 
   pause(): void {
-    this.#paused = true;
+    this.#standing.pause();
     this.#stint?.cancel();
   }
 
   resume(): void {
-    this.#paused = false;
-    this.#mayTry = true;
+    this.#standing.resume();
   }
 
   /**
@@ -217,7 +188,7 @@ class Supervisor {
     if (since !== undefined && since !== this.#input.definition.source.since) this.#begin(since);
     this.#input = { ...this.#input, definition: wanted };
     this.#version += 1;
-    this.#mayTry = true;
+    this.#standing.retry();
     if (JSON.stringify(this.#stintSettings()) !== JSON.stringify(before)) this.#stint?.cancel();
     log.info('Other settings hold', { version: this.#version });
     return this.#version;
@@ -229,11 +200,11 @@ class Supervisor {
   }
 
   status(): IngestStatus {
-    const problem = this.#problem();
+    const { activity, problem } = this.#standing;
     const time = cursorTime(this.#cursor);
     const { count, dropped, recent } = this.#gaps;
     return {
-      activity: this.#activity(),
+      activity,
       ...(problem === undefined ? {} : { problem }),
       definition: this.#input.definition,
       version: this.#version,
@@ -246,18 +217,14 @@ class Supervisor {
     };
   }
 
-  state(): IngestState {
+  carried(): CarriedIngest {
     return {
       schema: 2,
       version: this.#version,
       cursor: this.#cursor,
       completeness: this.#completeness,
       gaps: this.#gaps,
-      paused: this.#paused,
-      stopping: this.#stopping,
-      stopped: this.#stopped,
-      ...(this.#parked ? { parked: this.#parked } : {}),
-      mayTry: this.#mayTry,
+      ...this.#standing.carried(),
       counts: this.#counts,
     };
   }
@@ -265,10 +232,10 @@ class Supervisor {
   async runUntilHistoryIsLong(): Promise<void> {
     while (!workflowInfo().continueAsNewSuggested && !this.#removed) {
       this.#show();
-      if (this.#stopping && !this.#stopped) await this.#drainLane();
-      else if (this.#paused || this.#stopped)
+      if (this.#mustDrain()) await this.#drainLane();
+      else if (!this.#isWanted())
         await condition(() => this.#isWanted() || this.#mustDrain() || this.#removed);
-      else if (this.#parked && !this.#mayTry) await this.#waitParked(this.#parked);
+      else if (this.#standing.isParked) await this.#waitToTry();
       else await this.#runStint();
     }
     await this.#allTold();
@@ -334,7 +301,7 @@ class Supervisor {
     this.#progress(progress);
     this.#counts = { ...this.#counts, stints: this.#counts.stints + 1 };
     if (ended === 'blocked') this.#park(problem ?? 'the source can not be read', isFinal);
-    else this.#parked = undefined;
+    else this.#standing.worked();
   }
 
   /** The stint starts again at its last heartbeat where one is known, else where it began. */
@@ -365,8 +332,7 @@ class Supervisor {
   /** The lane may drain only now: before, the stint could still have sent. */
   async #drainLane(): Promise<void> {
     await this.#tellLane(stopSignal);
-    // Unless it was started again meanwhile.
-    this.#stopped = this.#stopping;
+    this.#standing.drained();
   }
 
   /** One after the other, so that the lane hears of a stop and a start in the order in which ingest did. */
@@ -390,52 +356,38 @@ class Supervisor {
     } catch (error) {
       // Ingest goes on, or stops, all the same.
       const problem = `the lane ${this.#input.lane} could not be told to ${signal.name}: ${problemOf(error)}`;
-      this.#parked = park('lane', problem, undefined);
+      this.#standing.note('lane', problem);
     }
   }
 
   #park(problem: string, isFinal = false): void {
-    this.#parked = park('consume', problem, this.#parked, isFinal);
-    this.#mayTry = false;
+    this.#standing.park('consume', problem, { isFinal });
     log.warn('Parked', { problem });
   }
 
-  async #waitParked(parked: Parked): Promise<void> {
-    const isWoken = () => this.#mayTry || this.#paused || this.#stopping;
-    if (parked.isFinal) await condition(isWoken);
-    else await condition(isWoken, parkedMs(parked), { summary: 'parked: the next try' });
-    this.#mayTry = true;
-  }
-
-  #isParked(): boolean {
-    return this.#parked !== undefined && !this.#mayTry;
+  /** Until the next try; what people ask meanwhile goes first. */
+  async #waitToTry(): Promise<void> {
+    const standing = this.#standing;
+    const wait = standing.takeWait();
+    const isWoken = () => !standing.isParked || standing.isPaused || standing.isStopping;
+    if (!wait) return await condition(isWoken);
+    await condition(isWoken, wait.ms, { summary: wait.summary });
+    standing.woke(wait);
   }
 
   #isWanted(): boolean {
-    return !this.#paused && !this.#stopped;
+    return !this.#standing.isPaused && !this.#standing.isStopped;
   }
 
   #mustDrain(): boolean {
-    return this.#stopping && !this.#stopped;
-  }
-
-  #activity(): IngestStatus['activity'] {
-    if (this.#stopped) return 'stopped';
-    if (this.#stopping) return 'stopping';
-    if (this.#isParked()) return 'parked';
-    return this.#paused ? 'paused' : 'running';
-  }
-
-  /** Not while it is being tried again: a stint is long, and its end would clear the problem only then. */
-  #problem(): string | undefined {
-    return this.#isParked() || this.#stopped ? this.#parked?.problem : undefined;
+    return this.#standing.isStopping && !this.#standing.isStopped;
   }
 
   /** What people see of it: current details, search attributes, metrics. */
   #show(): void {
     const status = this.status();
     setCurrentDetails(ingestDetails(status));
-    this.#showcase.show(status);
+    this.#attributes.show(status);
     this.#meters.parked(status.activity === 'parked' ? 1 : 0, { workflow: 'ingest' });
     // The clock of this machine, which decides nothing.
     this.#meters.workflowSeen(workflowInfo().unsafe.now() / 1_000, { workflow: 'ingest' });

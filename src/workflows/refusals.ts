@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { PipelineDefinition } from '../pipeline/definition';
 import { whyMalformed, whyUnchangeable } from '../settings/changes';
-import type { Activity } from './status';
+import type { Activity } from '../lane/standing';
 
 /**
  * Refuses what is no definition, and what no update can change, before anything changes.

@@ -1,6 +1,6 @@
 import { upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { SEARCH_ATTRIBUTES } from '../pipeline/names';
-import type { Activity } from './status';
+import type { Activity } from '../lane/standing';
 
 /** A Keyword may have 255 bytes in some visibility stores. */
 const MOST_BYTES = 255;
@@ -9,7 +9,7 @@ const MOST_BYTES = 255;
  * Keeps a workflow's search attributes what it is doing. Each change is a billable action on Temporal Cloud, so only changes
  * are told; and nothing is where the client that started the workflow found no such attributes registered.
  */
-export class Showcase {
+export class SearchAttributes {
   #shown = '';
 
   show({ activity, problem }: { activity: Activity; problem?: string }): void {

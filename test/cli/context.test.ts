@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { WorkflowNotFoundError } from '@temporalio/client';
 import { CommandError, query } from '../../src/cli/context';
 import { QUERIES } from '../../src/pipeline/names';
-import type { BatchStatus } from '../../src/workflows/status';
+import type { LaneStatus } from '../../src/lane/status';
 import { definitionOf } from '../support/definition';
 import { FakeLane } from '../support/fake-lane';
 import { ownTimeOf } from '../support/own-time';
@@ -16,7 +16,7 @@ describe('A query of the command line', () => {
     const lane = new FakeLane();
     const handle = await startBatch(temporal, lane, definitionOf());
     try {
-      assert.equal((await query<BatchStatus>(handle, QUERIES.status)).activity, 'running');
+      assert.equal((await query<LaneStatus>(handle, QUERIES.status)).activity, 'running');
     } finally {
       lane.close();
       await handle.terminate();

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { type Deletion, MOST_KEYS, MOST_UNSETTLED, Window } from '../../src/lane/window';
+import { LIMITS as LANE_LIMITS } from '../../src/lane/limits';
+import { Window } from '../../src/lane/window';
+import type { Deletion } from '../../src/lane/work';
 
 const VISIBILITY = 1_000;
 /** With a poll of one second, what may be in the queue is waited for during three seconds of receiving. */
@@ -171,13 +173,13 @@ describe('Window', () => {
     const window = new Window(LIMITS);
     window.receiveLost();
     window.receiveAnswered({ from: 10, until: 20 }, 10);
-    for (let n = 1; n < MOST_KEYS; n += 1) settleBehind(window, n, 30);
+    for (let n = 1; n < LANE_LIMITS.mostKeys; n += 1) settleBehind(window, n, 30);
     // A backlog of an hour, of which the first minute is read.
     window.receiveAnswered({ from: 20, until: 60_000 }, 60_000 - 3_600_000);
     window.receiveAnswered({ from: 60_000, until: 61_000 }, 61_000 - 3_600_000);
     assert.equal(window.isFull, false);
-    assert.equal(window.size, MOST_KEYS - 1);
-    settleBehind(window, MOST_KEYS, 61_000);
+    assert.equal(window.size, LANE_LIMITS.mostKeys - 1);
+    settleBehind(window, LANE_LIMITS.mostKeys, 61_000);
     assert.equal(window.isFull, true);
     window.receiveAnswered({ from: 61_000, until: 61_000 });
     assert.equal(window.size, LIMITS.keys);
@@ -360,7 +362,7 @@ describe('Window', () => {
   });
 
   it('keeps no more keys than it can carry, however often receives are lost', () => {
-    const window = new Window({ ...LIMITS, mostKeys: 6 });
+    const window = new Window({ ...LIMITS, mostKeysHeld: 6 });
     for (let n = 1; n <= 20; n += 1) {
       window.receiveLost();
       settle(window, n, n);
@@ -371,12 +373,12 @@ describe('Window', () => {
 
   it('is full where too many messages are unsettled', () => {
     const window = new Window(LIMITS);
-    for (let n = 0; n < MOST_UNSETTLED; n += 1) {
+    for (let n = 0; n < LANE_LIMITS.mostUnsettled; n += 1) {
       receive(window, 0, [[`m${n}`, key(n), 'r']]);
       window.uploaded(key(n));
     }
     assert.equal(window.isFull, false);
-    for (let left = MOST_UNSETTLED; left > 0; left -= 100) deleteDue(window, 1, false);
+    for (let left = LANE_LIMITS.mostUnsettled; left > 0; left -= 100) deleteDue(window, 1, false);
     assert.equal(window.isFull, true);
   });
 

@@ -21,9 +21,6 @@ import { TestTemporal } from '../support/temporal';
 const FOLDER = path.join(__dirname, 'histories');
 const MOST_BYTES = 300_000;
 
-/** Recorded before there was a codec, or before the patch `large-receives`, and kept. */
-const KEPT = /^(uncompressed|small-receives)-/;
-
 /** Twenty rows with it are large enough to be compressed. */
 const LONG_TEXT = 'long enough, '.repeat(25);
 
@@ -170,7 +167,7 @@ async function write(temporal: TestTemporal, name: string, { workflowId }: Workf
 
 async function record(): Promise<void> {
   await mkdir(FOLDER, { recursive: true });
-  for (const file of await readdir(FOLDER)) if (!KEPT.test(file)) await rm(path.join(FOLDER, file));
+  for (const file of await readdir(FOLDER)) await rm(path.join(FOLDER, file));
   const temporal = new TestTemporal({ dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 100 } });
   try {
     await temporal.start();

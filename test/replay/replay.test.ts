@@ -92,18 +92,8 @@ describe('Recorded histories', () => {
     }
   });
 
-  it('were written with the payload codec and before there was one', () => {
-    const hasCompressed = (file: string) => texts.get(file)?.includes(COMPRESSED) === true;
-    const files = [...texts.keys()];
-    assert(files.some((file) => file.startsWith('batch-') && hasCompressed(file)));
-    assert(files.some((file) => file.startsWith('uncompressed-batch-') && !hasCompressed(file)));
-  });
-
-  it('began before and after the patch large-receives', () => {
-    const hasPatch = (history: History | undefined) =>
-      history?.events?.some((event) => event.markerRecordedEventAttributes?.markerName === 'core_patch');
-    assert.equal(hasPatch(histories.get('small-receives-batch-4.json')), false);
-    assert.equal(hasPatch(histories.get('batch-1.json')), true);
+  it('were written with the payload codec', () => {
+    assert([...texts].some(([file, text]) => file.startsWith('batch-') && text.includes(COMPRESSED)));
   });
 
   it('are small, and name no machine', async () => {

@@ -3,9 +3,11 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import type { PipelineDefinition } from '../../src/pipeline/definition';
 import { QUERIES, SEARCH_ATTRIBUTES, WORKFLOWS } from '../../src/pipeline/names';
-import type { batch, LaneState } from '../../src/workflows/batch';
+import type { CarriedLane } from '../../src/lane/carried';
+import type { batch } from '../../src/workflows/batch';
 import type { ingest } from '../../src/workflows/ingest';
-import type { BatchStatus, IngestStatus } from '../../src/workflows/status';
+import type { LaneStatus } from '../../src/lane/status';
+import type { IngestStatus } from '../../src/workflows/status';
 import { FakeLane } from './fake-lane';
 import type { FakeStints } from './fake-stints';
 import type { TestTemporal } from './temporal';
@@ -23,7 +25,7 @@ interface StartOptions {
 
 interface LaneOptions extends StartOptions {
   /** What another run would have carried over. Default: a fresh lane. */
-  carried?: { state: LaneState; settledKeys: Uint8Array };
+  carried?: { state: CarriedLane; settledKeys: Uint8Array };
 }
 
 /** Starts a lane and a Worker for it alone. */
@@ -88,8 +90,8 @@ export function lanePerTest(temporal: TestTemporal, use: (lane: FakeLane) => voi
   };
 }
 
-export function batchStatus(handle: WorkflowHandle): Promise<BatchStatus> {
-  return handle.query<BatchStatus>(QUERIES.status);
+export function batchStatus(handle: WorkflowHandle): Promise<LaneStatus> {
+  return handle.query<LaneStatus>(QUERIES.status);
 }
 
 /**

@@ -6,8 +6,8 @@ import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
 import { type FakeLane, hopeless, keysOf } from '../support/fake-lane';
 import { Gate } from '../support/gate';
-import type { LaneState } from '../../src/workflows/batch';
-import { NO_COUNTS } from '../../src/workflows/status';
+import type { CarriedLane } from '../../src/lane/carried';
+import { NO_COUNTS } from '../../src/lane/status';
 import { Window, type WindowState } from '../../src/lane/window';
 import { batchStatus, lanePerTest } from '../support/pipelines';
 import { testTemporal } from '../support/temporal';
@@ -402,7 +402,7 @@ describe('The workflow batch', () => {
 });
 
 /** A lane that has a window, and nothing else. */
-function stateWith(window: WindowState): LaneState {
+function stateWith(window: WindowState): CarriedLane {
   return {
     schema: 1,
     version: 1,

@@ -1,30 +1,5 @@
 import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
 
-/** First and longest wait, in milliseconds, before a parked workflow tries again by itself. */
-const FIRST_WAIT_MS = 30_000;
-const LONGEST_WAIT_MS = 10 * 60_000;
-
-/** Why a workflow is parked. JSON: it travels through continue-as-new. */
-export interface Parked {
-  /** What failed; when it works again, the workflow is no longer parked. */
-  doing: string;
-  problem: string;
-  /** How often it failed in a row. */
-  tries: number;
-  /** Tried again only when a person says so. */
-  isFinal?: boolean;
-}
-
-export function park(doing: string, problem: string, before: Parked | undefined, isFinal = false): Parked {
-  const tries = before?.doing === doing ? before.tries + 1 : 1;
-  return { doing, problem, tries, ...(isFinal ? { isFinal } : {}) };
-}
-
-/** @returns milliseconds until a parked workflow tries again by itself: longer each time that the same thing fails */
-export function parkedMs({ tries }: Parked): number {
-  return Math.min(FIRST_WAIT_MS * 2 ** (tries - 1), LONGEST_WAIT_MS);
-}
-
 /**
  * What happened, to what, in one sentence. It is taken from the outermost failure that says so: an activity's failure says only
  * that an activity failed, and what stands below the activity's own words is what AWS answered, to whatever question.

@@ -8,24 +8,8 @@ import {
   TimeoutType,
 } from '@temporalio/common';
 import { awsFailure } from '../../src/activities/failures';
-import { park, type Parked, parkedMs, problemOf } from '../../src/workflows/park';
+import { problemOf } from '../../src/workflows/problems';
 import { s3Error } from '../support/fake-s3';
-
-describe('Parking', () => {
-  it('waits twice as long each time that the same thing fails again, and ten minutes at most', () => {
-    let parked: Parked | undefined;
-    const waits = Array.from({ length: 7 }, () => {
-      parked = park('upload', 'problem', parked);
-      return parkedMs(parked) / 1_000;
-    });
-    assert.deepEqual(waits, [30, 60, 120, 240, 480, 600, 600]);
-  });
-
-  it('begins anew when another thing fails', () => {
-    const upload = park('upload', 'problem', park('upload', 'problem', undefined));
-    assert.deepEqual(park('claim', 'another', upload), { doing: 'claim', problem: 'another', tries: 1 });
-  });
-});
 
 describe('The reason that a parked workflow tells', () => {
   /** As a workflow gets it when an activity ends. */

@@ -1,0 +1,26 @@
+import type { WaitingRow } from './assembler';
+import type { CarriedStanding } from './standing';
+import type { LaneCounts } from './status';
+import type { FrozenBatch } from './uploading';
+import type { WindowState } from './window';
+
+/** Of {@link CarriedLane}; another number is another shape. */
+export const LANE_SCHEMA = 1;
+
+/** What continue-as-new carries of a lane, the settled keys aside. JSON. */
+export interface CarriedLane extends CarriedStanding {
+  schema: number;
+  /** Counts the changes of the definition. */
+  version: number;
+  /** Writes the partial batch next. */
+  flushing: boolean;
+  claimed: boolean;
+  nextSequence: number;
+  /** Epoch milliseconds: the latest time that the lane was told. */
+  now: number;
+  waiting: readonly WaitingRow[];
+  frozen: readonly FrozenBatch[];
+  window: WindowState;
+  counts: LaneCounts;
+  lastObject?: string;
+}

@@ -1,0 +1,555 @@
+import { ADDED_MEMBERS } from '../pipeline/names';
+import type { PipelineDefinition } from '../pipeline/definition';
+import { isKafkaUrl } from '../sources/kafka/address';
+import { Assembler, type WaitingRow } from './assembler';
+import { type CarriedLane, LANE_SCHEMA } from './carried';
+import { Deleting } from './deleting';
+import { Draining } from './draining';
+import { type LaneLimits, LIMITS } from './limits';
+import { type LaneListener, NO_LISTENER } from './listener';
+import { Receiving } from './receiving';
+import { hasRoomForBytes, type Load, mustTrickle, receiveSize, type ReceiveSize, trickleMs } from './room';
+import { Standing } from './standing';
+import { type LaneCounts, type LaneStatus, NO_COUNTS } from './status';
+import { Uploading } from './uploading';
+import { pollSeconds, Window, type WindowLimits } from './window';
+import type {
+  ClaimWork,
+  Deleted,
+  DeleteWork,
+  MeasureWork,
+  Outcome,
+  QueueDepth,
+  Received,
+  ReceivedMessage,
+  ReceiveInput,
+  ReceiveWork,
+  Uploaded,
+  UploadWork,
+  WaitWork,
+  Work,
+} from './work';
+
+/** A receive, as the window sees it: when its first poll began, and when its last was answered. */
+type Span = Pick<Received, 'from' | 'until'>;
+
+export interface LaneOptions {
+  /** Epoch milliseconds: when this run of the lane began. */
+  now: number;
+  /** What the run before carried. */
+  carried?: CarriedLane | undefined;
+  /** What it carried of its window, eight bytes for each key. */
+  settledKeys?: Uint8Array | undefined;
+  /** Default: nobody is told. */
+  listener?: LaneListener;
+  limits?: Partial<LaneLimits>;
+}
+
+/**
+ * One lane: the only reader of one queue. It decides what is received, when rows become a batch, what is uploaded and what is
+ * deleted. A message goes this way: `received` admits its events, whose rows wait for their batch; a full batch is frozen and
+ * uploaded; `uploaded` makes the messages of its rows due; they are deleted; `deleted` settles them.
+ *
+ * Pure: whoever runs it does the work that {@link takeWork} hands out, tells what came of it, and calls `takeWork` again. Times come in with the outcomes.
+ */
+export class Lane {
+  readonly #limits: LaneLimits;
+  readonly #listener: LaneListener;
+  readonly #standing: Standing;
+  readonly #window: Window;
+  readonly #receiving: Receiving;
+  readonly #uploading: Uploading;
+  readonly #deleting: Deleting;
+  readonly #draining = new Draining();
+  readonly #counts: LaneCounts;
+  #assembler: Assembler;
+  #definition: PipelineDefinition;
+  #version: number;
+  /** Settings that will hold once all that was received under the present ones is frozen. */
+  #wanted: PipelineDefinition | undefined;
+  #isClaimed: boolean;
+  #isClaiming = false;
+  /** Writes the partial batch next. */
+  #isFlushing: boolean;
+  /** The last receive whose rows a flush wants, as they were begun. */
+  #flushUpTo = 0;
+  #isRemoved = false;
+  /** Nothing new is received, so that what is under way can end. */
+  #isWindingUp = false;
+  #lastObject: string | undefined;
+  /** Epoch milliseconds: the latest time that an outcome or a timer told. */
+  #now: number;
+  /** Waits that outcomes asked for. */
+  #waits: WaitWork[] = [];
+  /** When the lane wakes for its oldest row. */
+  readonly #alarms = new Map<WaitWork, number>();
+
+  constructor(definition: PipelineDefinition, { now, carried, settledKeys, ...options }: LaneOptions) {
+    this.#limits = { ...LIMITS, ...options.limits };
+    this.#listener = options.listener ?? NO_LISTENER;
+    this.#definition = definition;
+    this.#version = carried?.version ?? 1;
+    this.#now = Math.max(carried?.now ?? 0, now);
+    this.#standing = new Standing(carried);
+    this.#window = new Window(this.#windowLimits(), carried?.window, settledKeys);
+    this.#assembler = this.#newAssembler(carried?.waiting);
+    this.#receiving = new Receiving(this.#limits);
+    this.#uploading = new Uploading(this.#limits, carried?.nextSequence, carried?.frozen);
+    this.#deleting = new Deleting(this.#limits);
+    this.#counts = { ...(carried?.counts ?? NO_COUNTS) };
+    this.#isClaimed = carried?.claimed ?? false;
+    this.#isFlushing = carried?.flushing ?? false;
+    this.#lastObject = carried?.lastObject;
+    this.#waitToTry();
+  }
+
+  get definition(): PipelineDefinition {
+    return this.#definition;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  get isRemoved(): boolean {
+    return this.#isRemoved;
+  }
+
+  /** Other settings are wanted and do not hold yet. */
+  get isChanging(): boolean {
+    return this.#wanted !== undefined;
+  }
+
+  get isClaiming(): boolean {
+    return this.#isClaiming;
+  }
+
+  /** Nothing is under way, so that the lane may end or be carried over. Ask after {@link takeWork}. */
+  get mayEnd(): boolean {
+    if (this.#isClaiming) return false;
+    return this.#isRemoved || (this.#isWindingUp && this.#isStill && !this.isChanging);
+  }
+
+  // What people ask of it.
+
+  start(): void {
+    this.#standing.start();
+    this.#isClaimed = false;
+  }
+
+  /** Drains the queue into the lake, then idles with all state kept. */
+  stop(): void {
+    this.#standing.stop();
+    this.#draining.begin();
+    this.#isClaimed = false;
+  }
+
+  pause(): void {
+    this.#standing.pause();
+  }
+
+  /** Goes on, and looks again whose the queue and the lake are: that may have changed since. */
+  resume(): void {
+    this.#standing.resume();
+    this.#isClaimed = false;
+  }
+
+  /** Writes what waits now, and what receives under way may have in hand. */
+  flush(): void {
+    this.#isFlushing = true;
+    this.#flushUpTo = this.#window.receivesBegun;
+  }
+
+  /** Other settings. They hold once no receive is under way: a batch never mixes two definitions. */
+  want(definition: PipelineDefinition): void {
+    this.#wanted = definition;
+  }
+
+  /** Receives no more, so that the lane can be carried over. */
+  windUp(): void {
+    this.#isWindingUp = true;
+  }
+
+  /** Only of a stopped lane: what is lost is what it remembers of the queue, and its sequence. */
+  remove(): void {
+    this.#isRemoved = true;
+  }
+
+  // What it wants done.
+
+  /** @returns what to begin now, in this order. Call it whenever something came. */
+  takeWork(): Work[] {
+    return [...this.#work()];
+  }
+
+  *#work(): Iterable<Work> {
+    yield* this.#waits.splice(0);
+    if (this.#isClaiming) return;
+    if (this.#wanted && this.#receiving.underWay === 0) this.#change(this.#wanted);
+    if (this.#standing.isIdle) return;
+    if (this.#isClaimed) yield* this.#ownWork();
+    else yield* this.#claim();
+  }
+
+  /** In this order: what makes room goes before what takes it. */
+  *#ownWork(): Iterable<Work> {
+    this.#freeze();
+    yield* this.#uploading.work();
+    yield* this.#deleting.work(
+      this.#window,
+      this.#definition.queue.name,
+      this.#isDraining || this.#isWindingUp,
+    );
+    yield* this.#measure();
+    yield* this.#receive();
+  }
+
+  /** The timer that wakes the lane when its oldest row is due. One at a time as far as possible, since each costs three events. */
+  takeAlarm(): WaitWork | undefined {
+    const { dueAt } = this.#assembler;
+    const isAsleep = this.#standing.isIdle || this.#isClaiming;
+    // What is due already waits for an upload to end, which wakes the lane by itself.
+    if (dueAt === undefined || isAsleep || dueAt <= this.#now) return undefined;
+    if ([...this.#alarms.values()].some((at) => at <= dueAt)) return undefined;
+    const ms = Math.max(1, dueAt - this.#now);
+    const alarm: WaitWork = { kind: 'wait', why: 'row is due', ms, summary: 'the oldest row is due' };
+    this.#alarms.set(alarm, dueAt);
+    return alarm;
+  }
+
+  *#claim(): Iterable<ClaimWork> {
+    this.#isClaiming = true;
+    yield { kind: 'claim' };
+  }
+
+  /** Gives batches their final form, as long as there is room to upload them. */
+  #freeze(): void {
+    // Rows with long receipts may leave no room for as many as a batch should have.
+    const isStuck =
+      this.#isStill && this.#uploading.load.rows === 0 && !hasRoomForBytes(this.#load(), this.#limits);
+    const isPartial = this.#isFlushing || this.#isDraining || isStuck;
+    while (this.#uploading.hasRoom && this.#freezeOne(isPartial));
+    if (this.#assembler.rows.length === 0) this.#isFlushing = false;
+  }
+
+  /** @returns whether there was a batch to freeze */
+  #freezeOne(isPartial: boolean): boolean {
+    const [first, ...others] = this.#assembler.take(this.#now, isPartial) ?? [];
+    if (!first) return false;
+    this.#uploading.freeze([first, ...others], this.#definition, { version: this.#version, now: this.#now });
+    return true;
+  }
+
+  *#measure(): Iterable<MeasureWork> {
+    const isQuiet = this.#draining.looksEmpty && this.#isStill && this.#rows === 0;
+    if (!this.#standing.isStopping || !isQuiet || this.#window.messages > 0) return;
+    this.#draining.measure();
+    yield { kind: 'measure', queue: this.#definition.queue.name };
+  }
+
+  *#receive(): Iterable<ReceiveWork> {
+    const isHeld =
+      this.#standing.isPaused || this.#isWindingUp || this.isChanging || this.#draining.isMeasuring;
+    if (isHeld) return;
+    for (let size = this.#receiveSize(); size; size = this.#receiveSize()) {
+      const number = this.#window.beginReceive();
+      this.#receiving.begin(number, size);
+      yield { kind: 'receive', number, input: this.#receiveInput(size) };
+    }
+  }
+
+  #receiveSize(): ReceiveSize | undefined {
+    return receiveSize(this.#load(), this.#limits);
+  }
+
+  #receiveInput({ rows, most, bytes }: ReceiveSize): ReceiveInput {
+    const { source, queue, lake, drainQuietSeconds } = this.#definition;
+    const { bucket, prefix, acl, columns, escapeFormulas } = lake;
+    const { kafka, sluice } = ADDED_MEMBERS;
+    const { visibilityTimeoutSeconds } = queue;
+    const patience = pollSeconds(visibilityTimeoutSeconds * 1_000);
+    const drainPatience = Math.min(patience, Math.max(1, Math.floor(drainQuietSeconds)));
+    return {
+      queue: queue.name,
+      lake: { bucket, prefix, ...(acl === undefined ? {} : { acl }) },
+      paths: columns.map(({ path }) => path),
+      escapeFormulas,
+      addedMembers: isKafkaUrl(source.url) ? [kafka, sluice] : [sluice],
+      rows,
+      ...(most === rows ? {} : { backlogRows: most }),
+      bytes,
+      waitSeconds: this.#standing.isStopping ? drainPatience : patience,
+      collectMs: Math.min(this.#limits.collectMs, visibilityTimeoutSeconds * 250),
+      visibilityTimeoutSeconds,
+    };
+  }
+
+  // What came of it.
+
+  claimed(_work: ClaimWork, outcome: Outcome<unknown>): void {
+    this.#isClaiming = false;
+    if (!outcome.ok) return this.#park('claim', outcome.problem);
+    this.#isClaimed = true;
+    this.#standing.worked('claim');
+  }
+
+  received({ number }: ReceiveWork, outcome: Outcome<Received>): void {
+    const wait = outcome.ok ? this.#admitAll(outcome.value) : this.#receiveFailed(outcome);
+    this.#window.endReceive(number);
+    if (number <= this.#flushUpTo) this.#isFlushing = true;
+    if (this.#mustTrickle)
+      this.#receiveAfter(number, 'trickle', Math.max(wait, trickleMs(this.#load(), this.#limits)));
+    else if (wait > 0) this.#receiveAfter(number, 'receive', wait);
+    else this.#receiving.end(number);
+  }
+
+  uploaded({ sequence }: UploadWork, outcome: Outcome<Uploaded>): void {
+    const batch = this.#uploading.ended(sequence, outcome.ok);
+    if (!outcome.ok) {
+      this.#listener.notWritten(batch, outcome.problem);
+      return this.#park('upload', outcome.problem);
+    }
+    for (const key of batch.keys) this.#window.uploaded(key);
+    this.#counts.rows += batch.rows.length;
+    this.#counts.batches += 1;
+    this.#counts.bytes += outcome.value.bytes;
+    this.#lastObject = batch.objectKey;
+    this.#standing.worked('upload');
+    this.#listener.written(batch, outcome.value);
+  }
+
+  deleted({ deletions }: DeleteWork, outcome: Outcome<Deleted>): void {
+    const left = outcome.ok ? new Set(outcome.value.left) : undefined;
+    if (outcome.ok) {
+      this.#tick(outcome.value.at);
+      this.#standing.worked('delete');
+    } else if (outcome.isFinal) this.#park('delete', outcome.problem);
+    // Each of them will come back, perhaps long after it had every chance to.
+    if (this.#deleting.answered(deletions, left)) this.#window.receiveLost();
+    for (const [place, deletion] of deletions.entries()) {
+      const isDeleted = left !== undefined && !left.has(place);
+      this.#window.deletionAnswered(deletion, isDeleted, this.#now);
+    }
+  }
+
+  measured(_work: MeasureWork, outcome: Outcome<QueueDepth>): void {
+    if (outcome.ok) {
+      this.#listener.measured(outcome.value);
+      this.#tick(outcome.value.at);
+      this.#standing.worked('measure');
+    } else this.#park('measure', outcome.problem);
+    const quietMs = this.#draining.measured(outcome.ok ? outcome.value : undefined, this.#now);
+    if (quietMs === undefined || quietMs < this.#definition.drainQuietSeconds * 1_000) return;
+    this.#standing.drained();
+    // All of its work is done: what was a problem is none any more.
+    this.#standing.worked();
+  }
+
+  woke(wait: WaitWork): void {
+    const alarm = this.#alarms.get(wait);
+    if (alarm !== undefined) this.#tick(alarm);
+    this.#alarms.delete(wait);
+    this.#standing.woke(wait);
+    this.#receiving.woke(wait);
+    this.#deleting.woke(wait);
+  }
+
+  /** Whether a wait has ended before its time: deletions work again, or receives must end. Then it woke. */
+  hasEnded({ why }: WaitWork): boolean {
+    return why === 'trickle' && (!this.#mustTrickle || this.isChanging || this.#isWindingUp);
+  }
+
+  // What others see of it.
+
+  status(): LaneStatus {
+    const { problem } = this.#standing;
+    return {
+      activity: this.#standing.activity,
+      ...(problem === undefined ? {} : { problem }),
+      definition: this.#definition,
+      version: this.#version,
+      counts: this.#counts,
+      nextSequence: this.#uploading.nextSequence,
+      rowsWaiting: this.#rows,
+      batchesInFlight: this.#uploading.underWay,
+      windowKeys: this.#window.size,
+      unsettled: this.#window.unsettled,
+      ...(this.#lastObject === undefined ? {} : { lastObject: this.#lastObject }),
+    };
+  }
+
+  /** What the next run needs. Nothing may be under way. */
+  carried(): CarriedLane {
+    // A parked lane deletes nothing, and its receipts would be worth nothing when it is mended.
+    this.#window.unsettleDue(this.#now);
+    return {
+      schema: LANE_SCHEMA,
+      version: this.#version,
+      ...this.#standing.carried(),
+      flushing: this.#isFlushing,
+      claimed: this.#isClaimed,
+      nextSequence: this.#uploading.nextSequence,
+      now: this.#now,
+      waiting: this.#assembler.rows,
+      frozen: this.#uploading.frozen,
+      window: this.#window.state(),
+      counts: this.#counts,
+      ...(this.#lastObject === undefined ? {} : { lastObject: this.#lastObject }),
+    };
+  }
+
+  /** What the next run needs of the window, eight bytes for each key; apart, so that they travel as bytes. */
+  settledKeys(): Uint8Array {
+    return this.#window.packKeys();
+  }
+
+  // Within.
+
+  #change(wanted: PipelineDefinition): void {
+    while (this.#freezeOne(true));
+    this.#definition = wanted;
+    this.#version += 1;
+    this.#wanted = undefined;
+    this.#assembler = this.#newAssembler();
+    this.#window.limit(this.#windowLimits());
+    this.#standing.retry();
+    this.#listener.changed(this.#version);
+  }
+
+  /** @returns milliseconds to wait before the next receive */
+  #admitAll(received: Received): number {
+    const { messages, leftInQueue, from, until, reached, oldestSentAt = until } = received;
+    this.#tick(until);
+    for (const message of messages) this.#admit(message, { from, until });
+    this.#counts.received += messages.length;
+    this.#listener.received({
+      messages: messages.length,
+      oldestAgeMs: Math.max(0, until - oldestSentAt),
+      reached,
+    });
+    this.#receiving.answered(received);
+    this.#draining.received(messages.length);
+    this.#standing.worked('receive');
+    for (const id of leftInQueue) this.#window.leftInQueue(id, until);
+    // Before the window lets anything go: what the lost polls hid may be a copy of any key.
+    if (received.lostPolls > 0) this.#receiveLost();
+    this.#window.receiveAnswered({ from, until }, reached);
+    return 0;
+  }
+
+  #admit({ id, receipt, events }: ReceivedMessage, receive: Span): void {
+    for (const event of events) {
+      const verdict = this.#window.admit(id, event.key, receipt, receive);
+      if (verdict === 'redelivery') this.#countRedelivered();
+      else if (verdict === 'repeat') this.#countRepeat();
+      else if ('reason' in event) {
+        this.#countRejected(event.reason);
+        // It is kept already. A copy says nothing about the row that another message brought.
+        this.#window.uploaded(event.key);
+      } else this.#assembler.add(this.#waitingRow(event));
+    }
+  }
+
+  #waitingRow({ key, cells, bytes }: Omit<WaitingRow, 'admittedAt'>): WaitingRow {
+    return { key, cells, bytes, admittedAt: this.#now };
+  }
+
+  #countRedelivered(): void {
+    this.#counts.redelivered += 1;
+    this.#listener.redelivered();
+  }
+
+  #countRepeat(): void {
+    this.#counts.repeats += 1;
+    this.#listener.repeated();
+  }
+
+  #countRejected(reason: keyof LaneCounts['rejected']): void {
+    const { rejected } = this.#counts;
+    this.#counts.rejected = { ...rejected, [reason]: (rejected[reason] ?? 0) + 1 };
+    this.#listener.rejected(reason);
+  }
+
+  /** @returns milliseconds to wait before the next receive */
+  #receiveFailed({ problem, isFinal }: Outcome<never> & { ok: false }): number {
+    this.#receiveLost();
+    if (isFinal) this.#park('receive', problem);
+    return this.#receiving.failed();
+  }
+
+  #receiveLost(): void {
+    this.#counts.lostReceives += 1;
+    this.#listener.receiveLost();
+    this.#receiving.lost();
+    this.#draining.receiveLost();
+    this.#window.receiveLost();
+  }
+
+  #receiveAfter(number: number, why: 'receive' | 'trickle', ms: number): void {
+    const wait: WaitWork = { kind: 'wait', why, ms, summary: 'before the next receive' };
+    this.#receiving.endAfter(number, wait);
+    this.#waits.push(wait);
+  }
+
+  #park(doing: string, problem: string): void {
+    if (!this.#standing.park(doing, problem)) return;
+    this.#listener.parked({ doing, problem });
+    this.#waitToTry();
+  }
+
+  #waitToTry(): void {
+    const wait = this.#standing.takeWait();
+    if (wait) this.#waits.push(wait);
+  }
+
+  #tick(time: number): void {
+    this.#now = Math.max(this.#now, time);
+  }
+
+  #load(): Load {
+    const { rows, bytes } = this.#assembler;
+    const { isFull, undeleted } = this.#window;
+    return {
+      batchRows: this.#definition.batch.rows,
+      visibilityTimeoutMs: this.#definition.queue.visibilityTimeoutSeconds * 1_000,
+      waiting: { rows: rows.length, bytes },
+      frozen: this.#uploading.load,
+      receives: { underWay: this.#receiving.underWay, rows: this.#receiving.rows },
+      window: { isFull, bytes: this.#window.bytes, undeleted },
+      hasBacklog: this.#receiving.hasBacklog,
+      deletionsFail: this.#deleting.fails,
+      isStill: this.#isStill,
+    };
+  }
+
+  get #mustTrickle(): boolean {
+    return mustTrickle({ window: this.#window, deletionsFail: this.#deleting.fails });
+  }
+
+  /** Rows in the lane's state. */
+  get #rows(): number {
+    return this.#assembler.rows.length + this.#uploading.load.rows;
+  }
+
+  /** The queue looks empty to a stopping lane: nothing waits for more. */
+  get #isDraining(): boolean {
+    return this.#standing.isStopping && this.#draining.looksEmpty;
+  }
+
+  get #isStill(): boolean {
+    const underWay = this.#receiving.underWay + this.#uploading.underWay + this.#deleting.underWay;
+    return underWay === 0 && !this.#draining.isMeasuring && !this.#isClaiming;
+  }
+
+  #newAssembler(waiting?: readonly WaitingRow[]): Assembler {
+    const { rows, flushAfterSeconds } = this.#definition.batch;
+    return new Assembler({ rows, flushAfterMs: flushAfterSeconds * 1_000 }, waiting);
+  }
+
+  #windowLimits(): WindowLimits {
+    const { queue, windowKeys } = this.#definition;
+    const { mostKeys, mostKeysHeld, mostUnsettled } = this.#limits;
+    const visibilityTimeoutMs = queue.visibilityTimeoutSeconds * 1_000;
+    return { keys: windowKeys, visibilityTimeoutMs, mostKeys, mostKeysHeld, mostUnsettled };
+  }
+}

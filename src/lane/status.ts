@@ -1,0 +1,52 @@
+import type { RejectReason } from '../event/event';
+import type { PipelineDefinition } from '../pipeline/definition';
+import type { Activity } from './standing';
+
+/** Answer of the batch workflow's `status` query. */
+export interface LaneStatus {
+  activity: Activity;
+  /** Why it is parked. */
+  problem?: string;
+  definition: PipelineDefinition;
+  /** Counts the changes of the definition. */
+  version: number;
+  counts: LaneCounts;
+  /** Sequence number of the next batch. */
+  nextSequence: number;
+  /** Rows in the lane's state that no confirmed object holds. */
+  rowsWaiting: number;
+  batchesInFlight: number;
+  /** Keys recognised as repeats. */
+  windowKeys: number;
+  /** Messages whose deletion is not known to have worked. */
+  unsettled: number;
+  lastObject?: string;
+}
+
+/** Counted since the pipeline's first start. */
+export interface LaneCounts {
+  /** Messages received, redeliveries and repeats included. */
+  received: number;
+  /** Messages that SQS delivered again. */
+  redelivered: number;
+  /** Messages with a key that was known. */
+  repeats: number;
+  rejected: Readonly<Partial<Record<RejectReason, number>>>;
+  /** Receives whose answer was lost. */
+  lostReceives: number;
+  rows: number;
+  batches: number;
+  bytes: number;
+}
+
+/** Of a lane that has done nothing yet. */
+export const NO_COUNTS: LaneCounts = {
+  received: 0,
+  redelivered: 0,
+  repeats: 0,
+  rejected: {},
+  lostReceives: 0,
+  rows: 0,
+  batches: 0,
+  bytes: 0,
+};
