@@ -24,6 +24,7 @@ import type {
   ReceivedMessage,
   ReceiveInput,
   ReceiveWork,
+  RejectedEvent,
   Uploaded,
   UploadWork,
   WaitWork,
@@ -91,7 +92,7 @@ export class Lane {
     this.#version = carried?.version ?? 1;
     this.#now = Math.max(carried?.now ?? 0, now);
     this.#standing = new Standing(carried);
-    this.#window = new Window(this.#windowLimits(), carried?.window, settledKeys);
+    this.#window = new Window(this.#windowLimits(), carried?.window, settledKeys, rowKeysOf(carried));
     this.#assembler = this.#newAssembler(carried?.waiting);
     this.#receiving = new Receiving(this.#limits);
     this.#uploading = new Uploading(this.#limits, carried?.nextSequence, carried?.frozen);
@@ -438,20 +439,14 @@ export class Lane {
   }
 
   #admit({ id, receipt, events }: ReceivedMessage, receive: Span): void {
-    for (const event of events) {
-      const verdict = this.#window.admit(id, event.key, receipt, receive);
-      if (verdict === 'redelivery') this.#countRedelivered();
-      else if (verdict === 'repeat') this.#countRepeat();
-      else if ('reason' in event) {
-        this.#countRejected(event.reason);
-        // It is kept already. A copy says nothing about the row that another message brought.
-        this.#window.uploaded(event.key);
-      } else this.#assembler.add(this.#waitingRow(event));
+    const keys = events.map(({ key }) => key);
+    const verdicts = this.#window.admit({ id, receipt, keys }, receive);
+    if (verdicts === 'redelivery') return this.#countRedelivered();
+    for (const [place, event] of events.entries()) {
+      if (verdicts[place] === 'repeat') this.#countRepeat();
+      else if ('reason' in event) this.#rejected(event);
+      else this.#assembler.add({ ...event, admittedAt: this.#now });
     }
-  }
-
-  #waitingRow({ key, cells, bytes }: Omit<WaitingRow, 'admittedAt'>): WaitingRow {
-    return { key, cells, bytes, admittedAt: this.#now };
   }
 
   #countRedelivered(): void {
@@ -464,10 +459,12 @@ export class Lane {
     this.#listener.repeated();
   }
 
-  #countRejected(reason: keyof LaneCounts['rejected']): void {
+  /** It is kept already. */
+  #rejected({ key, reason }: RejectedEvent): void {
     const { rejected } = this.#counts;
     this.#counts.rejected = { ...rejected, [reason]: (rejected[reason] ?? 0) + 1 };
     this.#listener.rejected(reason);
+    this.#window.uploaded(key);
   }
 
   /** @returns milliseconds to wait before the next receive */
@@ -552,4 +549,10 @@ export class Lane {
     const visibilityTimeoutMs = queue.visibilityTimeoutSeconds * 1_000;
     return { keys: windowKeys, visibilityTimeoutMs, mostKeys, mostKeysHeld, mostUnsettled };
   }
+}
+
+/** Of the rows that are not in the lake. */
+function* rowKeysOf(carried: CarriedLane | undefined): Iterable<string> {
+  for (const { key } of carried?.waiting ?? []) yield key;
+  for (const { keys } of carried?.frozen ?? []) yield* keys;
 }

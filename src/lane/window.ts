@@ -2,8 +2,8 @@ import { LIMITS } from './limits';
 import type { Deletion } from './work';
 
 /**
- * Which keys were seen, and which messages are not settled. Pure: time comes in as arguments, from the clocks of the
- * workers that polled and deleted. Theirs may differ by a tenth of the visibility timeout.
+ * Which keys were seen, and which messages are not settled. A message carries one or more events, and each event has a key. Pure: time
+ * comes in as arguments, from the clocks of the workers that polled and deleted. Theirs may differ by a tenth of the visibility timeout.
  *
  * One invariant keeps rows from being written twice: *whatever can come again is still in the window, or receiving
  * waits*. A key leaves only when every message that carried it is settled, and newer keys push it out. A message is
@@ -17,12 +17,16 @@ export interface Receive {
   until: number;
 }
 
-/**
- * - `new`: its row is wanted
- * - `redelivery`: the message is known; its newest receipt replaced the old one
- * - `repeat`: another message brought a known key; this copy will be deleted, without a row
- */
-export type Verdict = 'new' | 'redelivery' | 'repeat';
+/** A message as it is received. */
+export interface KeyedMessage {
+  id: string;
+  receipt: string;
+  /** Digests of its events' keys, in their order; at least one. */
+  keys: readonly string[];
+}
+
+/** Of one event: `new`: its row is wanted. `repeat`: its key was known, in this message or another one; it gets no row. */
+export type Verdict = 'new' | 'repeat';
 
 /** A moment from which a message that is still in the queue must have come back before long. */
 interface Mark {
@@ -41,20 +45,23 @@ interface Mark {
 const STATES = ['held', 'due', 'deleting', 'unsettled'] as const;
 
 interface Message {
-  key: string;
+  keys: readonly string[];
   receipt: string;
   receive: Receive;
   /** The visibility timeout of that receive, in milliseconds. */
   visibilityMs: number;
   /** Whether the receipt is the newest one can't be told: two receives under way at once gave one each, or it was left. */
   ambiguous: boolean;
-  /** `held`: its row is not in the lake. `due`: to be deleted. `deleting`. `unsettled`: deleted, perhaps. */
+  /** Keys that it brought first and whose rows are not in the lake. */
+  claims: number;
+  /** `held`: it has claims. `due`: to be deleted. `deleting`. `unsettled`: deleted, perhaps. */
   state: (typeof STATES)[number];
   unsettledSince?: Mark;
 }
 
-/** A key with messages that are not settled, or with a row that is not in the lake. */
+/** A key with messages that are not settled. The first of them brought it. */
 interface OpenKey {
+  /** Its row is in the lake (or the event under `rejected/`). */
   uploaded: boolean;
   messages: string[];
 }
@@ -62,7 +69,8 @@ interface OpenKey {
 /** A message as continue-as-new carries it; there may be thousands. The receipt is empty where it is no longer needed. */
 type PackedMessage = [
   messageId: string,
-  key: string,
+  /** One after the other. */
+  keys: string,
   receipt: string,
   from: number,
   until: number,
@@ -112,9 +120,10 @@ export function quarantineMs(visibilityMs: number): number {
 const MARGIN = 0.1;
 
 const KEY_BYTES = 8;
+const KEY_DIGITS = 2 * KEY_BYTES;
 
-/** Of a message in {@link WindowState}, without its receipt. */
-const MESSAGE_BYTES = 168;
+/** Of a message in {@link WindowState}, without its receipt and its keys. */
+const MESSAGE_BYTES = 152;
 
 export class Window {
   #limits: WindowLimits;
@@ -128,6 +137,8 @@ export class Window {
   readonly #unsettled = new Set<string>();
   readonly #due = new Set<string>();
   #deleting = 0;
+  /** Of all messages. */
+  #messageKeys = 0;
   /** Numbers of the receives under way, the oldest first. */
   readonly #underWay = new Set<number>();
   #begun = 0;
@@ -139,7 +150,17 @@ export class Window {
   #receivedUntil: number;
   #reached: number;
 
-  constructor(limits: WindowLimits, state?: WindowState, packedKeys: Uint8Array = new Uint8Array()) {
+  /**
+   * @param state what the run before carried, with its settled keys apart
+   * @param rowKeys keys of the rows that are not in the lake. They alone tell what a message still has to wait for: what a message was held
+   *   for before may be in the lake in part
+   */
+  constructor(
+    limits: WindowLimits,
+    state?: WindowState,
+    packedKeys: Uint8Array = new Uint8Array(),
+    rowKeys: Iterable<string> = [],
+  ) {
     this.#limits = limits;
     this.#settled = new Set(unpack(packedKeys));
     this.#messages = new Map(state?.messages.map(unpackMessage));
@@ -148,14 +169,13 @@ export class Window {
     this.#received = state?.received ?? 0;
     this.#receivedUntil = state?.receivedUntil ?? 0;
     this.#reached = state?.reached ?? 0;
-    for (const [messageId, { key, state }] of this.#messages) {
-      if (state === 'due') this.#due.add(messageId);
-      if (state === 'unsettled') this.#unsettled.add(messageId);
-      const open = this.#open.get(key) ?? { uploaded: true, messages: [] };
-      open.messages.push(messageId);
-      // The first message of a key is held until its row is in the lake.
-      open.uploaded &&= state !== 'held';
-      this.#open.set(key, open);
+    const inState = new Set(rowKeys);
+    for (const [messageId, message] of this.#messages) {
+      // The first message of a key brought it.
+      message.claims = this.#addKeys(messageId, message.keys, (key) => !inState.has(key)).length;
+      if (message.state === 'unsettled') this.#unsettled.add(messageId);
+      else if (message.claims > 0) message.state = 'held';
+      else this.#makeDue(messageId, message);
     }
   }
 
@@ -186,7 +206,7 @@ export class Window {
   /** Bytes that continue-as-new carries at most, the receipts aside. */
   get bytes(): number {
     const settled = this.#settled.size + this.#leaving.size;
-    return settled * KEY_BYTES + this.#messages.size * MESSAGE_BYTES;
+    return settled * KEY_BYTES + this.#messages.size * MESSAGE_BYTES + this.#messageKeys * KEY_DIGITS;
   }
 
   get isFull(): boolean {
@@ -214,26 +234,30 @@ export class Window {
     this.#evict();
   }
 
-  admit(messageId: string, key: string, receipt: string, receive: Receive): Verdict {
-    const known = this.#messages.get(messageId);
+  /**
+   * @returns what each of its events is, in their order; `redelivery` where the message is known, and its newest receipt replaced the old one
+   */
+  admit({ id, receipt, keys }: KeyedMessage, receive: Receive): 'redelivery' | Verdict[] {
+    const known = this.#messages.get(id);
     if (known) {
-      this.#redelivered(messageId, known, receipt, receive);
+      this.#redelivered(id, known, receipt, receive);
       return 'redelivery';
     }
-    const open = this.#open.get(key);
-    const isNew = !open && !this.#settled.delete(key) && !this.#leaving.delete(key);
-    this.#messages.set(messageId, {
-      key,
+    const wasKnown = (key: string) => this.#settled.delete(key) || this.#leaving.delete(key);
+    const claimed = new Set(this.#addKeys(id, keys, wasKnown));
+    const message: Message = {
+      keys,
       receipt,
       receive,
       visibilityMs: this.#limits.visibilityTimeoutMs,
       ambiguous: false,
-      state: isNew ? 'held' : 'due',
-    });
-    if (open) open.messages.push(messageId);
-    else this.#open.set(key, { uploaded: !isNew, messages: [messageId] });
-    if (!isNew) this.#due.add(messageId);
-    return isNew ? 'new' : 'repeat';
+      claims: claimed.size,
+      state: 'held',
+    };
+    this.#messages.set(id, message);
+    if (claimed.size === 0) this.#makeDue(id, message);
+    // A second event with a key is a repeat of the first.
+    return keys.map((key) => (claimed.delete(key) ? 'new' : 'repeat'));
   }
 
   /**
@@ -250,14 +274,16 @@ export class Window {
     this.#unsettle(messageId, message, at);
   }
 
-  /** The row of this key is in the lake (or the event under `rejected/`): its messages may be deleted. */
+  /** The row of this key is in the lake (or the event under `rejected/`): the message that brought it has one claim less. */
   uploaded(key: string): void {
     const open = this.#open.get(key);
-    if (!open) return;
+    if (!open || open.uploaded) return;
     open.uploaded = true;
-    for (const messageId of open.messages) {
-      const message = this.#messages.get(messageId);
-      if (message?.state === 'held') this.#makeDue(messageId, message);
+    const [first = ''] = open.messages;
+    const message = this.#messages.get(first);
+    if (message?.state === 'held') {
+      message.claims -= 1;
+      if (message.claims === 0) this.#makeDue(first, message);
     }
     this.#closeIfSettled(key, open);
   }
@@ -391,13 +417,37 @@ export class Window {
     this.#unsettled.add(messageId);
   }
 
-  #settle(messageId: string, { key }: Message): void {
+  /**
+   * Adds a message to each of its keys.
+   *
+   * @param isUploaded asked of each key that no other message has
+   * @returns the keys that are this message's to bring
+   */
+  #addKeys(messageId: string, keys: readonly string[], isUploaded: (key: string) => boolean): string[] {
+    this.#messageKeys += keys.length;
+    const claimed: string[] = [];
+    for (const key of new Set(keys)) {
+      const open = this.#open.get(key);
+      if (open) open.messages.push(messageId);
+      else {
+        const uploaded = isUploaded(key);
+        this.#open.set(key, { uploaded, messages: [messageId] });
+        if (!uploaded) claimed.push(key);
+      }
+    }
+    return claimed;
+  }
+
+  #settle(messageId: string, { keys }: Message): void {
     this.#messages.delete(messageId);
     this.#unsettled.delete(messageId);
-    const open = this.#open.get(key);
-    if (!open) return;
-    open.messages = open.messages.filter((other) => other !== messageId);
-    this.#closeIfSettled(key, open);
+    this.#messageKeys -= keys.length;
+    for (const key of new Set(keys)) {
+      const open = this.#open.get(key);
+      if (!open) continue;
+      open.messages = open.messages.filter((other) => other !== messageId);
+      this.#closeIfSettled(key, open);
+    }
   }
 
   #closeIfSettled(key: string, open: OpenKey): void {
@@ -465,11 +515,11 @@ function laterOf(one: Mark, other: Mark): Mark {
 }
 
 function packMessage([messageId, message]: [string, Message]): PackedMessage {
-  const { key, receipt, receive, visibilityMs, ambiguous, state, unsettledSince } = message;
+  const { keys, receipt, receive, visibilityMs, ambiguous, state, unsettledSince } = message;
   const isUnsettled = state === 'unsettled';
   return [
     messageId,
-    key,
+    keys.join(''),
     // An unsettled message is deleted again only when it comes back, with a new receipt.
     isUnsettled ? '' : receipt,
     receive.from,
@@ -488,19 +538,27 @@ function packMark(mark: Mark | undefined): [] | [number, number, ...([] | [numbe
 }
 
 function unpackMessage(packed: PackedMessage): [string, Message] {
-  const [messageId, key, receipt, from, until, visibilityMs, ambiguous, state, at, received, backBy] = packed;
+  const [messageId, keys, receipt, from, until, visibilityMs, ambiguous, state, at, received, backBy] =
+    packed;
   const message: Message = {
-    key,
+    keys: splitKeys(keys),
     receipt,
     receive: { from, until },
     visibilityMs,
     ambiguous: ambiguous === 1,
+    claims: 0,
     state: STATES[state] ?? 'unsettled',
   };
   if (at !== undefined && received !== undefined) {
     message.unsettledSince = { at, received, visibilityMs, ...(backBy === undefined ? {} : { backBy }) };
   }
   return [messageId, message];
+}
+
+function splitKeys(keys: string): string[] {
+  return Array.from({ length: keys.length / KEY_DIGITS }, (_, at) =>
+    keys.slice(at * KEY_DIGITS, (at + 1) * KEY_DIGITS),
+  );
 }
 
 function pack(keys: Iterable<string>): Uint8Array {

@@ -8,10 +8,23 @@ const VISIBILITY = 1_000;
 /** With a poll of one second, what may be in the queue is waited for during three seconds of receiving. */
 const LIMITS = { keys: 4, visibilityTimeoutMs: VISIBILITY };
 
-/** Room for what the model's source repeats (its last three events) and for the disorder of its queue (five messages). */
-const ROOMY = { ...LIMITS, keys: 12 };
+/** Events of one message, at most. */
+const MOST_EVENTS = 8;
+
+/** Room for what the model's source repeats (its last three messages) and for the disorder of its queue (five messages). */
+const ROOMY = { ...LIMITS, keys: 13 * MOST_EVENTS };
 
 const key = (n: number) => n.toString(16).padStart(16, '0');
+
+/** A message with one event. */
+function admitOne(
+  window: Window,
+  [id, digest, receipt]: [id: string, key: string, receipt: string],
+  receive: { from: number; until: number },
+): string {
+  const verdicts = window.admit({ id, receipt, keys: [digest] }, receive);
+  return typeof verdicts === 'string' ? verdicts : verdicts.join();
+}
 
 /** One receive that takes no time and sees the queue's end. */
 function receive(
@@ -19,9 +32,7 @@ function receive(
   at: number,
   messages: [id: string, key: string, receipt: string][],
 ): string[] {
-  const verdicts = messages.map(([id, digest, receipt]) =>
-    window.admit(id, digest, receipt, { from: at, until: at }),
-  );
+  const verdicts = messages.map((message) => admitOne(window, message, { from: at, until: at }));
   window.receiveAnswered({ from: at, until: at }, at);
   return verdicts;
 }
@@ -45,11 +56,97 @@ function settle(window: Window, n: number, at: number): void {
 
 /** As {@link settle}, of a queue whose end is far away. */
 function settleBehind(window: Window, n: number, at: number): void {
-  window.admit(`m${n}`, key(n), `r${n}`, { from: at, until: at });
+  admitOne(window, [`m${n}`, key(n), `r${n}`], { from: at, until: at });
   window.receiveAnswered({ from: at, until: at });
   window.uploaded(key(n));
   deleteDue(window, at);
 }
+
+/** A message with several events. */
+function admitAll(window: Window, id: string, ...keys: number[]) {
+  return window.admit({ id, receipt: `receipt of ${id}`, keys: keys.map(key) }, { from: 0, until: 0 });
+}
+
+const dueOf = (window: Window) => window.takeDue(100).map(({ messageId }) => messageId);
+
+/** What the window is after continue-as-new, with rows that are not in the lake. */
+function carried(window: Window, ...rows: number[]): Window {
+  const state = JSON.parse(JSON.stringify(window.state())) as ReturnType<Window['state']>;
+  return new Window(LIMITS, state, window.packKeys(), rows.map(key));
+}
+
+describe('A window, of messages with several events', () => {
+  it('wants the row of each event that it never saw, and of one that a message has twice the first', () => {
+    const window = new Window(LIMITS);
+    assert.deepEqual(admitAll(window, 'a', 1, 2, 1), ['new', 'new', 'repeat']);
+    assert.deepEqual(admitAll(window, 'b', 3, 2), ['new', 'repeat']);
+    assert.equal(admitAll(window, 'a', 1, 2, 1), 'redelivery');
+    assert.equal(window.size, 3);
+  });
+
+  it('deletes a message once all rows that it brought are in the lake', () => {
+    const window = new Window(LIMITS);
+    admitAll(window, 'a', 1, 2);
+    window.uploaded(key(1));
+    assert.deepEqual(dueOf(window), []);
+    window.uploaded(key(2));
+    assert.deepEqual(dueOf(window), ['a']);
+  });
+
+  it('deletes a message that brought nothing new at once, though the rows of its keys wait', () => {
+    const window = new Window(LIMITS);
+    admitAll(window, 'a', 1, 2);
+    admitAll(window, 'b', 2, 1);
+    assert.deepEqual(dueOf(window), ['b']);
+  });
+
+  it('keeps every key of a message until each message with it is settled', () => {
+    const window = new Window({ ...LIMITS, keys: 0 });
+    admitAll(window, 'a', 1, 2);
+    admitAll(window, 'b', 2, 3);
+    for (const n of [1, 2, 3]) window.uploaded(key(n));
+    const [a, b] = window.takeDue(2);
+    assert.ok(a && b);
+    window.deletionAnswered(a, true, 1);
+    assert.equal(window.size, 2, 'the second has two of three');
+    window.deletionAnswered(b, true, 1);
+    assert.equal(window.size, 0);
+  });
+
+  it('waits, after continue-as-new, for the rows of a message that are not in the lake, and for no other', () => {
+    const window = new Window(LIMITS);
+    admitAll(window, 'a', 1, 2, 3);
+    window.uploaded(key(1));
+    const next = carried(window, 2, 3);
+    window.uploaded(key(2));
+    next.uploaded(key(2));
+    assert.deepEqual(dueOf(next), []);
+    next.uploaded(key(3));
+    assert.deepEqual(dueOf(next), ['a']);
+  });
+
+  it('recognises, after two runs more, a key whose row was in the lake before the others of its message', () => {
+    // Taken for one whose row waits, it would have stayed without a message, and would have been carried no further.
+    const window = new Window(LIMITS);
+    admitAll(window, 'a', 1, 2);
+    window.uploaded(key(1));
+    const next = carried(window, 2);
+    next.uploaded(key(2));
+    deleteDue(next, 1);
+    assert.deepEqual(admitAll(carried(next), 'copy', 1, 2), ['repeat', 'repeat']);
+  });
+
+  it('counts the bytes of all keys that it carries', () => {
+    const window = new Window(LIMITS);
+    admitAll(window, 'a', 1);
+    const one = window.bytes;
+    admitAll(window, 'b', 2, 3, 4, 5);
+    assert.equal(window.bytes, 2 * one + 3 * 16);
+    for (let n = 1; n <= 5; n += 1) window.uploaded(key(n));
+    deleteDue(window, 1);
+    assert.equal(window.bytes, LIMITS.keys * 8);
+  });
+});
 
 describe('Window', () => {
   it('wants the row of a key it never saw, and of no other', () => {
@@ -213,7 +310,7 @@ describe('Window', () => {
       [2, VISIBILITY],
     ] as const) {
       window.limit({ ...LIMITS, mostUnsettled: 1, visibilityTimeoutMs });
-      window.admit(`m${n}`, key(n), 'r', { from: 0, until: 0 });
+      admitOne(window, [`m${n}`, key(n), 'r'], { from: 0, until: 0 });
       window.uploaded(key(n));
       deleteDue(window, n, false);
       window.receiveAnswered({ from: n, until: n + 1 }, 1);
@@ -230,8 +327,8 @@ describe('Window', () => {
 
   it('trusts no deletion of a message that two receives under way at once were given', () => {
     const window = new Window(LIMITS);
-    window.admit('a', key(1), 'one', { from: 0, until: 20 });
-    window.admit('a', key(1), 'two', { from: 10, until: 30 });
+    admitOne(window, ['a', key(1), 'one'], { from: 0, until: 20 });
+    admitOne(window, ['a', key(1), 'two'], { from: 10, until: 30 });
     window.uploaded(key(1));
     deleteDue(window, 40);
     assert.equal(window.unsettled, 1);
@@ -282,7 +379,7 @@ describe('Window', () => {
     // SQS handed m1 out once more, within its visibility timeout: the deletion answers success and deletes nothing.
     deleteDue(window, 300);
     for (let n = 2; n <= 4; n += 1) settle(window, n, 300 + n);
-    assert.equal(window.admit('m1', key(1), 'r2', { from: 50, until: 400 }), 'repeat');
+    assert.equal(admitOne(window, ['m1', key(1), 'r2'], { from: 50, until: 400 }), 'repeat');
     window.endReceive(underWay);
     deleteDue(window, 401);
     assert.equal(window.size, 2);
@@ -408,7 +505,7 @@ describe('Window', () => {
     window.receiveLost();
 
     const state = JSON.parse(JSON.stringify(window.state())) as ReturnType<Window['state']>;
-    const next = new Window(LIMITS, state, window.packKeys());
+    const next = new Window(LIMITS, state, window.packKeys(), [key(4)]);
     assert.deepEqual(next.packKeys(), window.packKeys());
     assert.deepEqual(next.state(), window.state());
     assert.deepEqual(next.takeDue(10), [{ messageId: 'copy', receipt: 'c' }]);
@@ -501,7 +598,7 @@ class Backlog {
     for (const message of visible.slice(0, count)) {
       this.#receipts += 1;
       const receive = { from, until: this.#now };
-      const verdict = this.#window.admit(message.key, message.key, `r${this.#receipts}`, receive);
+      const verdict = admitOne(this.#window, [message.key, message.key, `r${this.#receipts}`], receive);
       if (verdict === 'new') this.rows.push(message.key);
       this.#window.uploaded(message.key);
       message.at = this.#now + VISIBILITY;
@@ -512,24 +609,42 @@ class Backlog {
 
 /** What happens to a lane, in the model below. Numbers choose among what is there. */
 type Step =
-  | { do: 'publish' }
-  | { do: 'repeat'; which: number }
+  | { do: 'publish'; events: number }
+  | { do: 'repeat'; which: number; as: Again }
   | { do: 'receive'; count: number; order: number; lost: boolean }
   /** A receive begins whose answer comes later. SQS may hand out what is hidden, once more. */
   | { do: 'open'; count: number; twice: boolean }
   | { do: 'answer'; lost: boolean }
   /** Messages are received and left in the queue. */
   | { do: 'release'; count: number }
-  | { do: 'upload' }
+  /** The oldest rows, in one batch. */
+  | { do: 'upload'; rows: number }
   | { do: 'delete'; works: number }
   | { do: 'wait'; ms: number }
   | { do: 'continueAsNew' }
   /** So many new events pass through the lane without a fault: they push older keys out. */
   | { do: 'flow'; count: number };
 
+/** What a message that repeats another one carries of it, or of it and the one before. */
+const AGAIN = ['the same', 'reversed', 'one twice', 'the first half', 'both', 'both, reversed'] as const;
+type Again = (typeof AGAIN)[number];
+
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.constant<Step>({ do: 'publish' }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('repeat' as const), which: fc.nat(2) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('publish' as const),
+      events: fc.integer({ min: 1, max: MOST_EVENTS }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('repeat' as const),
+      which: fc.nat(2),
+      as: fc.constantFrom(...AGAIN),
+    }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -555,7 +670,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ do: fc.constant('release' as const), count: fc.integer({ min: 1, max: 3 }) }),
   },
-  { weight: 3, arbitrary: fc.constant<Step>({ do: 'upload' }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('upload' as const), rows: fc.integer({ min: 1, max: 12 }) }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('delete' as const), works: fc.nat(3) }) },
   {
     weight: 2,
@@ -570,7 +688,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 interface QueuedMessage {
   id: string;
-  key: string;
+  keys: string[];
   sentAt: number;
   visibleAt: number;
   receipt: string;
@@ -585,11 +703,13 @@ class World {
   #window = new Window(ROOMY);
   readonly #carries: boolean;
   #queue: QueuedMessage[] = [];
-  #published: string[] = [];
+  /** Keys of the events, message by message. */
+  #published: string[][] = [];
+  #events = 0;
   #waiting: string[] = [];
   #lake = new Set<string>();
   #receipts = 0;
-  #underWay: { number: number; from: number; received: Pick<QueuedMessage, 'id' | 'key' | 'receipt'>[] }[] =
+  #underWay: { number: number; from: number; received: Pick<QueuedMessage, 'id' | 'keys' | 'receipt'>[] }[] =
     [];
   readonly repeated: string[] = [];
 
@@ -606,18 +726,18 @@ class World {
   }
 
   missing(): string[] {
-    return this.#published.filter((published) => !this.#lake.has(published));
+    return this.#published.flat().filter((published) => !this.#lake.has(published));
   }
 
   act(each: Step): void {
     this.#now += 1;
-    if (each.do === 'publish') this.#publish();
-    else if (each.do === 'repeat') this.#repeat(each.which);
+    if (each.do === 'publish') this.#publish(each.events);
+    else if (each.do === 'repeat') this.#repeat(each.which, each.as);
     else if (each.do === 'receive') this.#receive(each);
     else if (each.do === 'open') this.#open(each);
     else if (each.do === 'answer') this.#answer(each.lost);
     else if (each.do === 'release') this.#release(each.count);
-    else if (each.do === 'upload') this.#upload();
+    else if (each.do === 'upload') this.#upload(each.rows);
     else if (each.do === 'delete') this.#delete(each.works);
     else if (each.do === 'wait') this.#now += each.ms;
     else if (each.do === 'flow') this.#flow(each.count);
@@ -643,7 +763,7 @@ class World {
 
   #flow(count: number): void {
     for (let n = 0; n < count; n += 1) {
-      this.#publish();
+      this.#publish(1 + (n % MOST_EVENTS));
       // SQS may hand out new messages before one that came back.
       this.#take(this.#visible().filter(({ receipt }) => receipt === ''));
       this.#upload();
@@ -651,30 +771,38 @@ class World {
     }
   }
 
-  #publish(): void {
-    const digest = key(this.#published.length + 1);
-    this.#published.push(digest);
-    this.#send(digest);
+  #publish(events: number): void {
+    const keys = Array.from({ length: events }, (_, at) => key(this.#events + 1 + at));
+    this.#events += events;
+    this.#published.push(keys);
+    this.#send(keys);
   }
 
-  #repeat(which: number): void {
+  #repeat(which: number, as: Again): void {
+    const last = this.#published.at(-1 - which) ?? [];
+    const both = [...(this.#published.at(-2 - which) ?? []), ...last];
+    const keys: Record<Again, string[]> = {
+      'the same': last,
+      reversed: last.toReversed(),
+      'one twice': [...last, ...last.slice(0, 1)],
+      'the first half': last.slice(0, Math.ceil(last.length / 2)),
+      both,
+      'both, reversed': both.toReversed(),
+    };
     // A source repeats what is still in the queue or was sent last: further back is what the size of the window decides.
-    const digest = this.#published[this.#published.length - 1 - which];
-    const isFar = this.#waitingBefore(digest) > 0;
-    if (digest !== undefined && !isFar) this.#send(digest);
+    const [oldest] = both;
+    if (oldest !== undefined && !this.#isFar(oldest)) this.#send(keys[as]);
   }
 
   /** Keys published before this one that are still in the queue would be admitted later and push it out. */
-  #waitingBefore(digest: string | undefined): number {
-    return this.#queue.filter(
-      (message) => digest !== undefined && message.key < digest && !this.#lake.has(message.key),
-    ).length;
+  #isFar(digest: string): boolean {
+    return this.#queue.some(({ keys }) => keys.some((other) => other < digest && !this.#lake.has(other)));
   }
 
-  #send(digest: string): void {
+  #send(keys: string[]): void {
     const id = `m${this.#receipts}`;
     this.#receipts += 1;
-    this.#queue.push({ id, key: digest, sentAt: this.#now, visibleAt: this.#now, receipt: '' });
+    this.#queue.push({ id, keys, sentAt: this.#now, visibleAt: this.#now, receipt: '' });
   }
 
   #visible(): QueuedMessage[] {
@@ -700,7 +828,7 @@ class World {
     const number = this.#window.beginReceive();
     const taken = (twice ? this.#queue : this.#visible()).slice(0, count);
     this.#hide(taken);
-    const received = taken.map(({ id, key: digest, receipt }) => ({ id, key: digest, receipt }));
+    const received = taken.map(({ id, keys, receipt }) => ({ id, keys, receipt }));
     this.#underWay.push({ number, from: this.#now, received });
   }
 
@@ -741,9 +869,11 @@ class World {
     }
   }
 
-  #admit(messages: readonly Pick<QueuedMessage, 'id' | 'key' | 'receipt'>[], when = this.#instant()): void {
-    for (const { id, key: digest, receipt } of messages) {
-      if (this.#window.admit(id, digest, receipt, when) === 'new') this.#waiting.push(digest);
+  #admit(messages: readonly Pick<QueuedMessage, 'id' | 'keys' | 'receipt'>[], when = this.#instant()): void {
+    for (const message of messages) {
+      const verdicts = this.#window.admit(message, when);
+      if (verdicts === 'redelivery') continue;
+      this.#waiting.push(...message.keys.filter((_, at) => verdicts[at] === 'new'));
     }
   }
 
@@ -751,8 +881,8 @@ class World {
     return { from: this.#now, until: this.#now };
   }
 
-  #upload(): void {
-    for (const digest of this.#waiting.splice(0)) {
+  #upload(rows = Infinity): void {
+    for (const digest of this.#waiting.splice(0, rows)) {
       if (this.#lake.has(digest)) this.repeated.push(digest);
       this.#lake.add(digest);
       this.#window.uploaded(digest);
@@ -775,6 +905,6 @@ class World {
     // Receives under way are awaited first.
     while (this.#underWay.length > 0) this.#answer(false);
     const state = JSON.parse(JSON.stringify(this.#window.state())) as ReturnType<Window['state']>;
-    this.#window = new Window(ROOMY, state, this.#window.packKeys());
+    this.#window = new Window(ROOMY, state, this.#window.packKeys(), this.#waiting);
   }
 }

@@ -211,7 +211,7 @@ describe('The workflow batch', () => {
     const receive = { from: Date.now(), until: Date.now() };
     const stuck = keysOf(9_000).map((key) => keyDigest(key));
     for (const key of stuck) {
-      window.admit(`message-${key}`, key, 'receipt', receive);
+      window.admit({ id: `message-${key}`, receipt: 'receipt', keys: [key] }, receive);
       window.uploaded(key);
     }
     for (const deletion of window.takeDue(Infinity)) window.deletionAnswered(deletion, false, receive.until);
