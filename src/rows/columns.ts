@@ -15,16 +15,45 @@ export const DEFAULT_COLUMNS = [
  * @throws Error with the rule that `text` breaks
  */
 export function parseColumns(text: string): Column[] {
-  const columns = text.split(',').map((pair) => {
-    const [name = '', path = name, ...rest] = pair.trim().split('=');
-    if (!/^[^\s"']+$/.test(name) || !/^[^\s.]+(\.[^\s.]+)*$/.test(path) || rest.length > 0) {
-      throw new Error(`must be name=path pairs joined by commas, which ${JSON.stringify(pair)} is not`);
-    }
-    return { name, path };
-  });
+  const columns = pairsOf(text).map(columnOf);
   const twice = columns.find(({ name }, index) => columns.findIndex((other) => other.name === name) < index);
   if (twice) throw new Error(`must name every column once, and names ${JSON.stringify(twice.name)} twice`);
   return columns;
+}
+
+/** What {@link parseColumns} reads. */
+export function printColumns(columns: readonly Column[]): string {
+  return columns.map(({ name, path }) => (name === path ? name : `${name}=${path}`)).join(',');
+}
+
+/** Blanks, a sign, or a word between them. What may hold a sign without meaning it is to be a token of its own here. */
+const TOKEN = /\s+|[,=]|[^\s,=]+/g;
+const NAME = /^[^\s"'=]+$/;
+const PATH = /^[^\s.=]+(\.[^\s.=]+)*$/;
+
+function tokensOf(text: string): string[] {
+  return text.match(TOKEN) ?? [];
+}
+
+/** What stands between the commas, as it was written. */
+function pairsOf(text: string): string[] {
+  const pairs: string[] = [];
+  let pair = '';
+  for (const token of tokensOf(text)) {
+    if (token === ',') pairs.push(pair);
+    pair = token === ',' ? '' : pair + token;
+  }
+  return [...pairs, pair];
+}
+
+function columnOf(pair: string): Column {
+  const [name = '', equals, value = '', ...rest] = tokensOf(pair.trim());
+  const path = equals === undefined ? name : value;
+  const isPair = (equals ?? '=') === '=' && rest.length === 0;
+  if (!isPair || !NAME.test(name) || !PATH.test(path)) {
+    throw new Error(`must be name=path pairs joined by commas, which ${JSON.stringify(pair)} is not`);
+  }
+  return { name, path };
 }
 
 /**

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { DEFAULT_COLUMNS, parseColumns, projectionOf } from '../../src/rows/columns';
+import { DEFAULT_COLUMNS, parseColumns, printColumns, projectionOf } from '../../src/rows/columns';
 
 function cellOf(event: object, path: string): string | undefined {
   return projectionOf([{ path }])(event)[0];
@@ -54,6 +54,10 @@ describe('The columns', () => {
     'a=': '"a="',
     '=a': '"=a"',
     'a=b=c': '"a=b=c"',
+    'a==': '"a=="',
+    'a=,b': '"a="',
+    'a = b': '"a = b"',
+    ' a b , c': '" a b "',
     'a=b..c': '"a=b..c"',
     'a=.b': '"a=.b"',
     'a=b.': '"a=b."',
@@ -69,6 +73,23 @@ describe('The columns', () => {
       });
     });
   }
+
+  it('come back from the text that they are printed as, where a name is short for itself', () => {
+    assert.equal(printColumns(parseColumns(' id=id , b=c.d')), 'id,b=c.d');
+    const anyWord = fc.stringMatching(/^[^\s"'=,.]{1,10}$/);
+    const anyColumn = fc.record(
+      {
+        name: fc.stringMatching(/^[^\s"'=,]{1,10}$/),
+        path: fc.array(anyWord, { minLength: 1, maxLength: 3 }).map((members) => members.join('.')),
+      },
+      { noNullPrototype: true },
+    );
+    fc.assert(
+      fc.property(fc.uniqueArray(anyColumn, { minLength: 1, selector: ({ name }) => name }), (columns) => {
+        assert.deepEqual(parseColumns(printColumns(columns)), columns);
+      }),
+    );
+  });
 
   it('have each name once, though two may show the same value', () => {
     assert.throws(() => parseColumns('a,b,a=c'), {
