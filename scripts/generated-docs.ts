@@ -1,16 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { SETTINGS } from '../src/settings/pipeline';
+import { EVERY_SETTING, SETTINGS } from '../src/settings/pipeline';
+import type { Setting } from '../src/settings/setting';
+import type { Entry } from '../src/settings/table';
 import { WORKER_SETTINGS } from '../src/settings/worker';
 import { METRICS, type Metric, PROCESS_METRICS } from '../src/metrics';
-
-type Settings = Record<string, { name: string; fallback: string; meaning: string }>;
 
 /** By page, and there by the name in the comments that stand before and after a table. */
 const TABLES = {
   'README.md': {
-    settings: settingsTable(SETTINGS),
-    'worker settings': settingsTable(WORKER_SETTINGS),
+    settings: pipelineTable(EVERY_SETTING),
+    'worker settings': workerTable(Object.values(WORKER_SETTINGS)),
   },
   'docs/metrics.md': { metrics: metricsTable(Object.values({ ...METRICS, ...PROCESS_METRICS })) },
 };
@@ -43,13 +43,19 @@ export function withTable(text: string, name: string, table: string): string {
   return `${text.slice(0, before)}${start}\n${table}\n${text.slice(after)}`;
 }
 
-function settingsTable(settings: Settings): string {
-  const rows = Object.values(settings).map(({ name, fallback, meaning }) => {
-    const shown =
-      name === SETTINGS.columns.name ? 'see `src/rows/columns.ts`' : fallback && `\`${fallback}\``;
-    return [`\`${name}\``, shown, meaning];
-  });
-  return markdownTable(['setting', 'default', 'meaning'], rows);
+function pipelineTable(entries: readonly Entry[]): string {
+  const rows = entries.map(({ setting, may }) => [...cellsOf(setting), may]);
+  return markdownTable(['setting', 'default', 'meaning', 'may change'], rows);
+}
+
+function workerTable(settings: readonly Setting<unknown>[]): string {
+  return markdownTable(['setting', 'default', 'meaning'], settings.map(cellsOf));
+}
+
+function cellsOf({ name, fallback, meaning }: Setting<unknown>): string[] {
+  const shown =
+    name === SETTINGS.lake.columns.name ? 'see `src/rows/columns.ts`' : fallback && `\`${fallback}\``;
+  return [`\`${name}\``, shown, meaning];
 }
 
 function metricsTable(metrics: Metric[]): string {

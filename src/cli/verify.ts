@@ -82,9 +82,9 @@ export async function verify(
 
 function rulesOf({ since, until, grace = '10m' }: VerifyOptions): Rules {
   // The rules for times and durations are those of the settings.
-  const first = option('--since', since, SETTINGS.sourceSince.parse);
-  const end = option('--until', until, SETTINGS.sourceSince.parse);
-  const graceSeconds = option('--grace', grace, SETTINGS.drainQuiet.parse) ?? 0;
+  const first = option('--since', since, SETTINGS.source.since.parse);
+  const end = option('--until', until, SETTINGS.source.since.parse);
+  const graceSeconds = option('--grace', grace, SETTINGS.drainQuietSeconds.parse) ?? 0;
   const hours = {
     since: first === undefined ? -Infinity : Math.floor(first / HOUR_MS),
     until: end === undefined ? Infinity : Math.ceil(end / HOUR_MS),

@@ -15,28 +15,53 @@ export interface Setting<T> {
   readonly parse: (text: string) => T;
 }
 
-export const text = (rule: RegExp, says: string) => (value: string) => {
-  if (!rule.test(value)) throw new Error(says);
-  return value;
-};
+/** How a value is written. Each of the two takes back what the other does. */
+export interface Notation<T> {
+  /** @throws Error whose message is the rule that `text` breaks and what to write instead */
+  readonly parse: (text: string) => T;
+  readonly print: (value: T) => string;
+}
 
-export const wholeNumber = (least: number, most: number) => (value: string) => {
-  const number = Number(value);
-  if (!/^\d+$/.test(value) || number < least || number > most) {
-    throw new Error(`must be a whole number from ${least} to ${most}`);
-  }
-  return number;
-};
+export const text = (rule: RegExp, says: string): Notation<string> => ({
+  parse: (value) => {
+    if (!rule.test(value)) throw new Error(says);
+    return value;
+  },
+  print: (value) => value,
+});
 
-export const oneOf =
-  <const T extends string>(words: readonly T[]) =>
-  (value: string): T => {
+export const wholeNumber = (least: number, most: number): Notation<number> => ({
+  parse: (value) => {
+    const number = Number(value);
+    if (!/^\d+$/.test(value) || number < least || number > most) {
+      throw new Error(`must be a whole number from ${least} to ${most}`);
+    }
+    return number;
+  },
+  print: String,
+});
+
+export const oneOf = <const T extends string>(words: readonly T[]): Notation<T> => ({
+  parse: (value) => {
     const word = words.find((other) => other === value);
     if (word === undefined) throw new Error(`must be ${words.slice(0, -1).join(', ')} or ${words.at(-1)}`);
     return word;
-  };
+  },
+  print: (word) => word,
+});
 
-export const SECONDS_IN = new Map([
+export const trueOrFalse: Notation<boolean> = {
+  parse: (value) => oneOf(['true', 'false']).parse(value) === 'true',
+  print: String,
+};
+
+/** @param nothing the text that stands for no value. Default: the empty one */
+export const optional = <T>({ parse, print }: Notation<T>, nothing = ''): Notation<T | undefined> => ({
+  parse: (value) => (value === nothing ? undefined : parse(value)),
+  print: (value) => (value === undefined ? nothing : print(value)),
+});
+
+const SECONDS_IN = new Map([
   ['ms', 0.001],
   ['s', 1],
   ['m', 60],
@@ -44,23 +69,32 @@ export const SECONDS_IN = new Map([
 ]);
 
 /** `500ms`, `90s`, `2m`, `1h`, as seconds. A bare number would be seconds to some and milliseconds to others. */
-export const seconds = (least: number, most: number) => (value: string) => {
-  const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(value) ?? [];
-  const duration = Number(amount) * (SECONDS_IN.get(unit) ?? NaN);
-  if (!(duration >= least && duration <= most)) {
-    throw new Error(
-      `must be a number with its unit (ms, s, m or h), such as 90s or 2m, from ${least}s to ${most}s`,
-    );
-  }
-  // Nothing here is finer than a millisecond.
-  return Math.round(duration * 1_000) / 1_000;
-};
+export const seconds = (least: number, most: number): Notation<number> => ({
+  parse: (value) => {
+    const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(value) ?? [];
+    const duration = Number(amount) * (SECONDS_IN.get(unit) ?? NaN);
+    if (!(duration >= least && duration <= most)) {
+      throw new Error(
+        `must be a number with its unit (ms, s, m or h), such as 90s or 2m, from ${least}s to ${most}s`,
+      );
+    }
+    // Nothing here is finer than a millisecond.
+    return Math.round(duration * 1_000) / 1_000;
+  },
+  print: (value) => `${value}s`,
+});
 
 /** SQS takes visibility timeouts in whole seconds. */
-export const wholeSeconds = (least: number, most: number) => (value: string) => {
-  const duration = seconds(least, most)(value);
-  if (!Number.isInteger(duration)) throw new Error('must be whole seconds, such as 90s or 2m');
-  return duration;
+export const wholeSeconds = (least: number, most: number): Notation<number> => {
+  const { parse, print } = seconds(least, most);
+  return {
+    parse: (value) => {
+      const duration = parse(value);
+      if (!Number.isInteger(duration)) throw new Error('must be whole seconds, such as 90s or 2m');
+      return duration;
+    },
+    print,
+  };
 };
 
 export function setting<T>(

@@ -1,47 +1,68 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { loadPipeline, SETTINGS } from '../../src/settings/pipeline';
+import { valueAt } from '../../src/event/json-path';
+import type { PipelineDefinition } from '../../src/pipeline/definition';
 import { differences, settingsOf, whyMalformed, whyUnchangeable } from '../../src/settings/changes';
+import { EVERY_SETTING, loadPipeline, SETTINGS } from '../../src/settings/pipeline';
+import type { Entry } from '../../src/settings/table';
+import { isSameStream } from '../../src/sources/kafka/address';
+import { anyDefinition, loadedFrom } from '../support/any-definition';
 
 const DEFAULT = loadPipeline({});
 
+/** A definition with some settings of another; undefined where these can't stand together. */
+function mixedOf(
+  definition: PipelineDefinition,
+  other: PipelineDefinition,
+  names: readonly string[],
+): PipelineDefinition | undefined {
+  const texts = settingsOf(other);
+  return loadedFrom({
+    ...settingsOf(definition),
+    ...Object.fromEntries(names.map((name) => [name, texts[name] ?? ''])),
+  });
+}
+
+function isSameAt({ at }: Entry, one: PipelineDefinition, other: PipelineDefinition): boolean {
+  return JSON.stringify(valueAt(one, at)) === JSON.stringify(valueAt(other, at));
+}
+
 describe('A definition', () => {
-  it('says as settings what it was read from', () => {
-    const environments = fc.record(
-      {
-        SLUICE_SOURCE_SINCE: fc.constantFrom(
-          '2026-01-31T12:00:00Z',
-          '1769860800000',
-          '1970-01-01',
-          '2300-01-01T00:00:00Z',
-          '012345678901',
-        ),
-        SLUICE_PREFIX: fc.constantFrom('', 'a', 'raw/source=wiki'),
-        SLUICE_COLUMNS: fc.constantFrom('id=meta.id,title', 'title', 'a=b.c.d,e'),
-        SLUICE_OBJECT_ACL: fc.constantFrom('private', 'public-read'),
-        SLUICE_ESCAPE_FORMULAS: fc.constantFrom('true', 'false'),
-        SLUICE_BATCH_ROWS: fc.integer({ min: 1, max: 1_000 }).map(String),
-        SLUICE_FLUSH_AFTER: fc.constantFrom('100ms', '2.5s', '1m', '1h'),
-        SLUICE_VISIBILITY_TIMEOUT: fc.constantFrom('2m', '12h'),
-        SLUICE_DRAIN_QUIET: fc.constantFrom('0s', '250ms', '2m', '0.0000001s'),
-        SLUICE_HEARTBEAT_TIMEOUT: fc.constantFrom('3s', '1m'),
-        SLUICE_SOURCE_KEY: fc.constantFrom('id', 'order.id'),
-      },
-      { requiredKeys: [] },
-    );
+  it('says as settings what it was read from, member by member and in the same order', () => {
     fc.assert(
-      fc.property(environments, (environment) => {
-        const definition = loadPipeline(environment);
-        assert.deepEqual(loadPipeline(settingsOf(definition)), definition);
+      fc.property(anyDefinition, (definition) => {
+        const again = loadPipeline(settingsOf(definition));
+        assert.deepEqual(again, definition);
+        assert.equal(JSON.stringify(again), JSON.stringify(definition));
         assert.equal(whyMalformed(definition), undefined);
         assert.deepEqual(differences(definition, definition), []);
       }),
     );
   });
 
-  it('has a text for every setting', () => {
-    const names = Object.values(SETTINGS).map(({ name }) => name);
-    assert.deepEqual(Object.keys(settingsOf(DEFAULT)).sort(), names.sort());
+  it('has each value where its setting says, and the text of the setting is read as that value', () => {
+    fc.assert(
+      fc.property(anyDefinition, (definition) => {
+        for (const { setting, at, textIn } of EVERY_SETTING) {
+          assert.deepEqual(setting.parse(textIn(definition)), valueAt(definition, at), setting.name);
+        }
+      }),
+    );
+  });
+
+  it('differs from another in the settings whose values differ, and in no others', () => {
+    const names = EVERY_SETTING.map(({ setting }) => setting.name);
+    fc.assert(
+      fc.property(anyDefinition, anyDefinition, fc.subarray(names), (running, other, some) => {
+        const wanted = mixedOf(running, other, some);
+        fc.pre(wanted !== undefined);
+        const differing = EVERY_SETTING.filter((entry) => !isSameAt(entry, wanted, running));
+        assert.deepEqual(
+          differences(wanted, running).map(({ setting }) => setting),
+          differing.map(({ setting }) => setting.name),
+        );
+      }),
+    );
   });
 
   it('tells which settings differ, as one would write them', () => {
@@ -118,7 +139,34 @@ describe('A running pipeline', () => {
     );
   });
 
-  it('may change all else', () => {
+  for (const entry of EVERY_SETTING) {
+    const { setting, may } = entry;
+    it(`may change ${setting.name} ${may}`, () => {
+      fc.assert(
+        fc.property(anyDefinition, anyDefinition, fc.boolean(), (running, other, hasRead) => {
+          const wanted = mixedOf(running, other, [setting.name]);
+          fc.pre(wanted !== undefined && !isSameAt(entry, wanted, running));
+          fc.pre(setting !== SETTINGS.source.url || !isSameStream(wanted.source.url, running.source.url));
+          const isRefused = may === 'never' || (may === 'until read' && hasRead);
+          assert.equal(whyUnchangeable(wanted, running, { hasRead }) !== undefined, isRefused);
+        }),
+      );
+    });
+  }
+
+  it('may change the brokers of its topic: the stream is the same', () => {
+    const from = (SLUICE_SOURCE_URL: string) => loadPipeline({ SLUICE_SOURCE_URL });
+    const why = (wanted: string, running: string) =>
+      whyUnchangeable(from(wanted), from(running), { hasRead: true });
+    assert.equal(why('kafka://two:9092,three/topic', 'kafka://one/topic'), undefined);
+    assert.equal(
+      why('kafka://one/other', 'kafka://one/topic'),
+      'it has read kafka://one/topic, and its cursor means nothing in another stream; for kafka://one/other ' +
+        'start a pipeline of another name',
+    );
+  });
+
+  it('may change all else at once', () => {
     const others = {
       SLUICE_CONTACT: 'me@example.org',
       SLUICE_BUCKET: 'other',

@@ -60,3 +60,10 @@ export function parseOffsets(text: string): Record<string, number> {
   }
   return offsets;
 }
+
+/** What {@link parseOffsets} reads. */
+export function printOffsets(offsets: Record<string, number>): string {
+  return Object.entries(offsets)
+    .map(([partition, offset]) => `${partition}:${offset}`)
+    .join(',');
+}
