@@ -121,10 +121,6 @@ export class Lane {
     return this.#wanted !== undefined;
   }
 
-  get isClaiming(): boolean {
-    return this.#isClaiming;
-  }
-
   /** Nothing is under way, so that the lane may end or be carried over. Ask after {@link takeWork}. */
   get mayEnd(): boolean {
     if (this.#isClaiming) return false;

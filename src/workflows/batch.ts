@@ -1,17 +1,12 @@
-import {
-  allHandlersFinished,
-  condition,
-  continueAsNew,
-  deprecatePatch,
-  workflowInfo,
-} from '@temporalio/workflow';
-import type { CarriedLane } from '../lane/carried';
+import { allHandlersFinished, condition, continueAsNew, workflowInfo } from '@temporalio/workflow';
+import { type CarriedLane, LANE_SCHEMA } from '../lane/carried';
 import { Lane } from '../lane/lane';
 import type { PipelineDefinition } from '../pipeline/definition';
 import { Hands } from './hands';
 import { LaneMeters } from './lane-meters';
 import { handleMessages } from './messages';
 import { neverEnding } from './never-ending';
+import { type Asked, parkUntilNewer, whyUnreadable } from './newer-state';
 
 /**
  * One lane: the only reader of one queue. Receives messages, assembles batches, uploads them as objects and deletes the messages whose
@@ -20,13 +15,19 @@ import { neverEnding } from './never-ending';
  *
  * @param carried what the run before carried
  * @param settledKeys of its window, eight bytes each; apart, so that they travel as bytes
+ * @param asked signals that the run before could not act on
  */
 export async function batch(
   definition: PipelineDefinition,
   carried?: CarriedLane,
   settledKeys?: Uint8Array,
+  asked: Asked = [],
 ): Promise<void> {
-  deprecatePatch('large-receives');
+  const problem = whyUnreadable(carried?.schema, LANE_SCHEMA);
+  if (problem !== undefined) {
+    const all = await parkUntilNewer('batch', problem, new Lane(definition, { now: 0 }).status(), asked);
+    return await continueAsNew<typeof batch>(definition, carried, settledKeys, all);
+  }
   const meters = new LaneMeters(definition.name);
   const now = workflowInfo().startTime.getTime();
   const lane = new Lane(definition, { now, carried, settledKeys, listener: meters });
@@ -53,11 +54,12 @@ export async function batch(
   await neverEnding(
     () => hands.tell(() => lane.stop()),
     async () => {
+      for (const signal of asked) hands.tell(() => lane[signal]());
       for (;;) {
         if (workflowInfo().continueAsNewSuggested) lane.windUp();
         hands.perform(lane.takeWork());
-        if (!lane.isClaiming) meters.show(lane.status());
-        if (lane.isRemoved || (lane.mayEnd && !hands.isUpdating)) break;
+        meters.show(lane.status());
+        if (lane.mayEnd && (lane.isRemoved || !hands.isUpdating)) break;
         const alarm = lane.takeAlarm();
         if (alarm) hands.perform([alarm]);
         await hands.somethingCame();

@@ -32,6 +32,11 @@ export function ingestDetails(status: IngestStatus): string {
   ]);
 }
 
+/** What the web UI shows of a workflow of which no more is known. */
+export function problemDetails(status: { activity: string; problem: string }): string {
+  return page(status, []);
+}
+
 function page(
   { activity, problem }: { activity: string; problem?: string },
   lines: readonly string[],

@@ -30,6 +30,7 @@ import { isKafkaUrl } from '../sources/kafka/address';
 import { addCounts, NO_COUNTS } from '../sources/stint-counts';
 import { ingestDetails } from './details';
 import { neverEnding } from './never-ending';
+import { type Asked, parkUntilNewer, whyUnreadable } from './newer-state';
 import { handleMessages, startSignal, stopSignal } from './messages';
 import { problemOf } from './problems';
 import { SearchAttributes } from './search-attributes';
@@ -41,10 +42,13 @@ export interface IngestInput {
   lane: string;
 }
 
+/** Of {@link CarriedIngest}; another number is another shape. */
+const INGEST_SCHEMA = 1;
+
 /** What continue-as-new carries. JSON. */
 export interface CarriedIngest extends CarriedStanding {
   /** Of this record; another number is another shape. */
-  schema: 2;
+  schema: number;
   /** Counts the changes of the definition. */
   version: number;
   cursor: Cursor;
@@ -79,8 +83,16 @@ const { consumeStream } = proxyActivities<IngestActivities>(stintOptions);
 /**
  * Supervises a pipeline's source: one stint after the other, each from the cursor that the last one returned. Never ends
  * by itself; `stop` ends the stint, keeps the cursor and lets the lane drain.
+ *
+ * @param carried what the run before carried
+ * @param asked signals that the run before could not act on
  */
-export async function ingest(input: IngestInput, carried?: CarriedIngest): Promise<void> {
+export async function ingest(input: IngestInput, carried?: CarriedIngest, asked: Asked = []): Promise<void> {
+  const problem = whyUnreadable(carried?.schema, INGEST_SCHEMA);
+  if (problem !== undefined) {
+    const all = await parkUntilNewer('ingest', problem, new Ingest(input).status(), asked);
+    return await continueAsNew<typeof ingest>(input, carried, all);
+  }
   const supervisor = new Ingest(input, carried);
   handleMessages(
     {
@@ -103,6 +115,7 @@ export async function ingest(input: IngestInput, carried?: CarriedIngest): Promi
   await neverEnding(
     () => supervisor.stop(),
     async () => {
+      for (const signal of asked) supervisor.ask(signal);
       await supervisor.runUntilHistoryIsLong();
       await condition(allHandlersFinished);
       if (supervisor.isRemoved) return;
@@ -194,6 +207,11 @@ class Ingest {
     return this.#version;
   }
 
+  /** What an earlier run was told. */
+  ask(signal: Asked[number]): void {
+    if (signal !== 'flush') this[signal]();
+  }
+
   /** Only of stopped ingest: what is lost is the cursor. */
   remove(): void {
     this.#removed = true;
@@ -219,7 +237,7 @@ class Ingest {
 
   carried(): CarriedIngest {
     return {
-      schema: 2,
+      schema: INGEST_SCHEMA,
       version: this.#version,
       cursor: this.#cursor,
       completeness: this.#completeness,

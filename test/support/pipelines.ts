@@ -5,6 +5,7 @@ import type { PipelineDefinition } from '../../src/pipeline/definition';
 import { QUERIES, SEARCH_ATTRIBUTES, WORKFLOWS } from '../../src/pipeline/names';
 import type { CarriedLane } from '../../src/lane/carried';
 import type { batch } from '../../src/workflows/batch';
+import type { Asked } from '../../src/workflows/newer-state';
 import type { ingest } from '../../src/workflows/ingest';
 import type { LaneStatus } from '../../src/lane/status';
 import type { IngestStatus } from '../../src/workflows/status';
@@ -26,6 +27,8 @@ interface StartOptions {
 interface LaneOptions extends StartOptions {
   /** What another run would have carried over. Default: a fresh lane. */
   carried?: { state: CarriedLane; settledKeys: Uint8Array };
+  /** Signals that it could not act on. Default: none. */
+  asked?: Asked;
 }
 
 /** Starts a lane and a Worker for it alone. */
@@ -33,7 +36,7 @@ export async function startBatch(
   temporal: TestTemporal,
   lane: FakeLane,
   definition: PipelineDefinition,
-  { carried, ...options }: LaneOptions = {},
+  { carried, asked = [], ...options }: LaneOptions = {},
 ): Promise<WorkflowHandle> {
   const taskQueue = `batch-${randomUUID()}`;
   await temporal.runWorker('batch', { taskQueue, activities: lane.activities });
@@ -41,7 +44,7 @@ export async function startBatch(
     ...options,
     workflowId: taskQueue,
     taskQueue,
-    args: carried ? [definition, carried.state, carried.settledKeys] : [definition],
+    args: carried ? [definition, carried.state, carried.settledKeys, asked] : [definition],
   });
 }
 
