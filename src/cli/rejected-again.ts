@@ -1,8 +1,8 @@
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import { describeError, isTransient } from '../clients/aws-errors';
-import { type KeptObject, readKeptEvent, readObjects } from '../lake/reader';
+import { KEPT_FOLDERS, type KeptObject } from '../lake/layout';
+import { readKeptEvent, readObjects } from '../lake/reader';
 import { keyOfResent, putBack, setAside } from '../lake/resend';
-import { REJECTED_FOLDER, RESENT_FOLDER } from '../pipeline/names';
 import { encodeMessage, keyAttribute, messageBytes, type OutgoingMessage } from '../queue/message';
 import { readPayload } from '../event/event';
 import { withRecord } from '../sources/kafka/event';
@@ -61,7 +61,7 @@ type Clients = LakeClient & { queue: Queue };
 
 /** Goes through all of `rejected/`, and says what is not sent and why. */
 async function sendAll(clients: Clients, reason: string | undefined, say: Context['say']): Promise<boolean> {
-  const objects = await keptObjects(clients, REJECTED_FOLDER);
+  const objects = await keptObjects(clients, 'rejected');
   let sent = 0;
   let left = 0;
   for await (const { object, content } of readObjects(clients.s3, clients.lake.bucket, objects)) {
@@ -136,7 +136,7 @@ async function sendMessage(
     const says = describeError(error);
     if (isTransient(error)) {
       throw new CommandError(
-        `The queue ${name} may have ${short(object)} or not (${says}). The event is kept under ${RESENT_FOLDER}/; ` +
+        `The queue ${name} may have ${short(object)} or not (${says}). The event is kept under ${KEPT_FOLDERS.resent}/; ` +
           `\`sluice rejected again ${short(object)} --force\` sends it under the same key, so that two count as one`,
       );
     }

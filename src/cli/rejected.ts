@@ -1,15 +1,12 @@
-import { underPrefix } from '../lake/layout';
+import { classify, keptFolder, type KeptObject } from '../lake/layout';
 import {
-  classify,
   type KeptEvent,
-  type KeptObject,
   listObjects,
   type ObjectContent,
   readKeptEvent,
   readObject,
   readObjects,
 } from '../lake/reader';
-import { REJECTED_FOLDER, RESENT_FOLDER } from '../pipeline/names';
 import { type Context, CommandError, UsageError } from './context';
 import { explainingS3 } from './explain-s3';
 import { printable } from './printable';
@@ -74,7 +71,7 @@ async function readList(
   { lake, s3 }: LakeClient,
   { reason, limit }: { reason: string | undefined; limit: number },
 ): Promise<RejectedList> {
-  const objects = await keptObjects({ lake, s3 }, REJECTED_FOLDER);
+  const objects = await keptObjects({ lake, s3 }, 'rejected');
   objects.sort((a, b) => b.modifiedAt - a.modifiedAt);
   const rejected: RejectedEntry[] = [];
   let older = objects.length;
@@ -156,8 +153,8 @@ export interface Held {
 export async function find(clients: LakeClient, beginning: string): Promise<Held> {
   const digits = beginning.toLowerCase();
   if (!/^[0-9a-f]{1,64}$/.test(digits)) throw unknownDigest(beginning);
-  for (const folder of [REJECTED_FOLDER, RESENT_FOLDER]) {
-    const objects = await keptObjects(clients, folder, digits);
+  for (const kind of ['rejected', 'resent'] as const) {
+    const objects = await keptObjects(clients, kind, digits);
     const [one, ...others] = new Set(objects.map(({ digest }) => digest));
     if (one !== undefined && others.length > 0) throw ambiguousDigest(beginning, [one, ...others]);
     // Keys end in the time of rejection, so the last one is the newest.
@@ -182,19 +179,18 @@ function ambiguousDigest(beginning: string, digests: readonly string[]): Command
 }
 
 /**
- * @param folder of rejected events, or of those sent again
  * @param digits with which digests begin. Default: any
  */
 export async function keptObjects(
   { lake, s3 }: LakeClient,
-  folder: string,
+  kind: 'rejected' | 'resent',
   digits = '',
 ): Promise<KeptObject[]> {
   const objects: KeptObject[] = [];
-  const prefix = underPrefix(lake.prefix, `${folder}/${digits}`);
+  const prefix = `${keptFolder(lake.prefix, kind)}${digits}`;
   for await (const listed of listObjects(s3, lake.bucket, { prefix })) {
     const object = classify(lake.prefix, listed);
-    if (object.kind === 'rejected' || object.kind === 'resent') objects.push(object);
+    if (object.kind === kind) objects.push(object);
   }
   return objects;
 }

@@ -2,16 +2,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { SETTINGS } from '../settings/pipeline';
 import { Findings } from '../verify/findings';
 import { LakeAudit, type LakeReport, type RowPaths, rowPathsOf } from '../verify/lake-audit';
-import { underPrefix } from '../lake/layout';
 import {
   type BatchObject,
   classify,
   HOUR_MS,
-  hourFolder,
-  type KeptEvent,
   type KeptObject,
   type LakeObject,
   type ListedObject,
+  partsOf,
+  prefixClaimedBy,
+} from '../lake/layout';
+import {
+  type KeptEvent,
   listObjects,
   type ObjectContent,
   type ReadCsv,
@@ -20,13 +22,6 @@ import {
   readObjects,
 } from '../lake/reader';
 import { type EventPlace, mayComeYet, type Rules } from '../verify/verification';
-import {
-  CANARIES_FOLDER,
-  GAPS_FOLDER,
-  OWNER_OBJECT,
-  REJECTED_FOLDER,
-  RESENT_FOLDER,
-} from '../pipeline/names';
 import { partitionName } from '../event/place';
 import { readPayload } from '../event/event';
 import { readRecord } from '../sources/kafka/event';
@@ -169,7 +164,7 @@ async function list(
 ): Promise<Listing> {
   const listing: Objects = { batches: [], kept: [], resent: [], gaps: new Findings(), claimed: false };
   const strangers = new Strangers();
-  for (const { end, ...part } of partsToList(prefix, hours)) {
+  for (const { end, ...part } of partsOf(prefix, hours)) {
     for await (const listed of listObjects(s3, bucket, part)) {
       if (end !== undefined && listed.key >= end) break;
       const object = classify(prefix, listed);
@@ -202,8 +197,8 @@ class Strangers {
   #unknown: string[] = [];
 
   add({ key }: ListedObject): void {
-    const end = `/${OWNER_OBJECT}`;
-    if (key.endsWith(end)) this.#others.add(key.slice(0, -end.length));
+    const claimed = prefixClaimedBy(key);
+    if (claimed !== undefined) this.#others.add(claimed);
     // Most of what another pipeline writes is listed after the object that names it: millions need not be held.
     else if (!this.#isOthers(key)) this.#unknown.push(key);
   }
@@ -223,28 +218,6 @@ class Strangers {
     }
     return false;
   }
-}
-
-/**
- * Without bounds all there is; else the hours asked for with one more on each side, since rows come a little out of order,
- * and the folders that have no hours.
- *
- * @returns `end`: the first key that is not wanted any more
- */
-function partsToList(
-  prefix: string,
-  { since, until }: Rules['hours'],
-): { prefix: string; startAfter?: string; end?: string }[] {
-  if (since === -Infinity && until === Infinity) return [{ prefix: underPrefix(prefix, '') }];
-  const hours = {
-    prefix: underPrefix(prefix, 'date='),
-    ...(since === -Infinity ? {} : { startAfter: hourFolder(prefix, since - 1) }),
-    ...(until === Infinity ? {} : { end: hourFolder(prefix, until + 1) }),
-  };
-  const folders = [CANARIES_FOLDER, GAPS_FOLDER, REJECTED_FOLDER, RESENT_FOLDER].map(
-    (folder) => `${folder}/`,
-  );
-  return [hours, ...[...folders, OWNER_OBJECT].map((name) => ({ prefix: underPrefix(prefix, name) }))];
 }
 
 function addListed(

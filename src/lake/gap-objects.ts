@@ -1,7 +1,6 @@
 import type { S3Client } from '@aws-sdk/client-s3';
-import { GAPS_FOLDER } from '../pipeline/names';
 import type { Gap } from '../sources/gaps';
-import { compactTime, underPrefix } from './layout';
+import { gapKey } from './layout';
 import { putIfAbsent } from './put-if-absent';
 import type { Lake } from '../pipeline/definition';
 
@@ -19,24 +18,11 @@ export async function keepGap(
 ): Promise<void> {
   const times = { from: isoTime(from), to: isoTime(to) };
   const object = {
-    Key: underPrefix(lake.prefix, `${GAPS_FOLDER}/${compactTime(from)}-${compactTime(to)}.json`),
+    Key: gapKey(lake.prefix, { from, to }),
     Body: JSON.stringify({ source, ...times }),
     ContentType: 'application/json',
   };
   await putIfAbsent(s3, lake, object, options);
-}
-
-const COMPACT_TIME = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2}\.\d{3}Z)$/;
-
-/** @param name of an object below the lake's prefix. @returns undefined where it tells of no gap */
-export function gapOf(name: string): Gap | undefined {
-  const [folder, from = '', to = ''] = /^([a-z]+)\/([\w.]+)-([\w.]+)\.json$/.exec(name)?.slice(1) ?? [];
-  const gap = { from: timeOf(from), to: timeOf(to) };
-  return folder === GAPS_FOLDER && gap.from <= gap.to ? gap : undefined;
-}
-
-function timeOf(compact: string): number {
-  return Date.parse(compact.replace(COMPACT_TIME, '$1-$2-$3T$4:$5:$6'));
 }
 
 function isoTime(time: number): string {

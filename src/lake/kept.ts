@@ -2,8 +2,7 @@ import type { RejectReason } from '../event/event';
 import type { Lake } from '../pipeline/definition';
 import { createHash } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { CANARIES_FOLDER, REJECTED_FOLDER } from '../pipeline/names';
-import { underPrefix } from './layout';
+import { keptKey } from './layout';
 import { putIfAbsent } from './put-if-absent';
 
 /** An event or message that can't become a row, kept whole with the reason. */
@@ -34,7 +33,7 @@ export async function keepRejected(
   { reason, detail, source, id, key, text, record }: Rejected,
   options: { abortSignal?: AbortSignal } = {},
 ): Promise<void> {
-  await keep(s3, lake, REJECTED_FOLDER, { reason, detail, source, id, key, record, text }, options);
+  await keep(s3, lake, 'rejected', { reason, detail, source, id, key, record, text }, options);
 }
 
 /**
@@ -49,19 +48,19 @@ export async function keepCanary(
   { source, id, key, text }: Pick<Rejected, 'source' | 'id' | 'key' | 'text'>,
   options: { abortSignal?: AbortSignal } = {},
 ): Promise<void> {
-  await keep(s3, lake, CANARIES_FOLDER, { source, id, key, text }, options);
+  await keep(s3, lake, 'canary', { source, id, key, text }, options);
 }
 
 async function keep(
   s3: Pick<S3Client, 'send'>,
   lake: Lake,
-  folder: string,
+  kind: 'rejected' | 'canary',
   { text, ...facts }: Partial<Rejected> & Pick<Rejected, 'key' | 'text'>,
   options: { abortSignal?: AbortSignal },
 ): Promise<void> {
   const digest = createHash('sha256').update(facts.key).digest('hex');
   const object = {
-    Key: underPrefix(lake.prefix, `${folder}/${digest}.json`),
+    Key: keptKey(lake.prefix, kind, digest),
     Body: JSON.stringify({ ...facts, time: new Date().toISOString(), text }),
     ContentType: 'application/json',
   };

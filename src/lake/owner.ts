@@ -1,6 +1,5 @@
 import type { S3Client } from '@aws-sdk/client-s3';
-import { OWNER_OBJECT } from '../pipeline/names';
-import { underPrefix } from './layout';
+import { ownerKey } from './layout';
 import { putIfAbsent } from './put-if-absent';
 import { readObject } from './reader';
 import type { Lake } from '../pipeline/definition';
@@ -93,10 +92,6 @@ export function notYours(
     `${lakeAddress(lake)} belongs to ${owner}${gone}. A second one would number its objects from 1, too, and readers would find ` +
     `each number twice: give this pipeline a prefix of its own (SLUICE_PREFIX)${instead}`
   );
-}
-
-function ownerKey(prefix: string): string {
-  return underPrefix(prefix, OWNER_OBJECT);
 }
 
 function parse(text: string): LakeOwner | undefined {

@@ -1,53 +1,12 @@
 import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { parse } from 'papaparse';
-import type { Gap } from '../sources/gaps';
-import { CANARIES_FOLDER, OWNER_OBJECT, REJECTED_FOLDER, RESENT_FOLDER } from '../pipeline/names';
-import { gapOf } from './gap-objects';
-import { underPrefix } from './layout';
+import type { ListedObject } from './layout';
 
-/** Reads the lake back: what the keys of its objects say, and what the objects hold. */
+/** Reads the lake back: what there is, and what the objects hold. */
 
 type Reader = Pick<S3Client, 'send'>;
 
-export const HOUR_MS = 3_600_000;
-
 const READS_AT_ONCE = 8;
-
-const KIND_OF_FOLDER: ReadonlyMap<string, KeptObject['kind']> = new Map([
-  [CANARIES_FOLDER, 'canary'],
-  [REJECTED_FOLDER, 'rejected'],
-  [RESENT_FOLDER, 'resent'],
-] as const);
-
-/** An object as the listing has it. */
-export interface ListedObject {
-  key: string;
-  /** Epoch milliseconds; S3 keeps whole seconds. */
-  modifiedAt: number;
-}
-
-/** An object of the lake, by what its key says. */
-export type LakeObject = ListedObject &
-  (
-    | {
-        kind: 'batch';
-        sequence: number;
-        /** UTC hour in which the batch was frozen, in hours since 1970. */
-        hour: number;
-        /** It came while others were read: it shows what came late, and is not judged itself. */
-        isLate?: true;
-      }
-    | { kind: 'canary' | 'rejected' | 'resent'; digest: string }
-    /** Time in which a source that can't be resumed was not listened to. */
-    | { kind: 'gap'; gap: Gap }
-    /** The object that names the lane which writes here. */
-    | { kind: 'owner' }
-    | { kind: 'unknown' }
-  );
-
-export type BatchObject = Extract<LakeObject, { kind: 'batch' }>;
-/** An object that holds one event whole. */
-export type KeptObject = Extract<LakeObject, { digest: string }>;
 
 /** An event that is kept whole: a rejected one, a canary, or one that was sent again. Canaries have no reason. */
 export interface KeptEvent {
@@ -99,29 +58,6 @@ export async function* listObjects(
     }
     token = page.NextContinuationToken;
   } while (token !== undefined);
-}
-
-/** The beginning of the keys of an hour's batches, without a slash at its end. */
-export function hourFolder(prefix: string, hour: number): string {
-  const time = new Date(hour * HOUR_MS).toISOString();
-  return underPrefix(prefix, `date=${time.slice(0, 10)}/hour=${time.slice(11, 13)}`);
-}
-
-/** Tells what an object is by its key. Never throws. */
-export function classify(lakePrefix: string, object: ListedObject): LakeObject {
-  const name = object.key.slice(underPrefix(lakePrefix, '').length);
-  if (name === OWNER_OBJECT) return { ...object, kind: 'owner' };
-  const gap = gapOf(name);
-  if (gap) return { ...object, kind: 'gap', gap };
-  const [, date, time, sequence] =
-    /^date=(\d{4}-\d{2}-\d{2})\/hour=(\d{2})\/batch-(\d{10,})-[0-9a-f]{16}\.csv$/.exec(name) ?? [];
-  const hour = Date.parse(`${date}T${time}:00:00Z`) / HOUR_MS;
-  if (Number.isInteger(hour)) return { ...object, kind: 'batch', sequence: Number(sequence), hour };
-  const [, folder = '', digest = '', sentAgain] =
-    /^([a-z]+)\/([0-9a-f]{64})(-[\w.]+)?\.json$/.exec(name) ?? [];
-  const kind = KIND_OF_FOLDER.get(folder);
-  const isKept = kind !== undefined && (kind === 'resent') === (sentAgain !== undefined);
-  return isKept ? { ...object, kind, digest } : { ...object, kind: 'unknown' };
 }
 
 /**

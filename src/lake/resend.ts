@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { DeleteObjectCommand, type S3Client } from '@aws-sdk/client-s3';
-import { REJECTED_FOLDER, RESENT_FOLDER } from '../pipeline/names';
-import { compactTime, underPrefix } from './layout';
+import { keptKey, resentKey } from './layout';
 import type { ObjectContent } from './reader';
 import { putIfAbsent } from './put-if-absent';
 import type { Lake } from '../pipeline/definition';
@@ -24,14 +23,6 @@ export function keyOfResent({ digest, time }: Pick<Rejection, 'digest' | 'time'>
   return createHash('sha256').update(`${digest}\n${time}`).digest('hex');
 }
 
-/** `resent/<digest>-20260131T120000.000Z.json`: one object for each rejection. */
-export function resentObjectKey(
-  prefix: string,
-  { digest, time }: Pick<Rejection, 'digest' | 'time'>,
-): string {
-  return underPrefix(prefix, `${RESENT_FOLDER}/${digest}-${compactTime(time)}.json`);
-}
-
 /**
  * Moves a rejected event from `rejected/` to `resent/`, to be sent afterwards. In this order, since a lane that rejects it
  * again must find its place free; after a crash the copy is there. Safe to run twice, also at the same time.
@@ -44,8 +35,8 @@ export async function setAside(
   lake: Lake,
   { content, ...rejection }: Rejection,
 ): Promise<boolean> {
-  await putJson(s3, lake, resentObjectKey(lake.prefix, rejection), content.body);
-  return await deleteUnchanged(s3, lake, rejectedObjectKey(lake.prefix, rejection), content.etag);
+  await putJson(s3, lake, resentKey(lake.prefix, rejection), content.body);
+  return await deleteUnchanged(s3, lake, keptKey(lake.prefix, 'rejected', rejection.digest), content.etag);
 }
 
 /**
@@ -58,14 +49,8 @@ export async function putBack(
   lake: Lake,
   { content, ...rejection }: Rejection,
 ): Promise<void> {
-  await putJson(s3, lake, rejectedObjectKey(lake.prefix, rejection), content.body);
-  await s3.send(
-    new DeleteObjectCommand({ Bucket: lake.bucket, Key: resentObjectKey(lake.prefix, rejection) }),
-  );
-}
-
-function rejectedObjectKey(prefix: string, { digest }: Pick<Rejection, 'digest'>): string {
-  return underPrefix(prefix, `${REJECTED_FOLDER}/${digest}.json`);
+  await putJson(s3, lake, keptKey(lake.prefix, 'rejected', rejection.digest), content.body);
+  await s3.send(new DeleteObjectCommand({ Bucket: lake.bucket, Key: resentKey(lake.prefix, rejection) }));
 }
 
 async function putJson(s3: Pick<S3Client, 'send'>, lake: Lake, Key: string, Body: Uint8Array): Promise<void> {

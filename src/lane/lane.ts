@@ -1,3 +1,4 @@
+import type { LaneLife } from '../lake/layout';
 import { ADDED_MEMBERS } from '../pipeline/names';
 import type { PipelineDefinition } from '../pipeline/definition';
 import { isKafkaUrl } from '../sources/kafka/address';
@@ -35,6 +36,8 @@ import type {
 type Span = Pick<Received, 'from' | 'until'>;
 
 export interface LaneOptions {
+  /** Stands in the keys of its objects. */
+  life: LaneLife;
   /** Epoch milliseconds: when this run of the lane began. */
   now: number;
   /** What the run before carried. */
@@ -85,7 +88,7 @@ export class Lane {
   /** When the lane wakes for its oldest row. */
   readonly #alarms = new Map<WaitWork, number>();
 
-  constructor(definition: PipelineDefinition, { now, carried, settledKeys, ...options }: LaneOptions) {
+  constructor(definition: PipelineDefinition, { now, life, carried, settledKeys, ...options }: LaneOptions) {
     this.#limits = { ...LIMITS, ...options.limits };
     this.#listener = options.listener ?? NO_LISTENER;
     this.#definition = definition;
@@ -95,7 +98,7 @@ export class Lane {
     this.#window = new Window(this.#windowLimits(), carried?.window, settledKeys, rowKeysOf(carried));
     this.#assembler = this.#newAssembler(carried?.waiting);
     this.#receiving = new Receiving(this.#limits);
-    this.#uploading = new Uploading(this.#limits, carried?.nextSequence, carried?.frozen);
+    this.#uploading = new Uploading(life, this.#limits, carried?.nextSequence, carried?.frozen);
     this.#deleting = new Deleting(this.#limits);
     this.#counts = { ...(carried?.counts ?? NO_COUNTS) };
     this.#isClaimed = carried?.claimed ?? false;

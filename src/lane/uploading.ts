@@ -1,4 +1,4 @@
-import { batchObjectKey } from '../lake/layout';
+import { batchKey, type LaneLife } from '../lake/layout';
 import type { ObjectAcl, PipelineDefinition } from '../pipeline/definition';
 import type { WaitingRow } from './assembler';
 import type { LaneLimits } from './limits';
@@ -23,13 +23,15 @@ export interface FrozenBatch {
 
 /** The batches of a lane, from the moment in which they are frozen until they are in the lake. */
 export class Uploading {
+  readonly #life: LaneLife;
   readonly #limits: LaneLimits;
   #nextSequence: number;
   /** Not being uploaded, in order of their sequence. */
   #frozen: FrozenBatch[];
   readonly #underWay = new Map<number, FrozenBatch>();
 
-  constructor(limits: LaneLimits, nextSequence = 1, frozen: readonly FrozenBatch[] = []) {
+  constructor(life: LaneLife, limits: LaneLimits, nextSequence = 1, frozen: readonly FrozenBatch[] = []) {
+    this.#life = life;
     this.#limits = limits;
     this.#nextSequence = nextSequence;
     this.#frozen = [...frozen];
@@ -78,7 +80,12 @@ export class Uploading {
     this.#frozen.push({
       sequence,
       bucket,
-      objectKey: batchObjectKey(prefix, { sequence, frozenAt: now, firstKeyDigest: first.key }),
+      objectKey: batchKey(prefix, {
+        ...this.#life,
+        sequence,
+        frozenAt: now,
+        firstKeyDigest: first.key,
+      }),
       ...(acl === undefined ? {} : { acl }),
       version,
       columns: columns.map(({ name }) => name),

@@ -41,23 +41,8 @@ export const ADDED_MEMBERS = { kafka: 'kafka', sluice: 'sluice' } as const;
 /** The queue tag that names the lane which alone may read the queue. */
 export const OWNER_TAG = 'sluice:owner';
 
-/** The object, below the lake's prefix, that names the lane which alone may write there. */
-export const OWNER_OBJECT = '_sluice/owner.json';
-
 /** The object metadata (`x-amz-meta-…`) that holds the digest of a batch's columns and rows. */
 export const DIGEST_METADATA = 'sluice-digest';
-
-/** Folder of rejected events, below the lake's prefix. */
-export const REJECTED_FOLDER = 'rejected';
-
-/** Folder of rejected events that a person sent to the queue again. */
-export const RESENT_FOLDER = 'resent';
-
-/** Folder of canary events: they are no rows, but use up offsets, and whoever checks the lake must know of them. */
-export const CANARIES_FOLDER = 'canaries';
-
-/** Folder of gaps: time in which a source that can't be resumed was not listened to. */
-export const GAPS_FOLDER = 'gaps';
 
 /** Search attributes, as `sluice provision` registers them. Workflows run without where that was refused. */
 export const SEARCH_ATTRIBUTES = {

@@ -2,6 +2,10 @@ import type { Found } from './findings';
 import { countFindings, type KeyReport, type LakeReport, type Unchecked } from './lake-audit';
 import type { MissingSpan, SequenceReport } from './verification';
 import type { Span } from '../event/intervals';
+import type { LaneLife } from '../lake/layout';
+
+/** Of so many lanes the summary tells the numbers. */
+const MOST_EXTENTS = 4;
 
 /**
  * A report for people: a summary, a line for each finding, one for each check that could not be made, what else there is to know,
@@ -37,9 +41,18 @@ function summary({ bucket, prefix, objects, rows, canaries, rejected, ...found }
   return `${amount(objects, 'object')}, ${amount(rows, 'row')}: ${parts.join('; ')}`;
 }
 
-function sequenceText({ extent, missing, onTheWay }: SequenceReport): string {
+function sequenceText({ extents, missing, onTheWay }: SequenceReport): string {
   const absent = missing.count + onTheWay;
-  return `sequence ${extent ? span(extent) : ''}${absent === 0 ? ' without holes' : `, ${absent} missing`}`;
+  const all =
+    extents.length > 1 ? extents.map((one) => `${span(one)} of ${laneName(one)}`) : extents.map(span);
+  const more = all.length > MOST_EXTENTS ? ` and ${all.length - MOST_EXTENTS} more` : '';
+  const named = `${all.slice(0, MOST_EXTENTS).join(', ')}${more}`;
+  return `sequence ${named}${absent === 0 ? ' without holes' : `, ${absent} missing`}`;
+}
+
+/** `lane 0 (1a2b3c4d)`: a lane that was removed and begun again is another one, and counts from 1. */
+function laneName({ lane, incarnation }: LaneLife): string {
+  return `lane ${lane} (${incarnation})`;
 }
 
 function keysText(keys: KeyReport | undefined): string {
@@ -58,12 +71,14 @@ function offsetsText({ offsets, wanted }: Pick<LakeReport, 'offsets' | 'wanted'>
 
 function findingLines({ sequence, keys, offsets, broken, unknown }: LakeReport): string[] {
   const before = (missing: MissingSpan) => `${span(missing)} missing before ${missing.before}`;
+  const isOneLane = sequence.extents.length <= 1;
+  const ofLane = (one: LaneLife) => (isOneLane ? '' : `of ${laneName(one)}: `);
   const lines = [
-    ...linesOf('sequence', sequence.missing, before, size),
+    ...linesOf('sequence', sequence.missing, (one) => `${ofLane(one)}${before(one)}`, size),
     ...linesOf(
       'sequence',
       sequence.repeated,
-      (one) => `${one.sequence} stands in ${one.objects.join(' and in ')}`,
+      (one) => `${ofLane(one)}${one.sequence} stands in ${one.objects.join(' and in ')}`,
     ),
     ...linesOf('key', keys?.repeated, ({ key, times, places }) => {
       const where = places.map(({ object, row }) => `row ${row} of ${object}`);

@@ -3,7 +3,8 @@ import { ADDED_MEMBERS } from '../pipeline/names';
 import { isKafkaUrl } from '../sources/kafka/address';
 import type { Column } from '../pipeline/definition';
 import { Findings, type Found } from './findings';
-import { type BatchObject, HOUR_MS, type KeptObject, type ListedObject, type ReadCsv } from '../lake/reader';
+import { type BatchObject, HOUR_MS, type KeptObject, type ListedObject } from '../lake/layout';
+import type { ReadCsv } from '../lake/reader';
 import { KeyDigests, type RepeatedKey, RepeatedKeys } from './repeated-keys';
 import {
   checkSequence,

@@ -1,8 +1,7 @@
 import { Intervals, type Span } from '../event/intervals';
 import { JUMP } from '../event/place';
 import { Findings, type Found } from './findings';
-import { UPLOADS_AT_ONCE } from '../lake/layout';
-import { type BatchObject, HOUR_MS, type KeptObject } from '../lake/reader';
+import { type BatchObject, HOUR_MS, type KeptObject, type LaneLife, UPLOADS_AT_ONCE } from '../lake/layout';
 
 /** Judges numbers that should have no holes: the sequence of objects, the offsets of rows. Pure. */
 
@@ -29,43 +28,82 @@ export interface EventPlace {
 export type MissingSpan = Span & { before: string };
 
 export interface SequenceReport {
-  /** Of the objects judged; undefined when there is none. */
-  extent: Span | undefined;
+  /** The lowest and the highest number of the objects judged, of each lane and incarnation. Empty when there is none. */
+  extents: (Span & LaneLife)[];
   /** Counts sequence numbers. */
-  missing: Found<MissingSpan>;
+  missing: Found<MissingSpan & LaneLife>;
   /** Missing sequence numbers that are not judged yet. */
   onTheWay: number;
-  repeated: Found<{ sequence: number; objects: string[] }>;
+  repeated: Found<RepeatedNumber>;
+}
+
+/** A sequence number that more than one object of one lane has. */
+export interface RepeatedNumber extends LaneLife {
+  sequence: number;
+  objects: string[];
 }
 
 /**
- * Judges the sequence numbers of objects: from 1, or from the first one of the hours asked for. A missing one may be on its way
- * while the object after it is young, and only among the newest few, since a lane has no more uploads under way at once. One that
- * is being tried again while others pass it is missing until it is there.
+ * Judges the sequence numbers of objects, those of each lane and incarnation by themselves: from 1, or from the first one of the
+ * hours asked for. A missing one may be on its way while the object after it is young, and only among the newest few, since a lane
+ * has no more uploads under way at once. One that is being tried again while others pass it is missing until it is there.
  */
 export function checkSequence(batches: readonly BatchObject[], rules: Rules): SequenceReport {
-  const numbers = new Intervals<BatchObject>();
-  const twice = new Map<number, string[]>();
-  for (const batch of batches) if (!numbers.add(batch.sequence, batch)) twice.set(batch.sequence, []);
-  for (const { sequence, key } of batches) twice.get(sequence)?.push(key);
-  const repeated = new Findings<{ sequence: number; objects: string[] }>();
-  for (const [sequence, objects] of twice) repeated.add({ sequence, objects });
-  const missing = new Findings<MissingSpan>();
-  let onTheWay = 0;
-  const settled = (numbers.extent?.to ?? 0) - UPLOADS_AT_ONCE;
-  for (const { from, to, next } of holesOf(numbers, rules)) {
-    const end = isYoung(next, rules) ? Math.min(to, settled) : to;
-    onTheWay += to - Math.max(from - 1, end);
-    if (from <= end) missing.add({ from, to: end, before: next.key }, end - from + 1);
+  const report = {
+    extents: new Array<Span & LaneLife>(),
+    missing: new Findings<MissingSpan & LaneLife>(),
+    onTheWay: 0,
+    repeated: new Findings<RepeatedNumber>(),
+  };
+  for (const { life, batches: own } of livesOf(batches)) {
+    const judged = extentOf(own.filter((batch) => isJudged(batch, rules)));
+    if (judged) report.extents.push({ ...life, ...judged });
+    for (const [sequence, objects] of repeatedNumbers(own))
+      report.repeated.add({ ...life, sequence, objects });
+    const numbers = numbersOf(own);
+    const settled = (numbers.extent?.to ?? 0) - UPLOADS_AT_ONCE;
+    for (const { from, to, next } of holesOf(numbers, rules)) {
+      const end = isYoung(next, rules) ? Math.min(to, settled) : to;
+      report.onTheWay += to - Math.max(from - 1, end);
+      if (from <= end) report.missing.add({ ...life, from, to: end, before: next.key }, end - from + 1);
+    }
   }
-  return { extent: extentOf(batches.filter((batch) => isJudged(batch, rules))), missing, onTheWay, repeated };
+  return report;
 }
 
 /** Whether a sequence number is missing that may still come, whatever it counts for now. */
 export function mayComeYet(batches: readonly BatchObject[], rules: Rules): boolean {
+  return livesOf(batches).some(({ batches: own }) =>
+    holesOf(numbersOf(own), rules).some(({ next }) => isYoung(next, rules)),
+  );
+}
+
+/** Lanes in their order, and the incarnations of one in the order in which they come. */
+function livesOf(batches: readonly BatchObject[]): { life: LaneLife; batches: BatchObject[] }[] {
+  const lives = new Map<string, { life: LaneLife; batches: BatchObject[] }>();
+  for (const batch of batches) {
+    const { lane, incarnation } = batch;
+    const name = `${lane}-${incarnation}`;
+    const known = lives.get(name) ?? { life: { lane, incarnation }, batches: [] };
+    known.batches.push(batch);
+    lives.set(name, known);
+  }
+  return [...lives.values()].sort((a, b) => a.life.lane - b.life.lane);
+}
+
+function numbersOf(batches: readonly BatchObject[]): Intervals<BatchObject> {
   const numbers = new Intervals<BatchObject>();
   for (const batch of batches) numbers.add(batch.sequence, batch);
-  return holesOf(numbers, rules).some(({ next }) => isYoung(next, rules));
+  return numbers;
+}
+
+/** Keys of the objects that share a number, by the number. */
+function repeatedNumbers(batches: readonly BatchObject[]): Map<number, string[]> {
+  const numbers = new Intervals<BatchObject>();
+  const twice = new Map<number, string[]>();
+  for (const batch of batches) if (!numbers.add(batch.sequence, batch)) twice.set(batch.sequence, []);
+  for (const { sequence, key } of batches) twice.get(sequence)?.push(key);
+  return twice;
 }
 
 function holesOf(numbers: Intervals<BatchObject>, rules: Rules) {

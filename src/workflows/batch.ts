@@ -1,6 +1,7 @@
 import { allHandlersFinished, condition, continueAsNew, workflowInfo } from '@temporalio/workflow';
 import { type CarriedLane, LANE_SCHEMA } from '../lane/carried';
 import { Lane } from '../lane/lane';
+import { incarnationOf } from '../lake/layout';
 import type { PipelineDefinition } from '../pipeline/definition';
 import { Hands } from './hands';
 import { LaneMeters } from './lane-meters';
@@ -23,14 +24,16 @@ export async function batch(
   settledKeys?: Uint8Array,
   asked: Asked = [],
 ): Promise<void> {
+  const { firstExecutionRunId, startTime } = workflowInfo();
+  const life = { lane: 0, incarnation: incarnationOf(firstExecutionRunId) };
+  const now = startTime.getTime();
   const problem = whyUnreadable(carried?.schema, LANE_SCHEMA);
   if (problem !== undefined) {
-    const all = await parkUntilNewer('batch', problem, new Lane(definition, { now: 0 }).status(), asked);
+    const all = await parkUntilNewer('batch', problem, new Lane(definition, { now, life }).status(), asked);
     return await continueAsNew<typeof batch>(definition, carried, settledKeys, all);
   }
   const meters = new LaneMeters(definition.name);
-  const now = workflowInfo().startTime.getTime();
-  const lane = new Lane(definition, { now, carried, settledKeys, listener: meters });
+  const lane = new Lane(definition, { now, life, carried, settledKeys, listener: meters });
   const hands = new Hands(lane);
   handleMessages(
     {

@@ -19,8 +19,8 @@ function csv(rows: readonly string[][]): string {
   return stringify([COLUMNS, ...rows], { record_delimiter: '\n' });
 }
 
-function objectName(sequence: number): string {
-  return `lake/date=2026-01-01/hour=00/batch-${String(sequence).padStart(10, '0')}-0123456789abcdef.csv`;
+function objectName(sequence: number, lane = '1a2b3c4d'): string {
+  return `lake/date=2026-01-01/hour=00/batch-${lane}-${String(sequence).padStart(10, '0')}-0123456789abcdef.csv`;
 }
 
 describe('The judge of a chaos run', () => {
@@ -122,6 +122,13 @@ describe('The judge of a chaos run', () => {
       await problemsOf(wholeLake().set(again, csv([]))),
       '1 wrong in the sequence: 1 is there twice',
     );
+
+    for (const lane of ['l1-1a2b3c4d', '5e6f7a8b']) {
+      assert.equal(
+        await problemsOf(wholeLake().set(objectName(2, lane), csv([]))),
+        `1 wrong in the sequence: ${lane}: 1 is missing`,
+      );
+    }
   });
 
   it('finds a broken event that was dropped, or kept twice', async () => {

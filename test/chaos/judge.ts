@@ -3,14 +3,15 @@ import { type Audit, type AuditRequest, auditLake } from '../../local/audit';
 
 /** What an examination of the lake found. Empty lists mean a lake as it should be. */
 export interface LakeFindings extends Audit {
-  /** Numbers that no object has, or more than one. */
+  /** Numbers that no object of a lane has, or more than one. */
   sequence: string[];
 }
 
 /** What happened besides: how often, by name. */
 export type Happenings = Readonly<Record<string, number>>;
 
-const BATCH_NAME = /\/batch-(\d{10})-[0-9a-f]{16}\.csv$/;
+/** Lane and incarnation, and the number that it gave. */
+const BATCH_NAME = /\/batch-((?:l\d+-)?[0-9a-f]{8})-(\d{10})-[0-9a-f]{16}\.csv$/;
 
 /** So many of a kind are named. */
 const NAMED = 5;
@@ -42,21 +43,28 @@ export function idleProblems(wanted: Iterable<string>, happened: Happenings): st
   return spared.length === 0 ? [] : [`idle: no ${spared.join(', no ')}`];
 }
 
-async function sequenceNumbers({ s3, bucket, prefix }: AuditRequest): Promise<number[]> {
-  const numbers: number[] = [];
+async function sequenceNumbers({ s3, bucket, prefix }: AuditRequest): Promise<Map<string, number[]>> {
+  const numbers = new Map<string, number[]>();
   for await (const { Contents = [] } of paginateListObjectsV2(
     { client: s3 },
     { Bucket: bucket, Prefix: prefix },
   )) {
     for (const { Key = '' } of Contents) {
-      const number = BATCH_NAME.exec(Key)?.[1];
-      if (number !== undefined) numbers.push(Number(number));
+      const [, lane = '', number] = BATCH_NAME.exec(Key) ?? [];
+      if (number !== undefined) numbers.set(lane, [...(numbers.get(lane) ?? []), Number(number)]);
     }
   }
   return numbers;
 }
 
-function sequenceProblems(numbers: readonly number[]): string[] {
+function sequenceProblems(numbersOfLane: ReadonlyMap<string, readonly number[]>): string[] {
+  const isOne = numbersOfLane.size === 1;
+  return [...numbersOfLane].flatMap(([lane, numbers]) =>
+    problemsIn(numbers).map((problem) => (isOne ? problem : `${lane}: ${problem}`)),
+  );
+}
+
+function problemsIn(numbers: readonly number[]): string[] {
   const times = new Map<number, number>();
   for (const number of numbers) times.set(number, (times.get(number) ?? 0) + 1);
   const last = Math.max(0, ...numbers);

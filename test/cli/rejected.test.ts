@@ -12,7 +12,8 @@ import {
 import { listRejected, type RejectedList, showRejected } from '../../src/cli/rejected';
 import { resendRejected, type ResendOptions } from '../../src/cli/rejected-again';
 import { keepRejected, type Rejected } from '../../src/lake/kept';
-import { keyOfResent, resentObjectKey } from '../../src/lake/resend';
+import { resentKey } from '../../src/lake/layout';
+import { keyOfResent } from '../../src/lake/resend';
 import { type MotoServer, startMotoServer } from '../../local/moto-server';
 import { KEY_ATTRIBUTE } from '../../src/pipeline/names';
 import { definitionOf } from '../support/definition';
@@ -343,7 +344,7 @@ describe('sluice rejected', () => {
         throw sqsError('InternalError', 500);
       };
       await assert.rejects(again(DIGEST), { name: 'CommandError', message: /may have .* or not .*--force/ });
-      assert.deepEqual(keys(), [resentObjectKey('raw', { digest: DIGEST, time: TIME })]);
+      assert.deepEqual(keys(), [resentKey('raw', { digest: DIGEST, time: TIME })]);
     });
 
     it('does not move what the queue would not take or the lane reject again', async () => {

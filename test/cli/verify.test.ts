@@ -4,11 +4,10 @@ import { verify, type VerifyOptions } from '../../src/cli/verify';
 import type { PipelineDefinition } from '../../src/pipeline/definition';
 import { writeCsv } from '../../src/rows/csv';
 import type { LakeReport } from '../../src/verify/lake-audit';
-import { batchObjectKey } from '../../src/lake/layout';
+import { batchKey, resentKey } from '../../src/lake/layout';
 import { claimLake } from '../../src/lake/owner';
 import { keepGap } from '../../src/lake/gap-objects';
 import { keepCanary, keepRejected } from '../../src/lake/kept';
-import { resentObjectKey } from '../../src/lake/resend';
 import { type MotoServer, startMotoServer } from '../../local/moto-server';
 import { keyDigest } from '../../src/event/key';
 import { definitionOf } from '../support/definition';
@@ -28,16 +27,23 @@ const TEN = Date.parse('2025-01-31T10:00:00Z');
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
+/** Lane and incarnation. */
+const LIFE = { lane: 0, incarnation: '1a2b3c4d' };
+
 const OWNER = { pipeline: 'test', lane: 'sluice-batch/test', run: 'default/run' };
 
 const lakeOf = (prefix: string) => ({ bucket: 'lake', prefix, columns: COLUMNS, escapeFormulas: false });
 
 /** One row for each offset of the partition `t/0`; its id follows from the offset. */
-function batchOf(sequence: number, offsets: readonly number[], { prefix = 'raw', frozenAt = TEN } = {}) {
+function batchOf(
+  sequence: number,
+  offsets: readonly number[],
+  { prefix = 'raw', frozenAt = TEN, life = LIFE } = {},
+) {
   const rows = offsets.map((offset) => [`id-${offset}`, 'a "title"\r', 't', '0', String(offset)]);
   const firstKeyDigest = keyDigest(`id-${offsets[0]}`);
   return {
-    key: batchObjectKey(prefix, { sequence, frozenAt, firstKeyDigest }),
+    key: batchKey(prefix, { ...life, sequence, frozenAt, firstKeyDigest }),
     body: writeCsv(
       COLUMNS.map(({ name }) => name),
       rows,
@@ -114,6 +120,26 @@ describe('sluice verify', () => {
     ]);
   });
 
+  it('judges the numbers of each lane by themselves, and says whose they are', async () => {
+    const lanes = [LIFE, { lane: 1, incarnation: '1a2b3c4d' }, { lane: 0, incarnation: '5e6f7a8b' }];
+    for (const [index, life] of lanes.entries()) {
+      for (const sequence of index === 1 ? [1, 3] : [1]) {
+        const { key, body } = batchOf(sequence, [10 * index + sequence], { life });
+        s3.put(key, body, TEN);
+      }
+    }
+    const { isFine, lines, findings } = await run(s3.client, {}, { columns: COLUMNS.slice(0, 1) });
+    assert.equal(isFine, false);
+    assert.match(
+      lines[0] ?? '',
+      /: sequence 1 of lane 0 \(1a2b3c4d\), 1 of lane 0 \(5e6f7a8b\), 1–3 of lane 1 \(1a2b3c4d\), 1 missing; /,
+    );
+    assert.deepEqual(
+      findings.map((line) => line.replace(/before .*/, 'before')),
+      ['FINDING sequence of lane 1 (1a2b3c4d): 2 missing before'],
+    );
+  });
+
   it('is content with the lake of a pipeline that has written nothing yet, and says so', async () => {
     for (const options of [{}, { since: '2025-01-31T10:00:00Z' }]) {
       const { isFine, lines } = await run(s3.client, options);
@@ -179,7 +205,7 @@ describe('sluice verify', () => {
     const header = columns.map(({ name }) => name);
     const rows = [1, 5].map((offset) => ['t', '0', String(offset), String(offset)]);
     s3.put(
-      batchObjectKey('raw', { sequence: 1, frozenAt: TEN, firstKeyDigest: keyDigest('t/0/1') }),
+      batchKey('raw', { ...LIFE, sequence: 1, frozenAt: TEN, firstKeyDigest: keyDigest('t/0/1') }),
       writeCsv(header, rows),
       TEN,
     );
@@ -262,11 +288,11 @@ describe('sluice verify', () => {
   it('finds an object that was taken out of a stopped pipeline just now, unless it is among the newest few', async () => {
     for (let sequence = 1; sequence <= 9; sequence += 1)
       put(sequence, [sequence], { modifiedAt: Date.now() });
-    for (const [key] of s3.objects) if (key.includes('batch-0000000005-')) s3.objects.delete(key);
+    for (const [key] of s3.objects) if (key.includes('-0000000005-')) s3.objects.delete(key);
     const { isFine, findings } = await run(s3.client);
     assert.equal(isFine, false);
-    assert.match(findings.join(), /^FINDING sequence 5 missing before [^,]*batch-0000000006-/);
-    for (const [key] of s3.objects) if (key.includes('batch-0000000006-')) s3.objects.delete(key);
+    assert.match(findings.join(), /^FINDING sequence 5 missing before [^,]*-0000000006-/);
+    for (const [key] of s3.objects) if (key.includes('-0000000006-')) s3.objects.delete(key);
     const { isFine: isStill, findings: same, unchecked } = await run(s3.client);
     assert.equal(isStill, false);
     assert.match(same.join(), /^FINDING sequence 5 missing/);
@@ -397,7 +423,7 @@ describe('sluice verify', () => {
       time,
       text: eventAt(2),
     });
-    s3.put(resentObjectKey('raw', { digest, time }), body, TEN);
+    s3.put(resentKey('raw', { digest, time }), body, TEN);
     const { findings } = await run(s3.client);
     assert.deepEqual(findings, [
       `FINDING offset t/0: 2 was sent to the queue again and never came: \`sluice rejected again ${digest.slice(0, 12)} --force\``,
@@ -504,7 +530,10 @@ describe('sluice verify', () => {
     const report = JSON.parse(lines[0] ?? '') as LakeReport;
     assert.deepEqual([report.whole, report.unchecked, report.claimed], [false, [], true]);
     assert.deepEqual(report.hours, { until: '2026-01-01T00:00:00.000Z' });
-    assert.deepEqual(report.sequence.missing, { count: 1, named: [{ from: 2, to: 2, before: key }] });
+    assert.deepEqual(report.sequence.missing, {
+      count: 1,
+      named: [{ ...LIFE, from: 2, to: 2, before: key }],
+    });
     assert.deepEqual(report.offsets?.missing.named, [{ partition: 't/0', from: 2, to: 2, before: key }]);
   });
 

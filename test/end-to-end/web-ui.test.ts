@@ -70,7 +70,7 @@ describe("The batch workflow's page in Temporal's web UI, after a run (skipped w
     await page.getByRole('button', { name: 'Compact' }).click();
     const uploads = page.getByRole('row').filter({ hasText: 'uploadBatch' });
     await uploads
-      .filter({ hasText: /batch 1: 100 rows to date=[\d-]+\/hour=\d+\/batch-0{9}1-\w+\.csv/ })
+      .filter({ hasText: /batch 1: 100 rows to date=[\d-]+\/hour=\d+\/batch-[0-9a-f]{8}-0{9}1-\w+\.csv/ })
       .waitFor();
     await uploads.filter({ hasText: `rows to ${lastObject}` }).waitFor();
   });

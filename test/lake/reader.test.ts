@@ -1,77 +1,15 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { writeCsv } from '../../src/rows/csv';
-import { batchObjectKey, underPrefix } from '../../src/lake/layout';
-import { classify, listObjects, readCsv, readKeptEvent, readObjects } from '../../src/lake/reader';
-import { resentObjectKey } from '../../src/lake/resend';
+import { listObjects, readCsv, readKeptEvent, readObjects } from '../../src/lake/reader';
 import { s3Error } from '../support/fake-s3';
 import { MemoryS3 } from '../support/memory-s3';
-import { sha256 } from '../support/sha256';
-
-const digest = sha256('text');
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = [];
   for await (const item of items) found.push(item);
   return found;
 }
-
-describe('The key of an object', () => {
-  const kindOf = (key: string, prefix = 'raw') => classify(prefix, { key, modifiedAt: 0 }).kind;
-
-  it('tells sequence and hour of a batch, as they were written', () => {
-    const prefixes = fc.constantFrom('', 'raw', 'a/b=c');
-    const times = fc.integer({ min: 0, max: 4e12 });
-    fc.assert(
-      fc.property(prefixes, fc.integer({ min: 1, max: 1e12 }), times, (prefix, sequence, frozenAt) => {
-        const key = batchObjectKey(prefix, { sequence, frozenAt, firstKeyDigest: '0123456789abcdef' });
-        const hour = Math.floor(frozenAt / 3_600_000);
-        assert.deepEqual(classify(prefix, { key, modifiedAt: 5 }), {
-          kind: 'batch',
-          key,
-          modifiedAt: 5,
-          sequence,
-          hour,
-        });
-      }),
-    );
-  });
-
-  it('tells the digest of an event that is kept whole', () => {
-    for (const [key, kind] of [
-      [`canaries/${digest}.json`, 'canary'],
-      [`rejected/${digest}.json`, 'rejected'],
-      [resentObjectKey('', { digest, time: '2026-01-31T12:00:00.000Z' }), 'resent'],
-    ] as const) {
-      const object = { key: underPrefix('raw', key), modifiedAt: 5 };
-      assert.deepEqual(classify('raw', object), { ...object, kind, digest });
-    }
-  });
-
-  it('is the one that names the owner, of this prefix and no other', () => {
-    assert.equal(kindOf('raw/_sluice/owner.json'), 'owner');
-    assert.equal(kindOf('_sluice/owner.json', ''), 'owner');
-    assert.equal(kindOf('raw/orders/_sluice/owner.json'), 'unknown');
-    assert.equal(kindOf('raw/_sluice/other.json'), 'unknown');
-  });
-
-  it('is unknown where the pipeline writes none like it', () => {
-    for (const key of [
-      'raw/',
-      'raw/notes.txt',
-      'raw/date=2026-13-45/hour=00/batch-0000000001-0123456789abcdef.csv',
-      'raw/date=2026-01-31/hour=12/batch-1-0123456789abcdef.csv',
-      'raw/date=2026-01-31/hour=12/batch-0000000001-0123456789abcdef.csv.gz',
-      'raw/x/date=2026-01-31/hour=12/batch-0000000001-0123456789abcdef.csv',
-      `raw/rejected/${digest}-20260131T120000.000Z.json`,
-      `raw/resent/${digest}.json`,
-      `raw/other/${digest}.json`,
-      `raw/rejected/${digest}`,
-    ]) {
-      assert.equal(kindOf(key), 'unknown', key);
-    }
-  });
-});
 
 describe('A CSV object', () => {
   it('is read as it was written, whatever the fields hold', () => {

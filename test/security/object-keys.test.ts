@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { batchObjectKey } from '../../src/lake/layout';
+import { batchKey, resentKey } from '../../src/lake/layout';
 import { keepCanary, keepRejected } from '../../src/lake/kept';
-import { keyOfResent, resentObjectKey } from '../../src/lake/resend';
+import { keyOfResent } from '../../src/lake/resend';
 import { keyDigest } from '../../src/event/key';
 import { anyText, eventTexts } from '../fuzz/awkward';
 import { FakeS3 } from '../support/fake-s3';
@@ -26,8 +26,12 @@ describe('The key of an object', () => {
     fc.assert(
       fc.property(chosen, sequence, frozenAt, ({ text }, sequence, time) => {
         const firstKeyDigest = keyDigest(text);
-        const key = batchObjectKey(PREFIX, { sequence, frozenAt: time.getTime(), firstKeyDigest });
-        assert.match(key, /^raw\/changes\/date=\d{4}-\d\d-\d\d\/hour=\d\d\/batch-\d{10}-[0-9a-f]{16}\.csv$/);
+        const name = { lane: 0, incarnation: '1a2b3c4d', sequence, frozenAt: time.getTime(), firstKeyDigest };
+        const key = batchKey(PREFIX, name);
+        assert.match(
+          key,
+          /^raw\/changes\/date=\d{4}-\d\d-\d\d\/hour=\d\d\/batch-1a2b3c4d-\d{10}-[0-9a-f]{16}\.csv$/,
+        );
       }),
       RUNS,
     );
@@ -55,7 +59,7 @@ describe('The key of an object', () => {
       fc.property(chosen, time, ({ text }, time) => {
         const rejection = { digest: sha256(text), time: time.toISOString() };
         assert.match(
-          resentObjectKey(PREFIX, rejection),
+          resentKey(PREFIX, rejection),
           /^raw\/changes\/resent\/[0-9a-f]{64}-\d{8}T\d{6}\.\d{3}Z\.json$/,
         );
         assert.match(keyOfResent(rejection), /^[0-9a-f]{64}$/);
@@ -66,7 +70,7 @@ describe('The key of an object', () => {
 
   it("can't leave its folder by the time that a rejected object states", () => {
     for (const time of ['../../x', '', 'x', '2026-01-01T00:00:00Z/../..']) {
-      assert.throws(() => resentObjectKey(PREFIX, { digest: sha256(''), time }), RangeError);
+      assert.throws(() => resentKey(PREFIX, { digest: sha256(''), time }), RangeError);
     }
   });
 });

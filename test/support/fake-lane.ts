@@ -95,7 +95,7 @@ export class FakeLane {
   get batches(): { sequence: number; keys: string[] }[] {
     return [...this.objects]
       .map(([key, { rows }]) => ({
-        sequence: Number(/batch-(\d{10})-[0-9a-f]{16}\.csv$/.exec(key)?.[1]),
+        sequence: Number(/-(\d{10})-[0-9a-f]{16}\.csv$/.exec(key)?.[1]),
         keys: rows.map(([first = '']) => first),
       }))
       .sort((a, b) => a.sequence - b.sequence);

@@ -4,7 +4,8 @@ import type { Column } from '../../src/pipeline/definition';
 import { writeCsv } from '../../src/rows/csv';
 import { Findings } from '../../src/verify/findings';
 import { LakeAudit, type LakeReport, rowPathsOf } from '../../src/verify/lake-audit';
-import { type BatchObject, readCsv } from '../../src/lake/reader';
+import type { BatchObject } from '../../src/lake/layout';
+import { readCsv } from '../../src/lake/reader';
 
 const COLUMNS: Column[] = [
   { name: 'event_id', path: 'meta.id' },
@@ -31,6 +32,8 @@ const fieldsOf = ({ id, partition, offset }: Row) => [
 
 const batchOf = (sequence: number): BatchObject => ({
   kind: 'batch',
+  lane: 0,
+  incarnation: '1a2b3c4d',
   key: `batch-${sequence}`,
   sequence,
   hour: 500_000,
@@ -348,7 +351,7 @@ describe('The report of a lake', () => {
       objects: 1,
       rows: 1,
       sequence: {
-        extent: { from: 1, to: 1 },
+        extents: [{ lane: 0, incarnation: '1a2b3c4d', from: 1, to: 1 }],
         missing: { count: 0, named: [] },
         onTheWay: 0,
         repeated: { count: 0, named: [] },

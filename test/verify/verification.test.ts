@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import type { BatchObject, KeptObject } from '../../src/lake/reader';
-import { checkSequence, OffsetCheck, type Rules } from '../../src/verify/verification';
+import type { BatchObject, KeptObject } from '../../src/lake/layout';
+import { checkSequence, mayComeYet, OffsetCheck, type Rules } from '../../src/verify/verification';
 import { Intervals } from '../../src/event/intervals';
 
 const HOUR = 500_000;
@@ -10,8 +10,12 @@ const OLD = NOW - 3_600_000;
 
 const strict: Rules = { hours: { since: -Infinity, until: Infinity }, graceMs: 0, now: NOW };
 
-const batch = (sequence: number, { hour = HOUR, modifiedAt = OLD } = {}): BatchObject => ({
+/** Lane and incarnation. */
+const LIFE = { lane: 0, incarnation: '1a2b3c4d' };
+
+const batch = (sequence: number, { hour = HOUR, modifiedAt = OLD, life = LIFE } = {}): BatchObject => ({
   kind: 'batch',
+  ...life,
   key: `batch-${sequence}`,
   sequence,
   hour,
@@ -104,19 +108,19 @@ describe('Intervals', () => {
 describe('The sequence of objects', () => {
   it('begins at 1 and has no holes', () => {
     assert.deepEqual(checkSequence([batch(1), batch(2)], strict).missing.count, 0);
-    const { missing, extent } = checkSequence([batch(3), batch(6)], strict);
-    assert.deepEqual(extent, { from: 3, to: 6 });
+    const { missing, extents } = checkSequence([batch(3), batch(6)], strict);
+    assert.deepEqual(extents, [{ ...LIFE, from: 3, to: 6 }]);
     assert.equal(missing.count, 4);
     assert.deepEqual(missing.named, [
-      { from: 1, to: 2, before: 'batch-3' },
-      { from: 4, to: 5, before: 'batch-6' },
+      { ...LIFE, from: 1, to: 2, before: 'batch-3' },
+      { ...LIFE, from: 4, to: 5, before: 'batch-6' },
     ]);
   });
 
   it('has each number once', () => {
     const twice = { ...batch(2), key: 'other' };
     assert.deepEqual(checkSequence([batch(1), batch(2), twice], strict).repeated.named, [
-      { sequence: 2, objects: ['batch-2', 'other'] },
+      { ...LIFE, sequence: 2, objects: ['batch-2', 'other'] },
     ]);
   });
 
@@ -133,13 +137,13 @@ describe('The sequence of objects', () => {
     const young = (sequence: number) => batch(sequence, { modifiedAt: NOW - 1_000 });
     const { missing, onTheWay } = checkSequence([young(1), young(9)], rules);
     // Four are written at once: with 9 there, 6, 7 and 8 may be on their way.
-    assert.deepEqual(missing.named, [{ from: 2, to: 5, before: 'batch-9' }]);
+    assert.deepEqual(missing.named, [{ ...LIFE, from: 2, to: 5, before: 'batch-9' }]);
     assert.deepEqual([missing.count, onTheWay], [4, 3]);
     assert.deepEqual(
       [5, 6, 7, 8, 9].map(
         (newest) => checkSequence([young(1), young(3), young(newest)], rules).missing.named[0],
       ),
-      [undefined, ...[6, 7, 8, 9].map(() => ({ from: 2, to: 2, before: 'batch-3' }))],
+      [undefined, ...[6, 7, 8, 9].map(() => ({ ...LIFE, from: 2, to: 2, before: 'batch-3' }))],
     );
   });
 
@@ -147,16 +151,16 @@ describe('The sequence of objects', () => {
     const rules = { ...strict, graceMs: 60_000 };
     const young = (sequence: number) => batch(sequence, { modifiedAt: NOW - 1_000 });
     const late = (sequence: number) => ({ ...young(sequence), isLate: true as const });
-    const { missing, onTheWay, extent } = checkSequence([young(1), young(3), late(2), late(20)], rules);
-    assert.deepEqual([missing.count, onTheWay, extent], [0, 0, { from: 1, to: 3 }]);
+    const { missing, onTheWay, extents } = checkSequence([young(1), young(3), late(2), late(20)], rules);
+    assert.deepEqual([missing.count, onTheWay, extents], [0, 0, [{ ...LIFE, from: 1, to: 3 }]]);
   });
 
   it('is judged from the first object of the hours asked for', () => {
     const rules = { ...strict, hours: { since: HOUR, until: HOUR + 1 } };
     const before = batch(7, { hour: HOUR - 1 });
     const after = batch(20, { hour: HOUR + 1 });
-    const { missing, extent } = checkSequence([before, batch(9), batch(11), after], rules);
-    assert.deepEqual(extent, { from: 9, to: 11 });
+    const { missing, extents } = checkSequence([before, batch(9), batch(11), after], rules);
+    assert.deepEqual(extents, [{ ...LIFE, from: 9, to: 11 }]);
     assert.deepEqual(
       missing.named.map(({ from, to }) => [from, to]),
       [
@@ -165,6 +169,37 @@ describe('The sequence of objects', () => {
       ],
     );
     assert.equal(checkSequence([batch(9)], rules).missing.count, 0);
+  });
+
+  it('is judged for each lane by itself, and anew for one that was removed and begun again', () => {
+    const other = { lane: 1, incarnation: '1a2b3c4d' };
+    const again = { lane: 0, incarnation: '5e6f7a8b' };
+    const objects = [batch(1), batch(2), batch(1, { life: other }), batch(3, { life: other })];
+    const { extents, missing, repeated } = checkSequence(
+      [...objects, batch(2, { life: again }), { ...batch(2, { life: again }), key: 'twice' }],
+      strict,
+    );
+    assert.deepEqual(extents, [
+      { ...LIFE, from: 1, to: 2 },
+      { ...again, from: 2, to: 2 },
+      { ...other, from: 1, to: 3 },
+    ]);
+    assert.deepEqual(missing.named, [
+      { ...again, from: 1, to: 1, before: 'batch-2' },
+      { ...other, from: 2, to: 2, before: 'batch-3' },
+    ]);
+    assert.deepEqual(repeated.named, [{ ...again, sequence: 2, objects: ['batch-2', 'twice'] }]);
+  });
+
+  it('lacks numbers on the way among the newest few of each lane', () => {
+    const rules = { ...strict, graceMs: 60_000 };
+    const young = (sequence: number, lane: number) =>
+      batch(sequence, { modifiedAt: NOW - 1_000, life: { ...LIFE, lane } });
+    const objects = [1, 2, 3, 4, 5, 6, 9].map((sequence) => young(sequence, 0));
+    const { missing, onTheWay } = checkSequence([...objects, young(1, 1), young(3, 1)], rules);
+    assert.deepEqual([missing.count, onTheWay], [0, 3]);
+    assert.equal(mayComeYet([young(1, 1), young(3, 1)], rules), true);
+    assert.equal(mayComeYet([young(2, 0), young(1, 0), young(3, 1)], strict), false);
   });
 });
 

@@ -18,7 +18,7 @@ const batchWritten: LogEntry = {
     runId: '01a20569-bef4-7822-99d2-788a82232267',
     workflowType: 'batch',
     sequence: 7,
-    object: 'date=2026-01-31/hour=12/batch-0000000007-35699eac8ed13df6.csv',
+    object: 'date=2026-01-31/hour=12/batch-1a2b3c4d-0000000007-35699eac8ed13df6.csv',
     rows: 100,
     bytes: 41_234,
   },
@@ -42,7 +42,7 @@ describe('A log line', () => {
       assert.equal(
         logLine('text', batchWritten),
         '2026-01-31T12:00:00.250Z INFO  Batch written sequence=7 ' +
-          'object=date=2026-01-31/hour=12/batch-0000000007-35699eac8ed13df6.csv rows=100 bytes=41234 ' +
+          'object=date=2026-01-31/hour=12/batch-1a2b3c4d-0000000007-35699eac8ed13df6.csv rows=100 bytes=41234 ' +
           'workflowId=sluice-batch/123456789012/us-east-1/sse_queue\n',
       );
     });

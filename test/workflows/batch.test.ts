@@ -83,7 +83,10 @@ describe('The workflow batch', () => {
     await start();
     await allSettled(keysOf(10));
     const [key = ''] = lane.objects.keys();
-    assert.match(key, /^raw\/date=\d{4}-\d\d-\d\d\/hour=\d\d\/batch-0000000001-[0-9a-f]{16}\.csv$/);
+    assert.match(
+      key,
+      /^raw\/date=\d{4}-\d\d-\d\d\/hour=\d\d\/batch-[0-9a-f]{8}-0000000001-[0-9a-f]{16}\.csv$/,
+    );
     assert(key.endsWith(`${keyDigest('key-0001')}.csv`));
   });
 
@@ -261,7 +264,7 @@ describe('The workflow batch', () => {
     isMended = true;
     await handle.signal('resume');
     await allSettled(keysOf(30));
-    const before = lane.uploads.filter(({ key }) => key.includes('batch-0000000001-'));
+    const before = lane.uploads.filter(({ key }) => key.includes('-0000000001-'));
     assert(before.length >= 2);
     assert.deepEqual(before.at(-1), before[0]);
     assert.equal((await status()).activity, 'running');
