@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
-import type { ActivityClients } from '../src/activities';
-import { KEY_ATTRIBUTE } from '../src/pipeline/names';
+import type { BatchClients } from '../src/activities';
+import type { QueueMessage } from '../src/queue/message';
 import { eventTexts } from './queue';
 
 /** Of real SQS: some 400 characters. */
@@ -16,6 +16,8 @@ const BODIES = 1_000;
 const AGE_MS = 60_000;
 
 const REPORT_EVERY_MS = 50;
+
+const RETENTION_SECONDS = 14 * 24 * 60 * 60;
 
 /**
  * The batch Worker of a build with an SQS and an S3 that answer at once: workflow, activities and Temporal are what is left. Prints
@@ -34,11 +36,14 @@ async function main(): Promise<void> {
   const { createWorker } = require(
     join(built, 'src/workers/workers.js'),
   ) as typeof import('../src/workers/workers');
+  const { createBatchActivities } = require(
+    join(built, 'src/activities'),
+  ) as typeof import('../src/activities');
   const stub = stubs(Number(events));
   const worker = await createWorker('batch', {
     connection: await NativeConnection.connect({ address: temporal }),
     namespace: 'default',
-    clients: stub.clients,
+    activities: createBatchActivities(stub.clients),
   });
   const report = setInterval(() => console.log(stub.deleted()), REPORT_EVERY_MS);
   await worker.run();
@@ -46,46 +51,43 @@ async function main(): Promise<void> {
   process.exit();
 }
 
-function stubs(events: number): { clients: ActivityClients; deleted: () => number } {
+/** A queue and a bucket that answer at once. */
+function stubs(events: number): { clients: BatchClients; deleted: () => number } {
   const bodies = [...eventTexts(BODIES, 0)].map(({ text }) => text);
   let [sent, deleted] = [0, 0];
 
-  const receive = async (most: number) => {
+  const receive = async ({ most }: { most: number }): Promise<QueueMessage[]> => {
     if (sent >= events) await delay(1_000);
-    const Messages = Array.from({ length: Math.min(most, events - sent) }, () => {
+    return Array.from({ length: Math.min(most, events - sent) }, () => {
       sent += 1;
       return {
-        MessageId: `00000000-0000-4000-8000-${String(sent).padStart(12, '0')}`,
-        ReceiptHandle: String(sent).padStart(RECEIPT_CHARACTERS, 'x'),
-        Body: bodies[sent % BODIES],
-        Attributes: { SentTimestamp: String(Date.now() - AGE_MS) },
-        MessageAttributes: { [KEY_ATTRIBUTE]: { DataType: 'String', StringValue: `key-${sent}` } },
+        id: `00000000-0000-4000-8000-${String(sent).padStart(12, '0')}`,
+        receipt: String(sent).padStart(RECEIPT_CHARACTERS, 'x'),
+        body: bodies[sent % BODIES] ?? '',
+        key: `key-${sent}`,
+        sentAt: Date.now() - AGE_MS,
       };
     });
-    return { Messages };
   };
 
-  const answer = async (
-    name: string,
-    input: { MaxNumberOfMessages?: number; Entries?: { Id: string }[] },
-  ) => {
-    switch (name) {
-      case 'GetQueueUrlCommand':
-        return { QueueUrl: 'http://127.0.0.1/000000000000/lane' };
-      case 'ReceiveMessageCommand':
-        return await receive(input.MaxNumberOfMessages ?? 1);
-      case 'DeleteMessageBatchCommand':
-        deleted += input.Entries?.length ?? 0;
-        return { Successful: input.Entries, Failed: [] };
-      default:
-        return {};
-    }
+  const queue: ReturnType<BatchClients['queue']> = {
+    name: 'lane',
+    arn: () => Promise.resolve(undefined),
+    attributes: () => Promise.resolve({ arn: undefined, maximumBytes: 1024 * 1024, hasRedrivePolicy: false }),
+    owner: () => Promise.resolve(undefined),
+    claim: () => Promise.resolve(),
+    receive,
+    release: () => Promise.resolve([]),
+    delete: (receipts) => {
+      deleted += receipts.length;
+      return Promise.resolve(receipts.map(() => ({ ok: true })));
+    },
+    depth: () =>
+      Promise.resolve({ visible: 0, notVisible: 0, delayed: 0, retentionSeconds: RETENTION_SECONDS }),
   };
-  const send = ({ constructor, input }: { constructor: { name: string }; input: object }) =>
-    answer(constructor.name, input);
-  // Whatever a command answers with, the activities read these few fields of it.
-  const client = { send } as unknown as ActivityClients['sqs'] & ActivityClients['s3'];
-  return { clients: { sqs: client, s3: client }, deleted: () => deleted };
+  // Whatever a command answers with, the activities read nothing of it.
+  const s3 = { send: () => Promise.resolve({}) } as unknown as BatchClients['s3'];
+  return { clients: { queue: () => queue, s3 }, deleted: () => deleted };
 }
 
 // With whoever started it.

@@ -1,6 +1,7 @@
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, type Worker } from '@temporalio/worker';
+import { activityClients, createBatchActivities, createIngestActivities } from '../src/activities';
 import type { Context } from '../src/cli/context';
 import { provision } from '../src/cli/provision';
 import { start } from '../src/cli/start';
@@ -10,8 +11,9 @@ import type { WorkerSettings } from '../src/settings/worker';
 import { dataConverter } from '../src/clients/payload-codec';
 import { kafkaSettings } from '../src/sources/kafka/security';
 import { awsClients } from '../src/clients/aws';
+import { Queue } from '../src/queue/queue';
 import { installRuntime } from '../src/workers/telemetry';
-import { createWorker, type WorkerEnvironment } from '../src/workers/workers';
+import { createWorker, type Role, type WorkerEnvironment } from '../src/workers/workers';
 import type { Endings } from './foreground';
 import { StackError } from './stack-error';
 import { requireAlive, type Stack, type StackOptions, startStack } from './stack';
@@ -48,10 +50,12 @@ export async function startEmbeddedPipeline(options: EmbeddedPipelineOptions): P
   pointAt(stack);
   const connection = await Connection.connect({ address: stack.temporal.address });
   endings.push(() => connection.close());
+  const aws = awsClients();
   const context: Context = {
     pipeline,
     temporal: new Client({ connection, dataConverter }),
-    ...awsClients(),
+    s3: aws.s3,
+    queue: new Queue(aws.sqs, pipeline.queue.name),
     say: (line) => console.log(line),
   };
 
@@ -59,8 +63,12 @@ export async function startEmbeddedPipeline(options: EmbeddedPipelineOptions): P
   await installRuntime(worker, []);
   const { sqs, s3 } = awsClients();
   const sqsRequests = countRequests(sqs);
-  const sources = { kafka: kafkaSettings(worker.kafka) };
-  const workers = await startWorkers(stack, { clients: { sqs, s3 }, sources }, endings);
+  const clients = activityClients({ sqs, s3 });
+  const activities = {
+    ingest: createIngestActivities(clients, { kafka: kafkaSettings(worker.kafka) }),
+    batch: createBatchActivities(clients),
+  };
+  const workers = await startWorkers(stack, activities, endings);
   await provision(context);
   await start(context);
   return {
@@ -103,12 +111,13 @@ function countRequests(sqs: SQSClient): () => number {
 
 async function startWorkers(
   stack: Stack,
-  access: Pick<WorkerEnvironment, 'clients' | 'sources'>,
+  activities: Readonly<Record<Role, WorkerEnvironment['activities']>>,
   endings: Endings,
 ): Promise<Worker[]> {
   const connection = await NativeConnection.connect({ address: stack.temporal.address });
-  const environment = { connection, namespace: 'default', ...access };
-  const workers = [await createWorker('ingest', environment), await createWorker('batch', environment)];
+  const create = (role: Role) =>
+    createWorker(role, { connection, namespace: 'default', activities: activities[role] });
+  const workers = [await create('ingest'), await create('batch')];
   const running = workers.map((worker) => worker.run());
   endings.push(async () => {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();

@@ -4,6 +4,7 @@ import { Client } from '@temporalio/client';
 import { type Context, pipelineHandles } from '../../src/cli/context';
 import { provision } from '../../src/cli/provision';
 import { start } from '../../src/cli/start';
+import { Queue } from '../../src/queue/queue';
 import { loadPipeline } from '../../src/settings/pipeline';
 import { packageRoot } from '../../src/package-root';
 import { startTemporalServer } from '../../local/temporal-server';
@@ -83,7 +84,8 @@ function contextOf(job: Job, temporal: Client): Context {
     SLUICE_BATCH_ROWS: String(job.batchRows),
     SLUICE_COLUMNS: job.columns,
   });
-  return { pipeline, temporal, ...clientsOf(job.endpoints), say: () => {} };
+  const { sqs, s3 } = clientsOf(job.endpoints);
+  return { pipeline, temporal, queue: new Queue(sqs, job.queue), s3, say: () => {} };
 }
 
 /**

@@ -1,10 +1,4 @@
 import type { S3Client } from '@aws-sdk/client-s3';
-import {
-  GetQueueAttributesCommand,
-  ListQueueTagsCommand,
-  type SQSClient,
-  TagQueueCommand,
-} from '@aws-sdk/client-sqs';
 import { ApplicationFailure } from '@temporalio/common';
 import {
   claimLake,
@@ -16,8 +10,9 @@ import {
 } from '../lake/owner';
 import type { Lake } from '../pipeline/definition';
 import { OWNER_TAG } from '../pipeline/names';
+import type { Queue } from '../queue/queue';
 import { awsFailure } from './failures';
-import { ownQueueUrl } from './own-queue';
+import { type NamedQueue, requireOwnQueue } from './own-queue';
 
 export interface ClaimInput {
   queue: string;
@@ -25,9 +20,11 @@ export interface ClaimInput {
   owner: LakeOwner;
 }
 
-/** The parts of SQS and S3 that a claim needs. */
+type ClaimedQueue = NamedQueue & Pick<Queue, 'attributes' | 'owner' | 'claim'>;
+
+/** The parts of a queue and of S3 that a claim needs. */
 interface Clients {
-  sqs: Pick<SQSClient, 'send'>;
+  queue: ClaimedQueue;
   s3: Pick<S3Client, 'send'>;
 }
 
@@ -39,7 +36,7 @@ interface Clients {
  *   messages, of rows not yet written, to a dead-letter queue; `LakeHasAnotherOwner`; others for what SQS and S3 refuse
  */
 export async function claimQueue(clients: Clients, { queue, lake, owner }: ClaimInput): Promise<void> {
-  await claimTag(clients.sqs, queue, owner.run).catch((error: unknown) => {
+  await claimTag(clients.queue, owner.run).catch((error: unknown) => {
     throw awsFailure(error, `claim the queue ${queue}`);
   });
   const found = await claimLake(clients.s3, lake, owner).catch((error: unknown) => {
@@ -49,16 +46,13 @@ export async function claimQueue(clients: Clients, { queue, lake, owner }: Claim
   if (found.run !== owner.run) throw lakeHasAnotherOwner(notYours(lake, found));
 }
 
-async function claimTag(sqs: Pick<SQSClient, 'send'>, queue: string, run: string): Promise<void> {
-  const QueueUrl = await ownQueueUrl(sqs, queue);
-  const { Attributes } = await sqs.send(
-    new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['RedrivePolicy'] }),
-  );
-  if (Attributes?.RedrivePolicy) throw hasRedrive(queue);
-  const { Tags } = await sqs.send(new ListQueueTagsCommand({ QueueUrl }));
-  const found = Tags?.[OWNER_TAG];
-  if (found === undefined) await sqs.send(new TagQueueCommand({ QueueUrl, Tags: { [OWNER_TAG]: run } }));
-  else if (found !== run) throw hasAnotherOwner(queue, found);
+async function claimTag(queue: ClaimedQueue, run: string): Promise<void> {
+  await requireOwnQueue(queue);
+  const { hasRedrivePolicy } = await queue.attributes();
+  if (hasRedrivePolicy) throw hasRedrive(queue.name);
+  const found = await queue.owner();
+  if (found === undefined) await queue.claim(run);
+  else if (found !== run) throw hasAnotherOwner(queue.name, found);
 }
 
 function lakeHasAnotherOwner(why: string): ApplicationFailure {

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { GetQueueAttributesCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { Context, heartbeat, log, metricMeter } from '@temporalio/activity';
 import { describeError, isTransient } from '../clients/aws-errors';
@@ -10,7 +9,7 @@ import { type Lake } from '../pipeline/definition';
 import { type RejectReason } from '../event/event';
 import { meterQueue, metersOf, type Meters } from '../metrics';
 import { encodeMessage, messageBytes } from '../queue/message';
-import { queueUrl } from '../queue/queue-url';
+import type { Queue } from '../queue/queue';
 import { BatchSender } from '../queue/sender';
 import { type Completeness, findHoles, type Place } from '../sources/completeness';
 import { ConfirmedCursor, type Pending } from '../sources/confirmed-cursor';
@@ -29,10 +28,10 @@ import {
 import { withHeartbeat } from './heartbeat';
 import { type Acknowledge, acknowledgedHeartbeat, Lease } from './lease';
 import { measureQueue } from './measure-queue';
-import { whyAnotherQueue } from './own-queue';
+import { type NamedQueue, whyAnotherQueue } from './own-queue';
 
 interface Clients {
-  sqs: Pick<SQSClient, 'send'>;
+  queue: NamedQueue & Pick<Queue, 'attributes' | 'send' | 'depth'>;
   s3: Pick<S3Client, 'send'>;
 }
 
@@ -302,7 +301,7 @@ class Stint implements SourceListener {
   /** A depth that can't be had is no reason to end a stint. */
   async #measureQueue(): Promise<void> {
     try {
-      meterQueue(this.#meters, await measureQueue(this.#clients.sqs, this.#input.queue));
+      meterQueue(this.#meters, await measureQueue(this.#clients.queue));
     } catch (error) {
       log.debug('The queue was not measured', { error: describeError(error) });
     }
@@ -389,29 +388,22 @@ class Stint implements SourceListener {
   }
 
   async #openQueue(): Promise<OpenQueue> {
-    const { sqs } = this.#clients;
-    const { queue, lane } = this.#input;
-    const options = { abortSignal: this.#drop.signal };
+    const { queue } = this.#clients;
     try {
-      const url = await queueUrl(sqs, queue, options);
-      const { Attributes } = await sqs.send(
-        new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['MaximumMessageSize', 'QueueArn'] }),
-        options,
-      );
-      const problem = whyAnotherQueue(queue, Attributes?.QueueArn, lane);
+      const { arn, maximumBytes } = await queue.attributes({ abortSignal: this.#drop.signal });
+      const problem = whyAnotherQueue(queue.name, arn, this.#input.lane);
       if (problem !== undefined) throw new Blocked(problem);
       const messages = new BatchSender({
-        sqs,
-        queueUrl: url,
+        queue,
         signal: this.#drop.signal,
         mayBegin: (signal) => this.#lease.held(signal),
         onUnconfirmed: (count) => this.#meters.eventsFailed(count),
-        onFailure: (error) => this.#fail(blockedUnlessTransient(error, `send to the queue ${queue}`)),
+        onFailure: (error) => this.#fail(blockedUnlessTransient(error, `send to the queue ${queue.name}`)),
       });
-      return { messages, maximumBytes: Number(Attributes?.MaximumMessageSize ?? 256 * 1024) };
+      return { messages, maximumBytes };
     } catch (error) {
       if (error instanceof Blocked) throw error;
-      throw blockedUnlessTransient(error, `open the queue ${queue}`);
+      throw blockedUnlessTransient(error, `open the queue ${queue.name}`);
     }
   }
 
@@ -557,7 +549,7 @@ interface Why {
 
 interface OpenQueue {
   messages: BatchSender;
-  /** The queue's MaximumMessageSize; older queues may have 256 KiB. */
+  /** The most that a message may have. */
   maximumBytes: number;
 }
 

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { DeleteMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { isTransient } from '../clients/aws-errors';
+import { type Answer, MESSAGES_PER_REQUEST, type Queue } from '../queue/queue';
 import { awsFailure } from './failures';
 import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
-import { ownQueueUrl } from './own-queue';
+import { type NamedQueue, requireOwnQueue } from './own-queue';
 
 export interface DeleteInput {
   queue: string;
@@ -17,11 +17,11 @@ export interface DeletedMessages {
   at: number;
 }
 
-/** Limit of one DeleteMessageBatch. */
-const BATCH_ENTRIES = 10;
-
 const REQUESTS_AT_ONCE = 4;
 const TRIES = 3;
+
+/** The part of a queue that a deletion needs. */
+type DeletingQueue = NamedQueue & Pick<Queue, 'delete'>;
 
 /**
  * Deletes messages by their receipts. Safe to run twice: SQS answers success for a message that is gone.
@@ -29,24 +29,23 @@ const TRIES = 3;
  * @throws a not retryable ApplicationFailure when the queue refuses deletions as such
  */
 export async function deleteMessages(
-  sqs: Pick<SQSClient, 'send'>,
-  { queue, receipts }: DeleteInput,
+  queue: DeletingQueue,
+  { receipts }: DeleteInput,
 ): Promise<DeletedMessages> {
   return await withHeartbeat({ everyMs: BATCH_HEARTBEAT_MS }, async (signal) => {
-    const url = await ownQueueUrl(sqs, queue).catch((error: unknown) => {
-      throw awsFailure(error, `find the queue ${queue}`);
+    await requireOwnQueue(queue).catch((error: unknown) => {
+      throw awsFailure(error, `find the queue ${queue.name}`);
     });
     const deleted = receipts.map(() => false);
     const chunks = Array.from(
-      { length: Math.ceil(receipts.length / BATCH_ENTRIES) },
-      (_, index) => index * BATCH_ENTRIES,
+      { length: Math.ceil(receipts.length / MESSAGES_PER_REQUEST) },
+      (_, index) => index * MESSAGES_PER_REQUEST,
     );
     const next = async (): Promise<void> => {
       for (let start = chunks.shift(); start !== undefined; start = chunks.shift()) {
-        const entries = receipts
-          .slice(start, start + BATCH_ENTRIES)
-          .map((ReceiptHandle, index) => ({ Id: String((start ?? 0) + index), ReceiptHandle }));
-        await deleteChunk(sqs, { queue, url }, entries, deleted, signal);
+        const end = Math.min(start + MESSAGES_PER_REQUEST, receipts.length);
+        const chunk = Array.from({ length: end - start }, (_, index) => (start ?? 0) + index);
+        await deleteChunk(queue, receipts, chunk, deleted, signal);
       }
     };
     await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, next));
@@ -54,30 +53,35 @@ export async function deleteMessages(
   });
 }
 
-/** What still fails after some tries is left: its message comes back, and is deleted then. */
+/**
+ * What still fails after some tries is left: its message comes back, and is deleted then.
+ *
+ * @param chunk places in `receipts`
+ */
 async function deleteChunk(
-  sqs: Pick<SQSClient, 'send'>,
-  { queue, url }: { queue: string; url: string },
-  entries: { Id: string; ReceiptHandle: string }[],
+  queue: DeletingQueue,
+  receipts: readonly string[],
+  chunk: readonly number[],
   deleted: boolean[],
   signal: AbortSignal,
 ): Promise<void> {
-  let left = entries;
+  let left = chunk;
   for (let attempt = 1; left.length > 0 && attempt <= TRIES; attempt += 1) {
     if (attempt > 1) await delay(100 * 2 ** attempt * (0.5 + Math.random() / 2), undefined, { signal });
     try {
-      const { Successful = [], Failed = [] } = await sqs.send(
-        new DeleteMessageBatchCommand({ QueueUrl: url, Entries: left }),
+      const answers = await queue.delete(
+        left.map((place) => receipts[place] ?? ''),
         { abortSignal: signal },
       );
-      for (const { Id } of Successful) deleted[Number(Id)] = true;
-      // A receipt that SQS calls invalid stays invalid.
-      const invalid = new Set(
-        Failed.filter(({ Code = '' }) => Code.includes('ReceiptHandle')).map(({ Id }) => Id),
-      );
-      left = left.filter(({ Id }) => !deleted[Number(Id)] && !invalid.has(Id));
+      for (const [index, place] of left.entries()) deleted[place] = answers[index]?.ok === true;
+      left = left.filter((_, index) => mayWorkAgain(answers[index]));
     } catch (error) {
-      if (!isTransient(error)) throw awsFailure(error, `delete from the queue ${queue}`);
+      if (!isTransient(error)) throw awsFailure(error, `delete from the queue ${queue.name}`);
     }
   }
+}
+
+/** A receipt that SQS calls invalid stays invalid. */
+function mayWorkAgain(answer: Answer | undefined): boolean {
+  return answer === undefined || !(answer.ok || answer.code.includes('ReceiptHandle'));
 }

@@ -1,39 +1,18 @@
-import { GetQueueAttributesCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import type { Depth, Queue } from '../queue/queue';
 import { awsFailure } from './failures';
-import { ownQueueUrl } from './own-queue';
+import { type NamedQueue, requireOwnQueue } from './own-queue';
 
-/** Messages by what SQS knows of them; approximate, and a minute or more behind on AWS. */
-export interface QueueDepth {
-  visible: number;
-  notVisible: number;
-  delayed: number;
-  /** After which SQS forgets a message. */
-  retentionSeconds: number;
+export interface QueueDepth extends Depth {
   /** Epoch milliseconds, by this worker's clock. */
   at: number;
 }
 
-export async function measureQueue(sqs: Pick<SQSClient, 'send'>, queue: string): Promise<QueueDepth> {
+/** Asks how much waits in a queue. @throws ApplicationFailure, not retryable where the queue refuses */
+export async function measureQueue(queue: NamedQueue & Pick<Queue, 'depth'>): Promise<QueueDepth> {
   try {
-    const { Attributes } = await sqs.send(
-      new GetQueueAttributesCommand({
-        QueueUrl: await ownQueueUrl(sqs, queue),
-        AttributeNames: [
-          'ApproximateNumberOfMessages',
-          'ApproximateNumberOfMessagesNotVisible',
-          'ApproximateNumberOfMessagesDelayed',
-          'MessageRetentionPeriod',
-        ],
-      }),
-    );
-    return {
-      visible: Number(Attributes?.ApproximateNumberOfMessages),
-      notVisible: Number(Attributes?.ApproximateNumberOfMessagesNotVisible),
-      delayed: Number(Attributes?.ApproximateNumberOfMessagesDelayed),
-      retentionSeconds: Number(Attributes?.MessageRetentionPeriod),
-      at: Date.now(),
-    };
+    await requireOwnQueue(queue);
+    return { ...(await queue.depth()), at: Date.now() };
   } catch (error) {
-    throw awsFailure(error, `measure the queue ${queue}`);
+    throw awsFailure(error, `measure the queue ${queue.name}`);
   }
 }

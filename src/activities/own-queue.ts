@@ -1,32 +1,23 @@
-import { GetQueueAttributesCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { activityInfo } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { batchWorkflowId, isLaneId } from '../pipeline/names';
-import { queueUrl } from '../queue/queue-url';
+import type { Queue } from '../queue/queue';
 
-/** Queues that were seen to be a lane's own, as `lane name`, per client. */
-const known = new WeakMap<object, Set<string>>();
+/** The part of a queue that says which one it is. */
+export type NamedQueue = Pick<Queue, 'name' | 'arn'>;
 
 /**
- * The URL of the queue that the lane which runs this activity reads. A queue's name says too little: a worker of another account or
- * region finds another queue by it, would find it empty, and the lane would stop with the real one full.
+ * Makes sure that a queue is the one which the lane that runs this activity reads. A queue's name says too little: a worker of another
+ * account or region finds another queue by it, would find it empty, and the lane would stop with the real one full.
  *
  * @throws not retryable ApplicationFailure `AnotherQueue`; the SQS client's errors
  */
-export async function ownQueueUrl(sqs: Pick<SQSClient, 'send'>, name: string): Promise<string> {
-  const url = await queueUrl(sqs, name);
+export async function requireOwnQueue(queue: NamedQueue): Promise<void> {
   const { workflowId = '' } = activityInfo().workflowExecution ?? {};
-  const seen = known.get(sqs) ?? new Set<string>();
-  known.set(sqs, seen);
   // Workflows of other names are tests of their own.
-  if (!isLaneId(workflowId) || seen.has(`${workflowId} ${name}`)) return url;
-  const { Attributes } = await sqs.send(
-    new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['QueueArn'] }),
-  );
-  const problem = whyAnotherQueue(name, Attributes?.QueueArn, workflowId);
+  if (!isLaneId(workflowId)) return;
+  const problem = whyAnotherQueue(queue.name, await queue.arn(), workflowId);
   if (problem !== undefined) throw ApplicationFailure.nonRetryable(problem, 'AnotherQueue');
-  seen.add(`${workflowId} ${name}`);
-  return url;
 }
 
 /**

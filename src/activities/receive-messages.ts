@@ -1,11 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  ChangeMessageVisibilityBatchCommand,
-  type ChangeMessageVisibilityBatchRequestEntry,
-  type Message,
-  ReceiveMessageCommand,
-  type SQSClient,
-} from '@aws-sdk/client-sqs';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { log } from '@temporalio/activity';
 import { describeError } from '../clients/aws-errors';
@@ -14,17 +7,18 @@ import { projectionOf } from '../rows/columns';
 import { keepRejected } from '../lake/kept';
 import { type Lake } from '../pipeline/definition';
 import { type RejectReason } from '../event/event';
-import { ADDED_MEMBERS, KEY_ATTRIBUTE } from '../pipeline/names';
-import { MESSAGES_PER_POLL, Pace } from '../queue/pace';
+import { ADDED_MEMBERS } from '../pipeline/names';
+import type { QueueMessage } from '../queue/message';
+import { Pace } from '../queue/pace';
+import { MESSAGES_PER_REQUEST, type Queue } from '../queue/queue';
 import { keyDigest } from '../event/key';
 import { readPayload } from '../event/event';
 import { awsFailure } from './failures';
 import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
-import { ownQueueUrl } from './own-queue';
+import { type NamedQueue, requireOwnQueue } from './own-queue';
 
 interface Clients {
-  /** Must not retry by itself: a receive whose answer was lost has hidden messages, and the lane must know. */
-  sqs: Pick<SQSClient, 'send'>;
+  queue: NamedQueue & Pick<Queue, 'receive' | 'release'>;
   s3: Pick<S3Client, 'send'>;
 }
 
@@ -101,10 +95,10 @@ export const LARGEST_ROW_BYTES = 64 * 1024;
  */
 export async function receiveMessages(clients: Clients, input: ReceiveInput): Promise<ReceivedMessages> {
   return await withHeartbeat({ everyMs: BATCH_HEARTBEAT_MS }, async (signal) => {
-    const url = await ownQueueUrl(clients.sqs, input.queue).catch((error: unknown) => {
+    await requireOwnQueue(clients.queue).catch((error: unknown) => {
       throw awsFailure(error, `find the queue ${input.queue}`);
     });
-    const collector = new Collector(clients, input, url);
+    const collector = new Collector(clients, input);
     while (collector.wantsMore() && !signal.aborted) {
       await collector.poll();
       await collector.pause(signal);
@@ -136,7 +130,6 @@ class Collector {
   };
   readonly #clients: Clients;
   readonly #input: ReceiveInput;
-  readonly #url: string;
   readonly #project: (event: object) => string[];
   /** Columns of which one at least must be in an event. */
   readonly #published: readonly (readonly string[])[];
@@ -147,7 +140,7 @@ class Collector {
   #collectUntil = Infinity;
   #polls = 1;
 
-  constructor(clients: Clients, input: ReceiveInput, url: string) {
+  constructor(clients: Clients, input: ReceiveInput) {
     this.#clients = clients;
     this.#input = input;
     const { paths, escapeFormulas, addedMembers } = input;
@@ -158,7 +151,6 @@ class Collector {
       paths.map((path) => ({ path })),
       { escapeFormulas },
     );
-    this.#url = url;
   }
 
   wantsMore(): boolean {
@@ -170,9 +162,9 @@ class Collector {
   /** One round: one poll, or several at once where that many should come back full. */
   async poll(): Promise<void> {
     const room = this.#room();
-    const polls = Math.min(this.#polls, Math.ceil(room / MESSAGES_PER_POLL));
+    const polls = Math.min(this.#polls, Math.ceil(room / MESSAGES_PER_REQUEST));
     const sizes = Array.from({ length: polls }, (_, index) =>
-      Math.min(MESSAGES_PER_POLL, room - index * MESSAGES_PER_POLL),
+      Math.min(MESSAGES_PER_REQUEST, room - index * MESSAGES_PER_REQUEST),
     );
     const begun = Date.now();
     const answers = await Promise.allSettled(sizes.map((size) => this.#receive(size, polls > 1)));
@@ -197,8 +189,8 @@ class Collector {
   }
 
   /** How much is waiting, and so how many polls to make at once. A poll that was paused for is often full, too. */
-  #lookAhead(messages: Message[], isFull: boolean): void {
-    const sentAt = messages.flatMap((message) => sentTime(message) ?? []);
+  #lookAhead(messages: QueueMessage[], isFull: boolean): void {
+    const sentAt = messages.flatMap((message) => message.sentAt ?? []);
     this.#pace.saw(sentAt, this.#count());
     const now = Date.now();
     const isOld = now - Math.max(...sentAt) > BACKLOG_AGE_MS;
@@ -234,35 +226,29 @@ class Collector {
     this.result.reached = Math.max(this.result.reached ?? 0, time);
   }
 
-  async #receive(size: number, isOneOfSeveral: boolean): Promise<Message[]> {
-    const patience = this.#count() === 0 && !isOneOfSeveral ? this.#input.waitSeconds : 1;
-    const { Messages = [] } = await this.#clients.sqs.send(
-      new ReceiveMessageCommand({
-        QueueUrl: this.#url,
-        MaxNumberOfMessages: size,
-        WaitTimeSeconds: patience,
-        VisibilityTimeout: this.#input.visibilityTimeoutSeconds,
-        MessageSystemAttributeNames: ['SentTimestamp'],
-        MessageAttributeNames: [KEY_ATTRIBUTE],
-      }),
-    );
-    return Messages;
+  async #receive(size: number, isOneOfSeveral: boolean): Promise<QueueMessage[]> {
+    const { waitSeconds, visibilityTimeoutSeconds } = this.#input;
+    const patience = this.#count() === 0 && !isOneOfSeveral ? waitSeconds : 1;
+    return await this.#clients.queue.receive({
+      most: size,
+      waitSeconds: patience,
+      visibilityTimeoutSeconds,
+    });
   }
 
-  async #sort(messages: Message[]): Promise<void> {
-    const excess: Message[] = [];
+  async #sort(messages: QueueMessage[]): Promise<void> {
+    const excess: QueueMessage[] = [];
     const rejecting: Promise<void>[] = [];
     for (const message of messages) {
-      const { MessageId: messageId, ReceiptHandle: receipt, Body: body = '' } = message;
-      if (messageId === undefined || receipt === undefined) continue;
-      // Without ours it is another program's message, and nothing but itself: two with equal bodies are two.
-      const published = message.MessageAttributes?.[KEY_ATTRIBUTE]?.StringValue || messageId;
+      const { id: messageId, receipt, body } = message;
+      // Without a key it is another program's message, and nothing but itself: two with equal bodies are two.
+      const published = message.key ?? messageId;
       const read = this.#readRow(body, published);
       if (read.ok && this.#bytes + read.bytes > this.#input.bytes) {
         excess.push(message);
         continue;
       }
-      this.#sentAt(sentTime(message));
+      this.#sentAt(message.sentAt);
       const key = keyDigest(published);
       if (!read.ok) {
         const rejected = { messageId, receipt, key, reason: read.reason };
@@ -344,36 +330,13 @@ class Collector {
    * Makes messages visible at once. One that can't be released comes back when its visibility timeout ends; until then it is hidden
    * as by a poll that was lost, and may be a copy of any key.
    */
-  async #release(messages: Message[]): Promise<void> {
+  async #release(messages: QueueMessage[]): Promise<void> {
     this.#bytes = this.#input.bytes;
-    this.result.leftInQueue.push(...messages.flatMap(({ MessageId }) => MessageId ?? []));
-    for (let at = 0; at < messages.length; at += MESSAGES_PER_POLL) {
-      const entries = messages.slice(at, at + MESSAGES_PER_POLL).map(({ ReceiptHandle }, index) => ({
-        Id: String(index),
-        ReceiptHandle,
-        VisibilityTimeout: 0,
-      }));
-      const problem = await this.#makeVisible(entries);
-      if (problem === undefined) continue;
-      this.result.lostPolls += 1;
-      log.warn('Messages were not released early', { queue: this.#input.queue, error: problem });
+    this.result.leftInQueue.push(...messages.map(({ id }) => id));
+    const problems = await this.#clients.queue.release(messages.map(({ receipt }) => receipt));
+    this.result.lostPolls += problems.length;
+    for (const error of problems) {
+      log.warn('Messages were not released early', { queue: this.#input.queue, error });
     }
   }
-
-  /** @returns why not all of them are visible, if so */
-  async #makeVisible(entries: ChangeMessageVisibilityBatchRequestEntry[]): Promise<string | undefined> {
-    try {
-      const command = new ChangeMessageVisibilityBatchCommand({ QueueUrl: this.#url, Entries: entries });
-      const { Failed: [first] = [] } = await this.#clients.sqs.send(command);
-      return first && `${first.Code}: ${first.Message}`;
-    } catch (error) {
-      return describeError(error);
-    }
-  }
-}
-
-/** Epoch milliseconds; undefined where SQS does not say. */
-function sentTime({ Attributes }: Message): number | undefined {
-  const time = Number(Attributes?.SentTimestamp);
-  return time > 0 && Number.isSafeInteger(time) ? time : undefined;
 }

@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { GetQueueAttributesCommand, type QueueAttributeName, type SQSClient } from '@aws-sdk/client-sqs';
 import {
   Client,
   Connection,
@@ -14,7 +13,7 @@ import { loadPipeline } from '../settings/pipeline';
 import { type PipelineDefinition } from '../pipeline/definition';
 import { batchWorkflowId, ingestWorkflowId } from '../pipeline/names';
 import { dataConverter } from '../clients/payload-codec';
-import { queueUrl } from '../queue/queue-url';
+import { isNoQueue, Queue } from '../queue/queue';
 import { awsClients } from '../clients/aws';
 import { temporalConnectConfig } from '../clients/temporal';
 
@@ -22,7 +21,8 @@ import { temporalConnectConfig } from '../clients/temporal';
 export interface Context {
   pipeline: PipelineDefinition;
   temporal: Client;
-  sqs: SQSClient;
+  /** The pipeline's. */
+  queue: Queue;
   s3: S3Client;
   /** Writes one line for a person. */
   say: (line: string) => void;
@@ -55,7 +55,8 @@ export async function withContext<T>(
   try {
     if (needsTemporal) await ensureConnected(connection, connectionOptions.address ?? 'localhost:7233');
     const temporal = new Client({ connection, namespace, dataConverter });
-    return await work({ pipeline, temporal, sqs, s3, say: (line) => console.log(line) });
+    const queue = new Queue(sqs, pipeline.queue.name);
+    return await work({ pipeline, temporal, queue, s3, say: (line) => console.log(line) });
   } finally {
     sqs.destroy();
     s3.destroy();
@@ -77,33 +78,25 @@ export interface PipelineHandles {
 }
 
 /** @throws CommandError when the queue is not there */
-export async function pipelineHandles({ pipeline, temporal, sqs }: Context): Promise<PipelineHandles> {
+export async function pipelineHandles({ pipeline, temporal, queue }: Context): Promise<PipelineHandles> {
+  const arn = await explainingQueue(queue, () => queue.arn());
+  if (arn === undefined || arn === '') throw new CommandError(`SQS named no ARN for the queue ${queue.name}`);
   return {
     ingest: temporal.workflow.getHandle(ingestWorkflowId(pipeline.name)),
-    batch: temporal.workflow.getHandle(batchWorkflowId(await queueArn(sqs, pipeline.queue.name))),
+    batch: temporal.workflow.getHandle(batchWorkflowId(arn)),
   };
 }
 
-async function queueArn(sqs: SQSClient, name: string): Promise<string> {
-  const { attributes } = await openQueue(sqs, name, ['QueueArn']);
-  if (attributes.QueueArn) return attributes.QueueArn;
-  throw new CommandError(`SQS named no ARN for the queue ${name}`);
-}
-
-/** @throws CommandError when the queue is not there, or can't be read */
-export async function openQueue(
-  sqs: SQSClient,
-  name: string,
-  AttributeNames: QueueAttributeName[],
-): Promise<{ url: string; attributes: Partial<Record<string, string>> }> {
+/**
+ * Opens the queue.
+ *
+ * @throws CommandError when it is not there, or can't be read
+ */
+export async function explainingQueue<T>({ name }: Pick<Queue, 'name'>, open: () => Promise<T>): Promise<T> {
   try {
-    const url = await queueUrl(sqs, name);
-    const { Attributes = {} } = await sqs.send(
-      new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames }),
-    );
-    return { url, attributes: Attributes };
+    return await open();
   } catch (error) {
-    if (error instanceof Error && error.name === 'QueueDoesNotExist') {
+    if (isNoQueue(error)) {
       throw new CommandError(`There is no queue ${name}: run \`sluice provision\`, or correct SLUICE_QUEUE`);
     }
     throw new CommandError(`Could not open the queue ${name}: ${describeError(error)}`);

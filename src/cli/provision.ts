@@ -1,8 +1,6 @@
 import { CreateBucketCommand, HeadBucketCommand, type S3Client } from '@aws-sdk/client-s3';
-import { CreateQueueCommand, SetQueueAttributesCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import type { Client } from '@temporalio/client';
 import { SEARCH_ATTRIBUTES } from '../pipeline/names';
-import { queueUrl } from '../queue/queue-url';
 import type { Context } from './context';
 import { addSearchAttributes, hasSearchAttributes } from './search-attributes';
 
@@ -14,10 +12,10 @@ const RETENTION_SECONDS = 14 * 24 * 60 * 60;
  * you like. Where search attributes are refused, a pipeline runs without.
  */
 export async function provision(context: Context, { json = false }: { json?: boolean } = {}): Promise<void> {
-  const { pipeline, temporal, sqs, s3, say } = context;
-  const { queue, lake } = pipeline;
+  const { pipeline, temporal, queue, s3, say } = context;
+  const { lake } = pipeline;
   const made = {
-    queue: { name: queue.name, state: await provideQueue(sqs, queue.name) },
+    queue: { name: queue.name, state: await queue.provide(RETENTION_SECONDS) },
     bucket: { name: lake.bucket, state: await provideBucket(s3, lake.bucket) },
     searchAttributes: await provideSearchAttributes(temporal),
   };
@@ -36,18 +34,6 @@ async function provideSearchAttributes(temporal: Client): Promise<string> {
     const says = error instanceof Error ? error.message : String(error);
     const names = Object.values(SEARCH_ATTRIBUTES).map(({ name }) => name);
     return `refused (${says}); pipelines run without, or add ${names.join(', ')} as Keywords yourself before the first start`;
-  }
-}
-
-async function provideQueue(sqs: SQSClient, name: string): Promise<'there' | 'created'> {
-  const Attributes = { MessageRetentionPeriod: String(RETENTION_SECONDS) };
-  try {
-    await sqs.send(new SetQueueAttributesCommand({ QueueUrl: await queueUrl(sqs, name), Attributes }));
-    return 'there';
-  } catch (error) {
-    if (!(error instanceof Error && error.name === 'QueueDoesNotExist')) throw error;
-    await sqs.send(new CreateQueueCommand({ QueueName: name, Attributes }));
-    return 'created';
   }
 }
 

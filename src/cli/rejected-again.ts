@@ -1,12 +1,12 @@
-import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import { describeError, isTransient } from '../clients/aws-errors';
 import { KEPT_FOLDERS, type KeptObject } from '../lake/layout';
 import { readKeptEvent, readObjects } from '../lake/reader';
 import { keyOfResent, putBack, setAside } from '../lake/resend';
-import { encodeMessage, keyAttribute, messageBytes, type OutgoingMessage } from '../queue/message';
+import { encodeMessage, messageBytes, type OutgoingMessage } from '../queue/message';
+import type { Queue } from '../queue/queue';
 import { readPayload } from '../event/event';
 import { withRecord } from '../sources/kafka/event';
-import { type Context, CommandError, openQueue, UsageError } from './context';
+import { type Context, CommandError, explainingQueue, UsageError } from './context';
 import { explainingS3 } from './explain-s3';
 import { printable } from './printable';
 import { find, type Held, keptObjects, type LakeClient, type LakeContext, short } from './rejected';
@@ -30,14 +30,15 @@ export interface ResendOptions {
  * @throws CommandError when the one can't be sent, with what to do, and when S3 or SQS refuse
  */
 export async function resendRejected(
-  { pipeline, s3, sqs, say }: LakeContext & Pick<Context, 'sqs'>,
+  { pipeline, s3, queue, say }: LakeContext & { queue: TargetQueue },
   beginning: string | undefined,
   { all = false, reason, force = false }: ResendOptions = {},
 ): Promise<boolean> {
   if (all === (beginning !== undefined)) throw new UsageError('Name one digest, or give --all');
   const { lake } = pipeline;
   return await explainingS3(lake, async () => {
-    const clients = { lake, s3, queue: await openTarget(sqs, pipeline.queue.name) };
+    const { maximumBytes } = await explainingQueue(queue, () => queue.attributes());
+    const clients = { lake, s3, queue, maximumBytes };
     if (beginning === undefined) return await sendAll(clients, reason, say);
     const held = await find(clients, beginning);
     const hindrance = await sendAgain(clients, held, force);
@@ -49,15 +50,14 @@ export async function resendRejected(
   });
 }
 
-interface Queue {
-  sqs: Context['sqs'];
-  name: string;
-  url: string;
+/** The part of the queue that sending again needs. */
+type TargetQueue = Pick<Queue, 'name' | 'attributes' | 'sendOne'>;
+
+interface Clients extends LakeClient {
+  queue: TargetQueue;
   /** Of one message, attributes included. */
   maximumBytes: number;
 }
-
-type Clients = LakeClient & { queue: Queue };
 
 /** Goes through all of `rejected/`, and says what is not sent and why. */
 async function sendAll(clients: Clients, reason: string | undefined, say: Context['say']): Promise<boolean> {
@@ -95,7 +95,7 @@ async function sendAgain(
   const rejection = { digest: object.digest, time: event.time, content };
   const text = event.record ? withRecord(event.text, event.record) : event.text;
   const message = encodeMessage(text, keyOfResent(rejection));
-  const { maximumBytes } = clients.queue;
+  const { maximumBytes } = clients;
   const bytes = messageBytes(message);
   if (bytes > maximumBytes) return `${bytes} bytes, and the queue takes ${maximumBytes} (MaximumMessageSize)`;
   if (object.kind === 'resent') {
@@ -119,33 +119,24 @@ function sentBefore({ modifiedAt }: KeptObject): string {
  * @throws CommandError in which state the event is
  */
 async function sendMessage(
-  { sqs, name, url }: Queue,
+  queue: TargetQueue,
   message: OutgoingMessage,
   object: KeptObject,
   undo?: () => Promise<void>,
 ): Promise<void> {
   try {
-    await sqs.send(
-      new SendMessageCommand({
-        QueueUrl: url,
-        MessageBody: message.body,
-        MessageAttributes: keyAttribute(message),
-      }),
-    );
+    await queue.sendOne(message);
   } catch (error) {
     const says = describeError(error);
     if (isTransient(error)) {
       throw new CommandError(
-        `The queue ${name} may have ${short(object)} or not (${says}). The event is kept under ${KEPT_FOLDERS.resent}/; ` +
+        `The queue ${queue.name} may have ${short(object)} or not (${says}). The event is kept under ${KEPT_FOLDERS.resent}/; ` +
           `\`sluice rejected again ${short(object)} --force\` sends it under the same key, so that two count as one`,
       );
     }
     await undo?.();
-    throw new CommandError(`The queue ${name} refused ${short(object)}, which stays where it was: ${says}`);
+    throw new CommandError(
+      `The queue ${queue.name} refused ${short(object)}, which stays where it was: ${says}`,
+    );
   }
-}
-
-async function openTarget(sqs: Context['sqs'], name: string): Promise<Queue> {
-  const { url, attributes } = await openQueue(sqs, name, ['MaximumMessageSize']);
-  return { sqs, name, url, maximumBytes: Number(attributes.MaximumMessageSize ?? 256 * 1024) };
 }

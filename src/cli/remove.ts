@@ -1,8 +1,6 @@
 import { createInterface } from 'node:readline/promises';
-import { UntagQueueCommand } from '@aws-sdk/client-sqs';
 import { lakeAddress } from '../lake/owner';
-import { OWNER_TAG, UPDATES } from '../pipeline/names';
-import { queueUrl } from '../queue/queue-url';
+import { UPDATES } from '../pipeline/names';
 import { CommandError, type Context, describeRunning, outcomeOf, pipelineHandles } from './context';
 
 export interface RemoveOptions {
@@ -17,15 +15,13 @@ export interface RemoveOptions {
  * @throws CommandError when the pipeline is not stopped, or was not meant
  */
 export async function remove(context: Context, { yes = false }: RemoveOptions = {}): Promise<void> {
-  const { pipeline, sqs, say } = context;
+  const { pipeline, queue, say } = context;
   const { ingest, batch } = await pipelineHandles(context);
   const running = [];
   for (const handle of [ingest, batch]) if (await describeRunning(handle)) running.push(handle);
   if (running.length > 0 && !yes) await ask(pipeline.name);
   for (const handle of running) await outcomeOf(handle, handle.executeUpdate(UPDATES.remove));
-  await sqs.send(
-    new UntagQueueCommand({ QueueUrl: await queueUrl(sqs, pipeline.queue.name), TagKeys: [OWNER_TAG] }),
-  );
+  await queue.unclaim();
   say(
     `pipeline ${pipeline.name}: removed. What it wrote stays, and so does its claim to ${lakeAddress(pipeline.lake)}: give a new ` +
       'one a prefix of its own (SLUICE_PREFIX)',

@@ -1,5 +1,4 @@
 import { HeadBucketCommand } from '@aws-sdk/client-s3';
-import { ListQueueTagsCommand } from '@aws-sdk/client-sqs';
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import { differences } from '../settings/changes';
@@ -12,7 +11,6 @@ import {
   TASK_QUEUES,
   WORKFLOWS,
 } from '../pipeline/names';
-import { queueUrl } from '../queue/queue-url';
 import type { batch } from '../workflows/batch';
 import type { ingest } from '../workflows/ingest';
 import type { IngestStatus } from '../workflows/status';
@@ -114,7 +112,10 @@ async function searchAttributes({
 }
 
 /** Two pipelines on one queue would take each other's messages. */
-async function refuseOthersQueue({ pipeline, temporal, sqs }: Context, running: Running): Promise<void> {
+async function refuseOthersQueue(
+  { pipeline, temporal, queue: own }: Context,
+  running: Running,
+): Promise<void> {
   const { name: queue } = pipeline.queue;
   const lane = memoOf(running.batch);
   if (lane !== undefined && lane.pipeline !== pipeline.name) {
@@ -128,8 +129,7 @@ async function refuseOthersQueue({ pipeline, temporal, sqs }: Context, running: 
       `The pipeline ${pipeline.name} runs with the queue ${reads.queue}, for good: for ${queue} start one of another name (SLUICE_PIPELINE)`,
     );
   }
-  const { Tags } = await sqs.send(new ListQueueTagsCommand({ QueueUrl: await queueUrl(sqs, queue) }));
-  const owner = Tags?.[OWNER_TAG];
+  const owner = await own.owner();
   if (owner !== undefined && owner !== runOf(temporal, running.batch)) {
     throw new CommandError(
       `The queue ${queue} belongs to another lane, ${owner} (namespace and first run): give this pipeline one of its own ` +

@@ -1,4 +1,4 @@
-import type { MessageAttributeValue } from '@aws-sdk/client-sqs';
+import type { Message, MessageAttributeValue } from '@aws-sdk/client-sqs';
 import { KEY_ATTRIBUTE } from '../pipeline/names';
 
 /** One SQS message: the event's JSON as published, its key beside it. */
@@ -22,4 +22,26 @@ export function messageBytes({ body, key }: OutgoingMessage): number {
 
 export function keyAttribute({ key }: OutgoingMessage): Record<string, MessageAttributeValue> {
   return { [KEY_ATTRIBUTE]: { DataType: 'String', StringValue: key } };
+}
+
+/** A message as it was received. */
+export interface QueueMessage {
+  /** SQS's own MessageId. */
+  id: string;
+  receipt: string;
+  body: string;
+  /** What makes the event itself. Without it, another program put the message there. */
+  key?: string;
+  /** Epoch milliseconds, by the clock of the queue; undefined where SQS does not say. */
+  sentAt?: number;
+}
+
+/** @returns undefined for what nobody could delete */
+export function messageOf(message: Message): QueueMessage | undefined {
+  const { MessageId: id, ReceiptHandle: receipt, Body: body = '', MessageAttributes } = message;
+  if (id === undefined || receipt === undefined) return undefined;
+  const key = MessageAttributes?.[KEY_ATTRIBUTE]?.StringValue;
+  const sentAt = Number(message.Attributes?.SentTimestamp);
+  const isTime = sentAt > 0 && Number.isSafeInteger(sentAt);
+  return { id, receipt, body, ...(key ? { key } : {}), ...(isTime ? { sentAt } : {}) };
 }

@@ -1,5 +1,4 @@
-/** The most that SQS hands out at once. */
-export const MESSAGES_PER_POLL = 10;
+import { MESSAGES_PER_REQUEST } from './queue';
 
 const LONGEST_PAUSE_MS = 1_000;
 
@@ -23,7 +22,7 @@ export class Pace {
    * @param count messages received in all
    */
   saw(sentAt: readonly number[], count: number): void {
-    this.#wasFull = sentAt.length >= MESSAGES_PER_POLL;
+    this.#wasFull = sentAt.length >= MESSAGES_PER_REQUEST;
     if (sentAt.length === 0) return;
     const oldest = Math.min(...sentAt);
     // What was sent at the same moment is where counting begins: senders send ten at once.
@@ -48,7 +47,7 @@ export class Pace {
   #msPerTen(): number | undefined {
     const [first, last] = [this.#first, this.#last];
     if (!first || !last || last.sentAt <= first.sentAt || last.count <= first.count) return undefined;
-    return (MESSAGES_PER_POLL * (last.sentAt - first.sentAt)) / (last.count - first.count);
+    return (MESSAGES_PER_REQUEST * (last.sentAt - first.sentAt)) / (last.count - first.count);
   }
 
   /** Milliseconds in which others may have come, not below zero: the clocks of the queue and of this machine may differ. */

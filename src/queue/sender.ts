@@ -1,18 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { SendMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { describeError, isTransient } from '../clients/aws-errors';
-import { keyAttribute, messageBytes, type OutgoingMessage } from './message';
+import { messageBytes, type OutgoingMessage } from './message';
+import { type Answer, MESSAGES_PER_REQUEST, type Queue } from './queue';
 
-/** Limits of one SendMessageBatch (SQS, since August 2025). */
-const BATCH_ENTRIES = 10;
+/** Limit of one SendMessageBatch (SQS, since August 2025). */
 const BATCH_BYTES = 1024 * 1024;
 
 /** Error codes with which SQS refuses a message for what it holds. SenderFault alone is no proof: throttling can carry it. */
 const REFUSES_CONTENT = /InvalidMessageContents|InvalidParameterValue|MessageTooLong|BatchRequestTooLong/;
 
 export interface SenderOptions {
-  sqs: Pick<SQSClient, 'send'>;
-  queueUrl: string;
+  queue: Pick<Queue, 'send'>;
   /** Milliseconds for which a batch that is not full waits for more. */
   lingerMs?: number;
   /** SendMessageBatch calls under way at once. */
@@ -71,7 +69,7 @@ export class BatchSender {
     this.#waiting.push({ message, settle });
     this.#waitingBytes += bytes;
     this.#linger ??= setTimeout(() => void this.#dispatch(), this.#options.lingerMs);
-    if (this.#waiting.length >= BATCH_ENTRIES) await this.#dispatch();
+    if (this.#waiting.length >= MESSAGES_PER_REQUEST) await this.#dispatch();
   }
 
   /** Resolves when everything taken so far has its outcome, or sending has ended. */
@@ -115,26 +113,13 @@ export class BatchSender {
 
   /** @returns the entries to send again */
   async #send(entries: Entry[]): Promise<Entry[]> {
-    const { sqs, queueUrl, signal, mayBegin } = this.#options;
+    const { queue, signal, mayBegin } = this.#options;
     const abortSignal = await mayBegin(signal);
     try {
-      const { Successful = [], Failed = [] } = await sqs.send(
-        new SendMessageBatchCommand({
-          QueueUrl: queueUrl,
-          Entries: entries.map(({ message }, index) => ({
-            Id: String(index),
-            MessageBody: message.body,
-            MessageAttributes: keyAttribute(message),
-          })),
-        }),
-        { abortSignal },
-      );
-      const outcomes = new Map<string | undefined, Outcome>(Successful.map(({ Id }) => [Id, 'sent']));
-      for (const { Id, Code = '', Message = '' } of Failed) {
-        if (REFUSES_CONTENT.test(Code)) outcomes.set(Id, { refused: `${Code}: ${Message}` });
-      }
+      const messages = entries.map(({ message }) => message);
+      const answers = await queue.send(messages, { abortSignal });
       return entries.filter(({ settle }, index) => {
-        const outcome = outcomes.get(String(index));
+        const outcome = outcomeOf(answers[index]);
         if (outcome !== undefined) settle(outcome);
         return outcome === undefined;
       });
@@ -156,4 +141,12 @@ export class BatchSender {
     for (const entry of entries) again.push(...(await this.#send([entry])));
     return again;
   }
+}
+
+/** @returns undefined where the message is to be sent again */
+function outcomeOf(answer: Answer | undefined): Outcome | undefined {
+  if (answer === undefined) return undefined;
+  if (answer.ok) return 'sent';
+  const { code, message } = answer;
+  return REFUSES_CONTENT.test(code) ? { refused: `${code}: ${message}` } : undefined;
 }

@@ -7,10 +7,12 @@ import {
   type Worker,
 } from '@temporalio/worker';
 import { config } from 'dotenv';
+import { activityClients, createBatchActivities, createIngestActivities } from '../activities';
 import { describeError } from '../clients/aws-errors';
 import { loadWorkerSettings } from '../settings/worker';
 import { SettingsError } from '../settings/setting';
 import { kafkaSettings } from '../sources/kafka/security';
+import type { SourceAccess } from '../sources/open-source';
 import { countRequests } from '../clients/aws-requests';
 import { awsClients } from '../clients/aws';
 import { type Look, lookAtWorkers, serveHealth } from './health';
@@ -50,8 +52,8 @@ async function main(names: string[]): Promise<void> {
   try {
     const sources = { kafka: kafkaSettings(settings.kafka) };
     const connection = await connect({ ...connectionOptions, address }, logger);
-    const environment = { connection, namespace, deployment: settings.deployment, sources };
-    await runWorkers(roles, environment, (workers) => {
+    const environment = { connection, namespace, deployment: settings.deployment };
+    await runWorkers(roles, environment, sources, (workers) => {
       look = () => lookAtWorkers(workers, connection);
     });
     logger.info('Worker process ends');
@@ -67,13 +69,21 @@ async function main(names: string[]): Promise<void> {
 
 async function runWorkers(
   roles: Role[],
-  environment: Omit<WorkerEnvironment, 'clients'>,
+  environment: Omit<WorkerEnvironment, 'activities'>,
+  sources: SourceAccess,
   created: (workers: Worker[]) => void,
 ): Promise<void> {
   try {
-    const clients = awsClients();
-    countRequests(clients, Runtime.instance().metricMeter);
-    const workers = await Promise.all(roles.map((role) => createWorker(role, { ...environment, clients })));
+    const aws = awsClients();
+    countRequests(aws, Runtime.instance().metricMeter);
+    const clients = activityClients(aws);
+    const activities = {
+      ingest: createIngestActivities(clients, sources),
+      batch: createBatchActivities(clients),
+    };
+    const workers = await Promise.all(
+      roles.map((role) => createWorker(role, { ...environment, activities: activities[role] })),
+    );
     created(workers);
     await runTogether(workers);
   } finally {

@@ -1,9 +1,8 @@
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
-import { type ActivityClients, createBatchActivities, createIngestActivities } from '../activities';
+import type { BatchActivities, IngestActivities } from '../activities';
 import type { WorkerSettings } from '../settings/worker';
 import { TASK_QUEUES } from '../pipeline/names';
 import { dataConverter } from '../clients/payload-codec';
-import type { SourceAccess } from '../sources/open-source';
 import { workflowCode } from './bundle';
 
 /** What a Worker is for: each has a task queue of its own. */
@@ -12,11 +11,10 @@ export type Role = keyof typeof TASK_QUEUES;
 export interface WorkerEnvironment {
   connection: NativeConnection;
   namespace: string;
-  clients: ActivityClients;
+  /** Those of its role. */
+  activities: IngestActivities | BatchActivities;
   /** With it Temporal hands this Worker nothing before its build is made the current one. */
   deployment?: WorkerSettings['deployment'];
-  /** How sources are reached that ask who reads. Default: as anybody. */
-  sources?: SourceAccess;
   /** Overrides for tests. */
   options?: Partial<WorkerOptions>;
 }
@@ -29,10 +27,9 @@ const STICKY_TIMEOUT = '3s';
  * poll under way must not be cut off, since it would hide messages until their visibility timeout ends.
  */
 export async function createWorker(role: Role, environment: WorkerEnvironment): Promise<Worker> {
-  const { connection, namespace, clients, deployment, sources, options } = environment;
+  const { connection, namespace, activities, deployment, options } = environment;
   const ofRole: Record<Role, Partial<WorkerOptions>> = {
     ingest: {
-      activities: createIngestActivities(clients, sources),
       shutdownGraceTime: 0,
       // Replayed from the start each time, which is cheap here: a kept copy can be spoiled by a query (see src/cli/context.ts).
       maxCachedWorkflows: 0,
@@ -40,7 +37,6 @@ export async function createWorker(role: Role, environment: WorkerEnvironment): 
       shutdownForceTime: '8s',
     },
     batch: {
-      activities: createBatchActivities(clients),
       shutdownGraceTime: '30s',
       shutdownForceTime: '40s',
       maxHeartbeatThrottleInterval: '4s',
@@ -51,6 +47,7 @@ export async function createWorker(role: Role, environment: WorkerEnvironment): 
     namespace,
     taskQueue: TASK_QUEUES[role],
     dataConverter,
+    activities,
     ...workflowCode(),
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
     ...(deployment ? versioned(deployment) : {}),

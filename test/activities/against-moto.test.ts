@@ -18,7 +18,7 @@ import {
 import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { createBatchActivities } from '../../src/activities';
+import { activityClients, createBatchActivities } from '../../src/activities';
 import type { ReceiveInput } from '../../src/activities/receive-messages';
 import { DIGEST_METADATA, KEY_ATTRIBUTE, OWNER_TAG } from '../../src/pipeline/names';
 import { keyDigest } from '../../src/event/key';
@@ -58,7 +58,7 @@ describe('The activities of a lane, against moto', () => {
     };
     sqs = new SQSClient(client);
     s3 = new S3Client({ ...client, forcePathStyle: true });
-    activities = createBatchActivities({ sqs, s3 });
+    activities = createBatchActivities(activityClients({ sqs, s3 }));
     await s3.send(new CreateBucketCommand({ Bucket: BUCKET }));
   });
 

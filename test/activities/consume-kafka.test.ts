@@ -8,7 +8,7 @@ import { NO_GAPS } from '../../src/sources/gaps';
 import { eventually } from '../support/eventually';
 import { Attempt } from '../support/attempt';
 import { FakeS3 } from '../support/fake-s3';
-import { FAKE_LANE, FakeSqs, neverAnswer, takeAll } from '../support/fake-sqs';
+import { FAKE_LANE, FakeQueue, neverAnswer, takeAll } from '../support/fake-queue';
 import { KafkaCluster } from '../support/kafka-cluster';
 
 const PARTITIONS = 3;
@@ -25,7 +25,7 @@ suite(
     let cluster: KafkaCluster;
     let topic: string;
     let published: number;
-    let sqs: FakeSqs;
+    let queue: FakeQueue;
     const attempts: Attempt[] = [];
 
     before(async function () {
@@ -36,7 +36,7 @@ suite(
     beforeEach(async () => {
       topic = await cluster.createTopic(PARTITIONS);
       published = 0;
-      sqs = new FakeSqs();
+      queue = new FakeQueue();
     });
 
     afterEach(async () => {
@@ -65,7 +65,7 @@ suite(
     ): Attempt {
       const [broker] = cluster.bootstrap;
       const attempt = new Attempt(
-        { sqs, s3: new FakeS3() },
+        { queue, s3: new FakeS3() },
         {
           pipeline: 'test',
           source: { url: `kafka://127.0.0.1:${broker?.port}/${topic}`, contact: '' },
@@ -85,7 +85,7 @@ suite(
       return attempt;
     }
 
-    const sent = () => sqs.bodies.map((body) => (JSON.parse(body) as { n: number }).n);
+    const sent = () => queue.bodies.map((body) => (JSON.parse(body) as { n: number }).n);
     const numbersTo = (count: number) => Array.from({ length: count }, (_, n) => n);
     const inOrder = (numbers: readonly number[]) => [...numbers].sort((one, other) => one - other);
     /** The next offset of each partition, once so many events are read. */
@@ -131,14 +131,14 @@ suite(
     it('returns its cursor when the workflow cancels it, without what SQS did not confirm', async () => {
       await publish(40);
       // The second batch is never confirmed, the others are.
-      sqs.take = (entries, call) => (call.count === 2 ? neverAnswer : takeAll)(entries, call);
+      queue.take = (entries, call) => (call.count === 2 ? neverAnswer : takeAll)(entries, call);
       const first = begin();
-      await eventually('three batches are confirmed', () => sqs.bodies.length === 30);
+      await eventually('three batches are confirmed', () => queue.bodies.length === 30);
       first.cancel();
       const { ended, cursor, completeness } = await first.result;
       assert.equal(ended, 'cancelled');
 
-      sqs.take = takeAll;
+      queue.take = takeAll;
       await publish(20);
       const second = begin({ cursor, completeness });
       await eventually('all are sent', () => new Set(sent()).size === 60);

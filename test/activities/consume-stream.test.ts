@@ -14,7 +14,7 @@ import { NO_COUNTS } from '../../src/sources/stint-counts';
 import { eventually } from '../support/eventually';
 import { Attempt } from '../support/attempt';
 import { FakeS3, s3Error } from '../support/fake-s3';
-import { FAKE_LANE, FakeSqs, HeldAnswers, neverAnswer, sqsError, takeAll } from '../support/fake-sqs';
+import { FAKE_LANE, FakeQueue, HeldAnswers, neverAnswer, sqsError, takeAll } from '../support/fake-queue';
 import { ownTimeOf } from '../support/own-time';
 import { settled } from '../support/settled';
 import { sha256 } from '../support/sha256';
@@ -24,11 +24,11 @@ const MINUTE = 60_000;
 describe('The activity consumeStream', () => {
   const streams: SimulatedStream[] = [];
   const attempts: Attempt[] = [];
-  let sqs: FakeSqs;
+  let queue: FakeQueue;
   let s3: FakeS3;
 
   beforeEach(() => {
-    sqs = new FakeSqs();
+    queue = new FakeQueue();
     s3 = new FakeS3();
   });
 
@@ -66,7 +66,7 @@ describe('The activity consumeStream', () => {
   }
 
   function begin(input: StintInput, heartbeatDetails?: StintProgress): Attempt {
-    const attempt = new Attempt({ sqs, s3 }, input, heartbeatDetails);
+    const attempt = new Attempt({ queue, s3 }, input, heartbeatDetails);
     attempts.push(attempt);
     return attempt;
   }
@@ -83,7 +83,7 @@ describe('The activity consumeStream', () => {
     const { cursor, counts, ended, problem } = await attempt.result;
 
     assert.deepEqual([ended, problem], ['done', undefined]);
-    assert.deepEqual([...sqs.keys].sort(), keysOf(stream));
+    assert.deepEqual([...queue.keys].sort(), keysOf(stream));
     const { ledger } = stream;
     const rejected = Object.values(counts.rejected).reduce((sum, count) => sum + count, 0);
     for (const { text } of ledger.broken.slice(0, rejected)) {
@@ -113,24 +113,24 @@ describe('The activity consumeStream', () => {
     const stream = await simulate({ events: 400, broken: 0 });
     await begin(inputFor(stream.url, { mostEvents: 400 })).result;
     const texts = new Set(stream.ledger.published.map(({ text }) => text));
-    const changed = sqs.bodies.filter((body) => !texts.has(body));
+    const changed = queue.bodies.filter((body) => !texts.has(body));
     assert(changed.length > 0 && changed.every((body) => body.includes('\\ufffe')));
-    assert(sqs.bodies.every((body) => !/[\ufffe\uffff]/.test(body)));
+    assert(queue.bodies.every((body) => !/[\ufffe\uffff]/.test(body)));
   });
 
   it('ends after so many events, and the next stint goes on without loss or repeats', async () => {
     const stream = await simulate({ events: 1_050, broken: 3 });
     let { cursor } = inputFor(stream.url);
     const results: StintResult[] = [];
-    while (sqs.keys.length < 1_047) {
-      const mostEvents = Math.min(100, 1_047 - sqs.keys.length);
+    while (queue.keys.length < 1_047) {
+      const mostEvents = Math.min(100, 1_047 - queue.keys.length);
       const result = await begin(inputFor(stream.url, { cursor, mostEvents })).result;
       results.push(result);
       cursor = JSON.parse(JSON.stringify(result.cursor)) as typeof cursor;
     }
     assert.equal(results.length, 11);
     assert(results.every(({ ended, counts }) => ended === 'done' && counts.sent <= 100));
-    assert.deepEqual([...sqs.keys].sort(), keysOf(stream));
+    assert.deepEqual([...queue.keys].sort(), keysOf(stream));
     assert(
       results.slice(1).every(({ counts }) => counts.repeats > 0),
       'the source did send some again',
@@ -145,7 +145,7 @@ describe('The activity consumeStream', () => {
     const { ended, cursor, counts } = await attempt.result;
     assert.equal(ended, 'done');
     assert.equal(counts.sent, 15);
-    assert.equal(sqs.bodies.length, 15);
+    assert.equal(queue.bodies.length, 15);
     const last = JSON.parse(stream.ledger.published.at(-1)?.text ?? '') as { meta: { dt: string } };
     const [position] = Object.values(cursor.positions).filter((position) => 'timestamp' in position);
     assert(position && 'timestamp' in position && position.timestamp >= Date.parse(last.meta.dt));
@@ -154,14 +154,14 @@ describe('The activity consumeStream', () => {
   it('loses and repeats nothing when connections are cut', async () => {
     const stream = await simulate({ events: 200, broken: 3, cutAfterEvents: [850, 900] });
     const first = begin(inputFor(stream.url, { mostEvents: 597 }));
-    await eventually('some are sent', () => sqs.keys.length > 100);
+    await eventually('some are sent', () => queue.keys.length > 100);
     stream.sendError('Broker gone');
     stream.publish(200);
-    await eventually('more are sent', () => sqs.keys.length > 300);
+    await eventually('more are sent', () => queue.keys.length > 300);
     stream.sendError('Broker gone again');
     stream.publish(200);
     const { counts } = await first.result;
-    assert.deepEqual([...sqs.keys].sort(), keysOf(stream));
+    assert.deepEqual([...queue.keys].sort(), keysOf(stream));
     assert.deepEqual(counts.reconnects, { refused: 2 });
     assert(counts.repeats > 0);
   });
@@ -180,7 +180,7 @@ describe('The activity consumeStream', () => {
       const { ended, counts } = await second.result;
       assert.equal(ended, 'done');
       assert.equal(counts.sent, 350);
-      assert.deepEqual([...sqs.keys].sort(), keysOf(stream));
+      assert.deepEqual([...queue.keys].sort(), keysOf(stream));
       assert.notEqual(stream.requests[1]?.lastEventId, undefined);
     });
 
@@ -196,7 +196,7 @@ describe('The activity consumeStream', () => {
       const { counts } = await begin(input, told).result;
       assert.equal(counts.sent, 100);
       assert.deepEqual(counts.reconnects, { silent: 4 });
-      assert.equal(sqs.keys.length, 30);
+      assert.equal(queue.keys.length, 30);
     });
   });
 
@@ -213,7 +213,7 @@ describe('The activity consumeStream', () => {
   it('reports the offsets that the source withheld, and none for canaries and broken events', async () => {
     const stream = await simulate({ events: 300, broken: 6 });
     const attempt = begin(inputFor(stream.url, { mostEvents: 587 }));
-    await eventually('some are sent', () => sqs.keys.length > 100);
+    await eventually('some are sent', () => queue.keys.length > 100);
     stream.withhold(7);
     stream.publish(300);
     const { completeness, counts } = await attempt.result;
@@ -226,7 +226,7 @@ describe('The activity consumeStream', () => {
     it('by the workflow returns its cursor and counts, with what SQS confirms within its grace', async () => {
       const stream = await simulate({ events: 25, broken: 0 });
       const held = new HeldAnswers();
-      sqs.take = held.take;
+      queue.take = held.take;
       const attempt = begin(inputFor(stream.url));
       await eventually('three batches are under way', () => held.count === 3);
       attempt.cancel();
@@ -241,27 +241,27 @@ describe('The activity consumeStream', () => {
     it('drops what SQS does not confirm, and its cursor does not cover it', async () => {
       const stream = await simulate({ events: 40, broken: 0 });
       // The second batch is never confirmed, the third one is.
-      sqs.take = (entries, call) => (call.count === 2 ? neverAnswer : takeAll)(entries, call);
+      queue.take = (entries, call) => (call.count === 2 ? neverAnswer : takeAll)(entries, call);
       const attempt = begin(inputFor(stream.url));
-      await eventually('three batches are confirmed', () => sqs.bodies.length === 30);
+      await eventually('three batches are confirmed', () => queue.bodies.length === 30);
       attempt.cancel();
       assert((await ownTimeOf(() => attempt.result)) < 2_000);
       const { ended, cursor, counts } = await attempt.result;
       assert.equal(ended, 'cancelled');
       assert.equal(counts.sent, 30);
 
-      sqs.take = takeAll;
-      const before = sqs.keys.length;
+      queue.take = takeAll;
+      const before = queue.keys.length;
       await begin(inputFor(stream.url, { cursor, mostEvents: 30 })).result;
-      assert.equal(sqs.keys.length - before, 30);
-      assert.deepEqual([...new Set(sqs.keys)].sort(), keysOf(stream));
+      assert.equal(queue.keys.length - before, 30);
+      assert.deepEqual([...new Set(queue.keys)].sort(), keysOf(stream));
     });
 
     for (const reason of ['workerShutdown', 'paused', 'reset'] as const) {
       it(`for ${reason} throws, after a last heartbeat with all that is confirmed`, async () => {
         const stream = await simulate({ events: 50, broken: 0 });
         const attempt = begin(inputFor(stream.url));
-        await eventually('all are sent', () => sqs.bodies.length === 50);
+        await eventually('all are sent', () => queue.bodies.length === 50);
         attempt.cancel(reason);
         await assert.rejects(attempt.result, CancelledFailure);
         assert.equal(attempt.heartbeats.at(-1)?.counts.sent, 50);
@@ -270,9 +270,9 @@ describe('The activity consumeStream', () => {
 
     it('while SQS does not answer its first question', async () => {
       const stream = await simulate();
-      sqs.openingFails = async (signal) => void (await neverAnswer([], { count: 1, signal }));
+      queue.openingFails = async (signal) => void (await neverAnswer([], { count: 1, signal }));
       const attempt = begin(inputFor(stream.url));
-      await eventually('a question', () => sqs.asked.length > 0);
+      await eventually('a question', () => queue.asked.length > 0);
       attempt.cancel();
       assert.equal((await attempt.result).ended, 'cancelled');
       assert.equal(stream.requests.length, 0);
@@ -296,37 +296,37 @@ describe('The activity consumeStream', () => {
     it('stops reading, holds a bounded number of events, and goes on when SQS does', async () => {
       const stream = await simulate({ events: 15_000, broken: 0 });
       const held = new HeldAnswers();
-      sqs.take = held.take;
+      queue.take = held.take;
       const attempt = begin(inputFor(stream.url, { mostEvents: 15_000 }));
       await stream.published;
       await settled('bytes held by the server', () => stream.bufferedBytes);
       assert(stream.bufferedBytes > 0, 'the server could write everything');
       assert(held.count > 1 && held.count < 10, `${held.count} batches under way`);
 
-      sqs.take = takeAll;
+      queue.take = takeAll;
       held.release();
       const { counts } = await attempt.result;
       assert.equal(counts.sent, 15_000);
-      assert.equal(new Set(sqs.keys).size, 15_000);
+      assert.equal(new Set(queue.keys).size, 15_000);
     });
 
     it('sends again what it throttles, and loses nothing', async () => {
       const stream = await simulate({ events: 40, broken: 0 });
-      sqs.take = (entries, call) => {
+      queue.take = (entries, call) => {
         if (call.count <= 2) throw sqsError('ThrottlingException');
-        return call.count <= 4 ? {} : takeAll(entries, call);
+        return call.count <= 4 ? [] : takeAll(entries, call);
       };
       await begin(inputFor(stream.url, { mostEvents: 40 })).result;
-      assert.deepEqual([...sqs.keys].sort(), keysOf(stream));
+      assert.deepEqual([...queue.keys].sort(), keysOf(stream));
     });
   });
 
   describe('rejects', () => {
     it("what is larger than the queue's own limit", async () => {
       const stream = await simulate({ events: 50, broken: 0 });
-      sqs.maximumMessageSize = '1024';
+      queue.maximumBytes = 1024;
       const attempt = begin(inputFor(stream.url));
-      await eventually('all are sorted', () => sqs.bodies.length + s3.objects.size === 50);
+      await eventually('all are sorted', () => queue.bodies.length + s3.objects.size === 50);
       const large = stream.ledger.published.filter(
         ({ text, key }) => Buffer.byteLength(text) + key.length + 'sluice.keyString'.length > 1_024,
       );
@@ -341,14 +341,12 @@ describe('The activity consumeStream', () => {
 
     it('what SQS refuses, and moves its cursor over it', async () => {
       const stream = await simulate({ events: 30, broken: 0 });
-      sqs.take = (entries) => ({
-        Successful: entries.slice(1).map(({ Id = '' }) => ({ Id })),
-        Failed: entries
-          .slice(0, 1)
-          .map(({ Id = '' }) => ({ Id, Code: 'InvalidMessageContents', Message: 'bad', SenderFault: true })),
-      });
+      queue.take = (messages) =>
+        messages.map((_, index) =>
+          index > 0 ? { ok: true } : { ok: false, code: 'InvalidMessageContents', message: 'bad' },
+        );
       // Slower than SQS: the stint ends with these under way.
-      s3.before = () => eventually('all others are sent', () => sqs.keys.length === 27);
+      s3.before = () => eventually('all others are sent', () => queue.keys.length === 27);
       const { counts, ended, cursor } = await begin(inputFor(stream.url, { mostEvents: 30 })).result;
       assert.equal(ended, 'done');
       assert.equal(counts.sent, 27);
@@ -393,7 +391,7 @@ describe('The activity consumeStream', () => {
       const stream = await simulate({ events: 400, broken: 300, brokenKinds: ['not-json'] });
       const attempt = begin(inputFor(stream.url, { mostEvents: 100 }));
       assert.equal((await attempt.result).ended, 'done');
-      assert.deepEqual([...sqs.keys].sort(), keysOf(stream));
+      assert.deepEqual([...queue.keys].sort(), keysOf(stream));
     });
 
     it('when the source is not there', async () => {
@@ -404,7 +402,7 @@ describe('The activity consumeStream', () => {
 
     it('when the queue is missing', async () => {
       const stream = await simulate();
-      sqs.openingFails = async () => {
+      queue.openingFails = async () => {
         throw sqsError('QueueDoesNotExist');
       };
       assert.equal(
@@ -416,14 +414,14 @@ describe('The activity consumeStream', () => {
 
     it('when it may not send', async () => {
       const stream = await simulate({ events: 50, broken: 0 });
-      sqs.take = () => {
+      queue.take = () => {
         throw sqsError('AccessDenied', 403);
       };
       assert.match(
         await blocked(inputFor(stream.url)),
         /^Could not send to the queue queue: AccessDenied: .* then resume$/,
       );
-      assert.equal(sqs.bodies.length, 0);
+      assert.equal(queue.bodies.length, 0);
     });
 
     it('when the bucket for rejected events is missing', async () => {
@@ -440,7 +438,7 @@ describe('The activity consumeStream', () => {
 
   it('leaves what may pass to another attempt', async () => {
     const stream = await simulate();
-    sqs.openingFails = async () => {
+    queue.openingFails = async () => {
       throw sqsError('InternalError', 500);
     };
     await assert.rejects(begin(inputFor(stream.url)).result, { name: 'InternalError' });

@@ -8,7 +8,7 @@ import { NO_GAPS } from '../../src/sources/gaps';
 import { eventually } from '../support/eventually';
 import { Attempt } from '../support/attempt';
 import { FakeS3 } from '../support/fake-s3';
-import { FAKE_LANE, FakeSqs, HeldAnswers, takeAll } from '../support/fake-sqs';
+import { FAKE_LANE, FakeQueue, HeldAnswers, takeAll } from '../support/fake-queue';
 import { type Published, PlainStream } from '../support/plain-stream';
 
 /** How streams number their events: by the place of an event, from 0. */
@@ -25,13 +25,13 @@ const dataOf = (n: number) => (n % 3 === 0 ? '{"meta":{"id":"device-7"},"temp":2
 
 describe('The activity consumeStream on streams that are not Wikimedia’s', () => {
   let stream: PlainStream;
-  let sqs: FakeSqs;
+  let queue: FakeQueue;
   let s3: FakeS3;
   const attempts: Attempt[] = [];
 
   beforeEach(async () => {
     stream = await PlainStream.start();
-    sqs = new FakeSqs();
+    queue = new FakeQueue();
     s3 = new FakeS3();
   });
 
@@ -59,14 +59,14 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
 
   /** @param details of the attempt before */
   function begin(input: StintInput, details?: StintProgress, acknowledge?: Acknowledge): Attempt {
-    const attempt = new Attempt({ sqs, s3 }, input, details, acknowledge);
+    const attempt = new Attempt({ queue, s3 }, input, details, acknowledge);
     attempts.push(attempt);
     return attempt;
   }
 
   const listening = () => eventually('a connection', () => stream.connections === 1);
   /** A key that came twice is one row: the lane sees to that. */
-  const rows = () => new Map(sqs.keys.map((key, index) => [key, sqs.bodies[index] ?? '']));
+  const rows = () => new Map(queue.keys.map((key, index) => [key, queue.bodies[index] ?? '']));
   const inOrder = (texts: Iterable<string>) => [...texts].sort();
 
   for (const [style, numbering] of Object.entries(STYLES)) {
@@ -119,7 +119,7 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
     const attempt = begin(inputFor());
     await listening();
     for (let n = 0; n < 3; n += 1) stream.publish({ data: '{"temp":21}' });
-    await eventually('three messages', () => sqs.bodies.length === 3);
+    await eventually('three messages', () => queue.bodies.length === 3);
     assert.equal(rows().size, 3);
     attempt.cancel();
     const { cursor } = await attempt.result;
@@ -132,8 +132,8 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
     await listening();
     for (const data of ['{"order":{"id":"a"}}', '{"order":{"id":7}}', '{"order":{"id":{}}}', '{}', '{}'])
       stream.publish({ data });
-    await eventually('two messages, three objects', () => sqs.keys.length === 2 && s3.objects.size === 3);
-    assert.deepEqual(inOrder(sqs.keys), ['7', 'a']);
+    await eventually('two messages, three objects', () => queue.keys.length === 2 && s3.objects.size === 3);
+    assert.deepEqual(inOrder(queue.keys), ['7', 'a']);
     for (const body of s3.objects.values())
       assert.equal((JSON.parse(body) as { reason: string }).reason, 'no-key');
   });
@@ -145,7 +145,7 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
     const attempt = begin(inputFor());
     await listening();
     publish(1, 6);
-    await eventually('all are sent', () => sqs.keys.length === 5);
+    await eventually('all are sent', () => queue.keys.length === 5);
     stream.cut();
     await eventually('another connection', () => stream.asked.at(-1) === '5');
     assert.equal(attempt.heartbeats.at(-1)?.counts.behind ?? 0, 0);
@@ -166,9 +166,9 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
       const attempt = begin(inputFor({ longestMs: 1, mostEvents: 5 }));
       await listening();
       publish(40);
-      await eventually('all are sent', () => sqs.bodies.length === 40);
+      await eventually('all are sent', () => queue.bodies.length === 40);
       publish(1);
-      await eventually('one more', () => sqs.bodies.length === 41);
+      await eventually('one more', () => queue.bodies.length === 41);
       assert.equal(stream.asked.length, 1);
       attempt.cancel();
       assert.equal((await attempt.result).ended, 'cancelled');
@@ -176,14 +176,14 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
 
     it('sends all that it received when it is asked to end, however slow SQS is', async () => {
       const held = new HeldAnswers();
-      sqs.take = held.take;
+      queue.take = held.take;
       const attempt = begin(inputFor());
       await listening();
       publish(300);
       await eventually('requests wait', () => held.count === 4);
       attempt.cancel();
       await eventually('no connection', () => stream.connections === 0);
-      sqs.take = takeAll;
+      queue.take = takeAll;
       held.release();
       const { counts, gaps } = await attempt.result;
       assert.deepEqual([counts.sent, gaps.dropped], [300, 0]);
@@ -194,7 +194,7 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
       const attempt = begin(inputFor());
       await listening();
       publish(3);
-      await eventually('all are sent', () => sqs.bodies.length === 3);
+      await eventually('all are sent', () => queue.bodies.length === 3);
       const before = Date.now();
       stream.cut();
       await eventually('another connection', () => stream.asked.length === 2);
@@ -229,7 +229,7 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
       const second = begin(inputFor(), known);
       await listening();
       publish(1);
-      await eventually('one more', () => sqs.bodies.length === 4);
+      await eventually('one more', () => queue.bodies.length === 4);
       second.cancel();
       const { gaps } = await second.result;
       assert.equal(gaps.count, 1);
@@ -237,11 +237,11 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
     });
 
     it('says how many it had to drop', async () => {
-      sqs.take = () => ({});
+      queue.take = () => [];
       const attempt = begin(inputFor());
       await listening();
       publish(25);
-      await eventually('a request', () => sqs.batches.length > 1);
+      await eventually('a request', () => queue.batches.length > 1);
       attempt.cancel('workerShutdown');
       await assert.rejects(attempt.result, CancelledFailure);
       const { gaps, counts } = attempt.heartbeats.at(-1) ?? assert.fail();
@@ -258,9 +258,9 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
       stream.publish({ data: '{}', id: '1' });
       stream.cut();
       await eventually('it read on', () => stream.asked.length > 1);
-      assert.equal(sqs.batches.length, 0);
+      assert.equal(queue.batches.length, 0);
       answer();
-      await eventually('a message', () => sqs.bodies.length === 1);
+      await eventually('a message', () => queue.bodies.length === 1);
     });
 
     it('sends no more when Temporal has long not answered, and goes on when it does', async () => {
@@ -270,14 +270,14 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
       });
       await listening();
       stream.publish({ data: '{}', id: '1' });
-      await eventually('a message', () => sqs.bodies.length === 1);
+      await eventually('a message', () => queue.bodies.length === 1);
       isAway = true;
       // Each linger ends in a request, as long as requests may be made.
       let silentSince = performance.now();
       let sent = 0;
       await eventually('requests end', () => {
         stream.publish({ data: '{}', id: String(stream.published.length + 1) });
-        if (sqs.batches.length > sent) [sent, silentSince] = [sqs.batches.length, performance.now()];
+        if (queue.batches.length > sent) [sent, silentSince] = [queue.batches.length, performance.now()];
         return performance.now() - silentSince > 3_000;
       });
       assert.equal(attempt.isOver, false);
@@ -288,7 +288,7 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
     it('ends at once, and sends nothing more, when another attempt has taken over', async () => {
       let isSuperseded = false;
       const held = new HeldAnswers();
-      sqs.take = held.take;
+      queue.take = held.take;
       const attempt = begin(inputFor(), undefined, async () => {
         if (isSuperseded) throw new ActivityNotFoundError('Not found');
       });
@@ -298,7 +298,7 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
       isSuperseded = true;
       await assert.rejects(attempt.result, { type: 'Superseded' });
       held.release();
-      assert.equal(sqs.batches.length, 4);
+      assert.equal(queue.batches.length, 4);
     });
 
     it('hears from its heartbeat that the workflow asks it to end, and returns its cursor', async () => {
@@ -308,7 +308,7 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
       });
       await listening();
       stream.publish({ data: '{}', id: '1' });
-      await eventually('a message', () => sqs.bodies.length === 1);
+      await eventually('a message', () => queue.bodies.length === 1);
       isAsked = true;
       const { ended, cursor } = await attempt.result;
       assert.deepEqual([ended, cursor.lastEventId], ['cancelled', '1']);
@@ -316,14 +316,14 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
   });
 
   it('sends nothing to a queue of the same name that is not the lane’s', async () => {
-    sqs.arn = 'arn:aws:sqs:eu-west-1:123456789012:queue';
+    queue.place = 'arn:aws:queue:eu-west-1:123456789012:queue';
     const { ended, problem = '' } = await begin(inputFor()).result;
     assert.equal(ended, 'blocked');
     assert.match(
       problem,
-      /arn:aws:sqs:eu-west-1:123456789012:queue.*sluice-batch\/123456789012\/us-east-1\/queue/,
+      /arn:aws:queue:eu-west-1:123456789012:queue.*sluice-batch\/123456789012\/us-east-1\/queue/,
     );
-    assert.equal(sqs.batches.length, 0);
+    assert.equal(queue.batches.length, 0);
     assert.equal(stream.asked.length, 0);
   });
 });

@@ -2,10 +2,7 @@ import assert from 'node:assert/strict';
 import { CreateBucketCommand, ListObjectsV2Command, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import {
   CreateQueueCommand,
-  GetQueueAttributesCommand,
-  GetQueueUrlCommand,
   ReceiveMessageCommand,
-  SendMessageCommand,
   SQSClient,
   type SQSClientConfig,
 } from '@aws-sdk/client-sqs';
@@ -16,8 +13,10 @@ import { resentKey } from '../../src/lake/layout';
 import { keyOfResent } from '../../src/lake/resend';
 import { type MotoServer, startMotoServer } from '../../local/moto-server';
 import { KEY_ATTRIBUTE } from '../../src/pipeline/names';
+import type { OutgoingMessage } from '../../src/queue/message';
+import { Queue, type QueueAttributes } from '../../src/queue/queue';
 import { definitionOf } from '../support/definition';
-import { sqsError } from '../support/fake-sqs';
+import { sqsError } from '../support/fake-queue';
 import { MemoryS3 } from '../support/memory-s3';
 import { sha256 } from '../support/sha256';
 
@@ -36,49 +35,40 @@ const facts: Omit<Rejected, 'text' | 'key'> = {
 const LAKE = { bucket: 'lake', prefix: 'raw', columns: [], escapeFormulas: false };
 const PIPELINE = definitionOf({ lake: LAKE });
 
-/** A queue that takes messages or throws, in place of the SQS client. */
-class FakeQueue {
-  readonly messages: { body: string | undefined; key: string | undefined }[] = [];
+/** A queue that takes messages or throws. */
+class TakingQueue implements Pick<Queue, 'name' | 'attributes' | 'sendOne'> {
+  readonly name = 'queue';
+  readonly messages: OutgoingMessage[] = [];
   maximumBytes = 1024 * 1024;
   /** Throws what sending fails with. */
   before: () => void = () => {};
 
-  get client(): SQSClient {
-    const client = new SQSClient({ region: 'us-east-1' });
-    // The overloads of `send` can't be answered without a cast.
-    client.send = (async (command: object) => (await this.#answer(command)) as never) as SQSClient['send'];
-    return client;
+  attributes(): Promise<QueueAttributes> {
+    const { maximumBytes } = this;
+    return Promise.resolve({ arn: undefined, maximumBytes, hasRedrivePolicy: false });
   }
 
-  async #answer(command: object): Promise<object> {
-    if (command instanceof GetQueueUrlCommand) return { QueueUrl: 'http://queue' };
-    if (command instanceof GetQueueAttributesCommand) {
-      return { Attributes: { MaximumMessageSize: String(this.maximumBytes) } };
-    }
-    if (!(command instanceof SendMessageCommand))
-      throw new Error(`The fake does not know ${command.constructor.name}`);
+  async sendOne(message: OutgoingMessage): Promise<void> {
     this.before();
-    const { MessageBody, MessageAttributes } = command.input;
-    this.messages.push({ body: MessageBody, key: MessageAttributes?.[KEY_ATTRIBUTE]?.StringValue });
-    return {};
+    this.messages.push(message);
   }
 }
 
 describe('sluice rejected', () => {
   let s3: MemoryS3;
-  let queue: FakeQueue;
+  let queue: TakingQueue;
   let lines: string[];
 
   beforeEach(() => {
     s3 = new MemoryS3();
-    queue = new FakeQueue();
+    queue = new TakingQueue();
     lines = [];
   });
 
   const context = () => ({
     pipeline: PIPELINE,
     s3: s3.client,
-    sqs: queue.client,
+    queue,
     say: (line: string) => lines.push(line),
   });
 
@@ -439,7 +429,12 @@ describe('sluice rejected, against moto', () => {
 
   it('moves an event from rejected/ to resent/ and into the queue', async () => {
     const lines: string[] = [];
-    const context = { pipeline: PIPELINE, s3, sqs, say: (line: string) => lines.push(line) };
+    const context = {
+      pipeline: PIPELINE,
+      s3,
+      queue: new Queue(sqs, 'queue'),
+      say: (line: string) => lines.push(line),
+    };
     await keepRejected(s3, LAKE, { ...facts, key: EVENT, text: EVENT });
     await listRejected(context);
     assert.match(lines[0] ?? '', new RegExp(`^${DIGEST.slice(0, 12)} .* row-too-large `));
@@ -460,7 +455,7 @@ describe('sluice rejected, against moto', () => {
 
   it('does not delete what was written anew, since the deletion names what was read', async () => {
     const text = JSON.stringify({ meta: { id: 'id-2' } });
-    const context = { pipeline: PIPELINE, s3, sqs, say: () => {} };
+    const context = { pipeline: PIPELINE, s3, queue: new Queue(sqs, 'queue'), say: () => {} };
     await keepRejected(s3, LAKE, { ...facts, key: text, text });
     // Another one moves it, sends it, and the lane rejects it once more, all between this one's read and its deletion.
     const slow = new S3Client({ ...client, forcePathStyle: true });
@@ -483,8 +478,8 @@ describe('sluice rejected, against moto', () => {
   });
 
   it('says what to do without the queue', async () => {
-    const pipeline = { ...PIPELINE, queue: { ...PIPELINE.queue, name: 'no-such-queue' } };
-    await assert.rejects(resendRejected({ pipeline, s3, sqs, say: () => {} }, DIGEST, { force: true }), {
+    const context = { pipeline: PIPELINE, s3, queue: new Queue(sqs, 'no-such-queue'), say: () => {} };
+    await assert.rejects(resendRejected(context, DIGEST, { force: true }), {
       name: 'CommandError',
       message: /^There is no queue no-such-queue: run `sluice provision`/,
     });

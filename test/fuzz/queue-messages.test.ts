@@ -1,18 +1,12 @@
 import assert from 'node:assert/strict';
-import {
-  ChangeMessageVisibilityBatchCommand,
-  GetQueueUrlCommand,
-  type Message,
-  type MessageAttributeValue,
-  ReceiveMessageCommand,
-  type SQSClient,
-} from '@aws-sdk/client-sqs';
+import type { Message, MessageAttributeValue } from '@aws-sdk/client-sqs';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import * as fc from 'fast-check';
 import { type ReceivedMessages, receiveMessages } from '../../src/activities/receive-messages';
 import { DEFAULT_COLUMNS, parseColumns } from '../../src/rows/columns';
 import { KEY_ATTRIBUTE } from '../../src/pipeline/names';
+import { messageOf } from '../../src/queue/message';
 import { FakeS3, s3Error } from '../support/fake-s3';
 import { anyText, eventTexts } from './awkward';
 import { FUZZ_TIMEOUT_MS, runs } from './runs';
@@ -98,17 +92,14 @@ const foreignMessage: fc.Arbitrary<Partial<Message>> = fc.record({
 });
 
 /** Hands out some messages once. */
-function queueOf(messages: readonly Message[]): Pick<SQSClient, 'send'> {
+function queueOf(messages: readonly Message[]): Parameters<typeof receiveMessages>[0]['queue'] {
   const left = [...messages];
-  const answer = async (command: object): Promise<object> => {
-    if (command instanceof GetQueueUrlCommand) return { QueueUrl: 'http://sqs/1/queue' };
-    if (command instanceof ReceiveMessageCommand)
-      return { Messages: left.splice(0, command.input.MaxNumberOfMessages) };
-    if (command instanceof ChangeMessageVisibilityBatchCommand) return { Successful: [], Failed: [] };
-    throw new Error(`The fake does not know ${command.constructor.name}`);
+  return {
+    name: 'queue',
+    arn: () => Promise.resolve(undefined),
+    receive: ({ most }) => Promise.resolve(left.splice(0, most).flatMap((one) => messageOf(one) ?? [])),
+    release: () => Promise.resolve([]),
   };
-  // The overloads of `send` can't be answered without a cast.
-  return { send: async (command: object): Promise<never> => (await answer(command)) as never };
 }
 
 describe('Messages that another program put on the queue', function () {
@@ -128,7 +119,7 @@ describe('Messages that another program put on the queue', function () {
       collectMs: 0,
       visibilityTimeoutSeconds: 60,
     };
-    return await activity.run(() => receiveMessages({ sqs: queueOf(messages), s3 }, input));
+    return await activity.run(() => receiveMessages({ queue: queueOf(messages), s3 }, input));
   }
 
   const some = fc.array(foreignMessage, { maxLength: MOST_MESSAGES - 2 });

@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict';
 import type { OutgoingMessage } from '../../src/queue/message';
+import type { Answer } from '../../src/queue/queue';
 import { BatchSender, type Outcome, type SenderOptions } from '../../src/queue/sender';
 import { eventually } from '../support/eventually';
-import {
-  type BatchAnswer,
-  FakeSqs,
-  HeldAnswers,
-  neverAnswer,
-  sqsError,
-  type Take,
-  takeAll,
-} from '../support/fake-sqs';
+import { FakeQueue, HeldAnswers, neverAnswer, sqsError, type Take, takeAll } from '../support/fake-queue';
 import { settled } from '../support/settled';
 
 const MEBIBYTE = 1024 * 1024;
+
+/** Of a message that is neither among those that SQS took nor among those that failed. */
+const UNSAID: Answer = { ok: false, code: '', message: '' };
 
 /** What became of each message: the ones that are not in it have no fate yet. */
 class Sending {
@@ -23,12 +19,11 @@ class Sending {
   readonly sender: BatchSender;
 
   constructor(
-    readonly sqs: FakeSqs,
+    readonly queue: FakeQueue,
     options: Partial<SenderOptions> = {},
   ) {
     this.sender = new BatchSender({
-      sqs,
-      queueUrl: 'http://sqs/1/queue',
+      queue,
       backoffMs: 1,
       lingerMs: 60_000,
       signal: this.stop.signal,
@@ -57,22 +52,17 @@ function all(bodies: readonly string[], outcome: Outcome = 'sent'): Map<string, 
   return new Map(bodies.map((body) => [body, [outcome]]));
 }
 
-/** Puts those entries into `Failed` whose body is in the list, the others into `Successful`. */
-function failing(code: string, list: readonly string[], SenderFault = false): Take {
-  return (entries) => {
-    const answer: Required<BatchAnswer> = { Successful: [], Failed: [] };
-    for (const { Id = '', MessageBody = '' } of entries) {
-      if (list.includes(MessageBody))
-        answer.Failed.push({ Id, Code: code, Message: 'so there', SenderFault });
-      else answer.Successful.push({ Id });
-    }
-    return answer;
-  };
+/** Fails those messages whose body is in the list, and takes the others. */
+function failing(code: string, list: readonly string[]): Take {
+  return (messages) =>
+    messages.map(({ body }) =>
+      list.includes(body) ? { ok: false, code, message: 'so there' } : { ok: true },
+    );
 }
 
 /** The nth answer is the nth in the list; from then on everything is taken. */
 function inTurn(...takes: Take[]): Take {
-  return (entries, call) => (takes[call.count - 1] ?? takeAll)(entries, call);
+  return (messages, call) => (takes[call.count - 1] ?? takeAll)(messages, call);
 }
 
 function throwing(error: unknown): Take {
@@ -89,7 +79,7 @@ describe('A batch sender', () => {
   });
 
   function start(take: Take = takeAll, options: Partial<SenderOptions> = {}): Sending {
-    const sending = new Sending(new FakeSqs(take), options);
+    const sending = new Sending(new FakeQueue(take), options);
     sendings.push(sending);
     return sending;
   }
@@ -99,11 +89,11 @@ describe('A batch sender', () => {
       const sending = start();
       await sending.add(...bodies(25));
       assert.deepEqual(
-        sending.sqs.batches.map(({ length }) => length),
+        sending.queue.batches.map(({ length }) => length),
         [10, 10],
       );
       await sending.sender.flush();
-      assert.deepEqual(sending.sqs.batches, [bodies(10), bodies(10, 10), bodies(5, 20)]);
+      assert.deepEqual(sending.queue.batches, [bodies(10), bodies(10, 10), bodies(5, 20)]);
       assert.deepEqual(sending.outcomes, all(bodies(25)));
     });
 
@@ -113,7 +103,7 @@ describe('A batch sender', () => {
       const large = ['a', 'b', 'c', 'd', 'e'].map((name) => name + 'é'.repeat(150 * 1024));
       await sending.add(...large);
       await sending.sender.flush();
-      assert.deepEqual(sending.sqs.batches, [large.slice(0, 3), large.slice(3)]);
+      assert.deepEqual(sending.queue.batches, [large.slice(0, 3), large.slice(3)]);
     });
 
     it('that are exactly one mebibyte, and one byte more not', async () => {
@@ -126,31 +116,31 @@ describe('A batch sender', () => {
         await sending.addMessage({ body: 'x'.repeat(MEBIBYTE / 2 - attribute), key: 'k' });
         await sending.addMessage({ body: 'y'.repeat(MEBIBYTE / 2 - attribute + extra), key: 'k' });
         await sending.sender.flush();
-        assert.equal(sending.sqs.batches.length, batches);
+        assert.equal(sending.queue.batches.length, batches);
       }
     });
 
     it('and sends one that is not full when it has waited for so long', async () => {
       const sending = start(takeAll, { lingerMs: 30 });
       await sending.add(...bodies(3));
-      assert.equal(sending.sqs.batches.length, 0);
+      assert.equal(sending.queue.batches.length, 0);
       await eventually('the batch is sent', () => sending.outcomes.size === 3);
       await sending.add(...bodies(2, 3));
       await eventually('the next one too', () => sending.outcomes.size === 5);
-      assert.deepEqual(sending.sqs.batches, [bodies(3), bodies(2, 3)]);
+      assert.deepEqual(sending.queue.batches, [bodies(3), bodies(2, 3)]);
     });
 
     it('and sends nothing when there is nothing', async () => {
       const sending = start();
       await sending.sender.flush();
-      assert.equal(sending.sqs.batches.length, 0);
+      assert.equal(sending.queue.batches.length, 0);
     });
 
     it('with the key of each message beside it', async () => {
       const sending = start();
       await sending.addMessage({ body: '{}', key: 'its key' });
       await sending.sender.flush();
-      assert.deepEqual(sending.sqs.keys, ['its key']);
+      assert.deepEqual(sending.queue.keys, ['its key']);
     });
   });
 
@@ -166,7 +156,7 @@ describe('A batch sender', () => {
         }
       })();
       await settled('messages taken', () => taken);
-      assert.equal(sending.sqs.underWay, 3);
+      assert.equal(sending.queue.underWay, 3);
       assert(taken < 40, `${taken} messages taken`);
       await eventually('all are taken', () => {
         held.release();
@@ -179,39 +169,39 @@ describe('A batch sender', () => {
         return sending.outcomes.size === 200;
       });
       await flushed;
-      assert.equal(sending.sqs.mostUnderWay, 3);
-      assert(sending.sqs.batches.every(({ length }) => length <= 10));
+      assert.equal(sending.queue.mostUnderWay, 3);
+      assert(sending.queue.batches.every(({ length }) => length <= 10));
       assert.deepEqual(sending.outcomes, all(bodies(200)));
     });
   });
 
-  describe('sends an entry again until it is in `Successful`', () => {
-    it('when it is in `Failed`, and that entry alone', async () => {
+  describe('sends a message again until SQS has taken it', () => {
+    it('when it failed, and that message alone', async () => {
       const sending = start(
         inTurn(failing('InternalError', bodies(2, 3)), failing('InternalError', bodies(1, 4))),
       );
       await sending.add(...bodies(10));
       await sending.sender.flush();
-      assert.deepEqual(sending.sqs.batches, [bodies(10), bodies(2, 3), bodies(1, 4)]);
+      assert.deepEqual(sending.queue.batches, [bodies(10), bodies(2, 3), bodies(1, 4)]);
       assert.deepEqual(sending.outcomes, all(bodies(10)));
     });
 
-    it('when it is in neither list', async () => {
+    it('when SQS says nothing of it', async () => {
       const sending = start(
         inTurn(
-          (entries) => ({ Successful: [{ Id: entries[1]?.Id ?? '' }] }),
-          () => ({}),
+          (messages) => messages.map((_, index) => (index === 1 ? { ok: true } : UNSAID)),
+          () => [],
         ),
       );
       await sending.add(...bodies(3));
       await sending.sender.flush();
       const missing = bodies(3).toSpliced(1, 1);
-      assert.deepEqual(sending.sqs.batches, [bodies(3), missing, missing]);
+      assert.deepEqual(sending.queue.batches, [bodies(3), missing, missing]);
       assert.deepEqual(sending.outcomes, all(bodies(3)));
     });
 
-    it('when SQS says that the sender is at fault, but means that it is too fast', async () => {
-      const sending = start(inTurn(failing('ThrottlingException', bodies(10), true)));
+    it('when it failed since it came too fast', async () => {
+      const sending = start(inTurn(failing('ThrottlingException', bodies(10))));
       await sending.add(...bodies(10));
       await sending.sender.flush();
       assert.deepEqual(sending.outcomes, all(bodies(10)));
@@ -230,7 +220,7 @@ describe('A batch sender', () => {
         const sending = start(inTurn(throwing(error), throwing(error)));
         await sending.add(...bodies(4));
         await sending.sender.flush();
-        assert.deepEqual(sending.sqs.batches, [bodies(4), bodies(4), bodies(4)]);
+        assert.deepEqual(sending.queue.batches, [bodies(4), bodies(4), bodies(4)]);
         assert.deepEqual(sending.outcomes, all(bodies(4)));
         assert.deepEqual(sending.failures, []);
       });
@@ -239,9 +229,9 @@ describe('A batch sender', () => {
     it('waiting longer each time', async () => {
       const at: number[] = [];
       const sending = start(
-        (entries, call) => {
+        (messages, call) => {
           at.push(performance.now());
-          return call.count <= 5 ? {} : takeAll(entries, call);
+          return call.count <= 5 ? [] : takeAll(messages, call);
         },
         { backoffMs: 10 },
       );
@@ -260,22 +250,22 @@ describe('A batch sender', () => {
     ]) {
       it(`that SQS refuses with ${code}, and sends the others`, async () => {
         const [refused = ''] = bodies(1, 4);
-        const sending = start(failing(code, [refused], true));
+        const sending = start(failing(code, [refused]));
         await sending.add(...bodies(10));
         await sending.sender.flush();
         assert.deepEqual(
           sending.outcomes,
           new Map([...all(bodies(10)), ...all([refused], { refused: `${code}: so there` })]),
         );
-        assert.equal(sending.sqs.batches.length, 1);
+        assert.equal(sending.queue.batches.length, 1);
       });
     }
 
     it('that is the cause why SQS refuses its batch as a whole', async () => {
       const [bad = ''] = bodies(1, 7);
-      const sending = start((entries, call) => {
-        if (entries.some(({ MessageBody }) => MessageBody === bad)) throw sqsError('InvalidParameterValue');
-        return takeAll(entries, call);
+      const sending = start((messages, call) => {
+        if (messages.some(({ body }) => body === bad)) throw sqsError('InvalidParameterValue');
+        return takeAll(messages, call);
       });
       await sending.add(...bodies(10));
       await sending.sender.flush();
@@ -300,7 +290,7 @@ describe('A batch sender', () => {
       );
       await sending.add(...bodies(3));
       await sending.sender.flush();
-      assert.deepEqual(sending.sqs.batches, [
+      assert.deepEqual(sending.queue.batches, [
         bodies(3),
         bodies(1),
         bodies(1, 1),
@@ -321,10 +311,10 @@ describe('A batch sender', () => {
           sending.failures.map((error) => (error instanceof Error ? error.name : error)),
           [name],
         );
-        const before = sending.sqs.batches.length;
+        const before = sending.queue.batches.length;
         await sending.add(...bodies(10, 30));
         await sending.sender.flush();
-        assert.equal(sending.sqs.batches.length, before);
+        assert.equal(sending.queue.batches.length, before);
         assert.equal(sending.outcomes.size, 0);
       });
     }
@@ -350,17 +340,17 @@ describe('A batch sender', () => {
       await flushed;
       assert.deepEqual(sending.outcomes, all(bodies(10)));
       assert.deepEqual(sending.failures, []);
-      assert.equal(sending.sqs.underWay, 0);
+      assert.equal(sending.queue.underWay, 0);
     });
 
     it('ends a wait before another try', async () => {
       const sending = start(throwing(sqsError('InternalError', 500)), { backoffMs: 60_000 });
       await sending.add(...bodies(10));
-      await eventually('a try', () => sending.sqs.batches.length === 1);
+      await eventually('a try', () => sending.queue.batches.length === 1);
       const flushed = sending.sender.flush();
       sending.stop.abort();
       await flushed;
-      assert.equal(sending.sqs.batches.length, 1);
+      assert.equal(sending.queue.batches.length, 1);
       assert.deepEqual(sending.failures, []);
     });
 
@@ -368,11 +358,11 @@ describe('A batch sender', () => {
       const sending = start(neverAnswer, { batchesInFlight: 1 });
       await sending.add(...bodies(10));
       const adding = sending.add(...bodies(10, 10));
-      await eventually('a batch is under way', () => sending.sqs.underWay === 1);
+      await eventually('a batch is under way', () => sending.queue.underWay === 1);
       sending.stop.abort();
       await adding;
       await sending.sender.flush();
-      assert.equal(sending.sqs.batches.length, 1);
+      assert.equal(sending.queue.batches.length, 1);
       assert.equal(sending.outcomes.size, 0);
     });
   });

@@ -9,7 +9,7 @@ import {
 } from '../../src/activities/consume-stream';
 import type { Acknowledge } from '../../src/activities/lease';
 import type { FakeS3 } from './fake-s3';
-import type { FakeSqs } from './fake-sqs';
+import type { FakeQueue } from './fake-queue';
 
 /** One attempt of the activity consumeStream, under way. */
 export class Attempt {
@@ -19,7 +19,7 @@ export class Attempt {
   #isOver = false;
 
   constructor(
-    clients: { sqs: FakeSqs; s3: FakeS3 },
+    clients: { queue: FakeQueue; s3: FakeS3 },
     input: StintInput,
     heartbeatDetails?: StintProgress,
     /** What Temporal makes of a heartbeat. Default: it takes it. */

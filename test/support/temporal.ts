@@ -11,12 +11,10 @@ import {
   type Worker,
   type WorkerOptions,
 } from '@temporalio/worker';
-import type { ActivityClients, BatchActivities, IngestActivities } from '../../src/activities';
+import type { BatchActivities, IngestActivities } from '../../src/activities';
 import { startTemporalServer, type TemporalServer } from '../../local/temporal-server';
 import { dataConverter } from '../../src/clients/payload-codec';
 import { createWorker, type Role } from '../../src/workers/workers';
-import { FakeS3 } from './fake-s3';
-import { FakeSqs } from './fake-sqs';
 
 /** Of clients and Workers, in place of this machine's name: histories are recorded. */
 const identity = 'sluice-test';
@@ -56,10 +54,8 @@ export interface TestTemporalOptions {
 
 export interface TestWorkerOptions {
   taskQueue: string;
-  /** Fakes, in place of the role's own activities. */
-  activities?: BatchActivities | IngestActivities;
-  /** For the role's own activities. */
-  clients?: ActivityClients;
+  /** Fakes, or the role's own with fakes of what they work with. */
+  activities: BatchActivities | IngestActivities;
   options?: Partial<WorkerOptions>;
   /** Default: one that all Workers share. */
   connection?: NativeConnection;
@@ -120,20 +116,18 @@ export class TestTemporal {
 
   /** Runs a Worker of one role, which differs from the real one in nothing that is not named here. */
   async runWorker(role: Role, worker: TestWorkerOptions): Promise<TestWorker> {
-    const { taskQueue, activities, clients = { sqs: new FakeSqs(), s3: new FakeS3() }, options } = worker;
-    const { connection = started(this.#workerConnection) } = worker;
+    const { taskQueue, activities, options, connection = started(this.#workerConnection) } = worker;
     const running = new TestWorker(
       await createWorker(role, {
         connection,
         namespace: 'default',
-        clients,
+        activities,
         options: {
           identity,
           taskQueue,
           workflowBundle: await workflowBundle(),
           // Fakes hear of a cancellation by the SDK's heartbeats alone.
           maxHeartbeatThrottleInterval: '1s',
-          ...(activities ? { activities } : {}),
           ...options,
         },
       }),

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
+import { createIngestActivities } from '../../src/activities';
 import { WORKFLOWS } from '../../src/pipeline/names';
 import type { ingest } from '../../src/workflows/ingest';
 import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
 import { FakeS3 } from '../support/fake-s3';
-import { FAKE_LANE, FakeSqs } from '../support/fake-sqs';
+import { FAKE_LANE, FakeQueue } from '../support/fake-queue';
 import { ingestStatus } from '../support/pipelines';
 import { PlainStream } from '../support/plain-stream';
 import { TcpLink } from '../support/tcp-link';
@@ -39,32 +40,32 @@ describe('A stint of a stream without ids', () => {
   });
 
   it('sends no event that the next attempt sends, too, though its worker is cut off from Temporal and works on', async () => {
-    const sqs = new FakeSqs();
-    const clients = { sqs, s3: new FakeS3() };
+    const queue = new FakeQueue();
+    const activities = createIngestActivities({ queue: () => queue, s3: new FakeS3() });
     const taskQueue = `ingest-${randomUUID()}`;
     const definition = definitionOf({
       source: { url: stream.url, contact: 'test@example.org' },
       heartbeatTimeoutSeconds: 3,
     });
-    await temporal.runWorker('ingest', { taskQueue, clients, connection: cutOff });
+    await temporal.runWorker('ingest', { taskQueue, activities, connection: cutOff });
     handle = await temporal.client.workflow.start<typeof ingest>(WORKFLOWS.ingest, {
       workflowId: taskQueue,
       taskQueue,
       args: [{ definition, lane: FAKE_LANE }],
     });
-    await eventually('events of the first attempt', () => sqs.bodies.length >= 100);
+    await eventually('events of the first attempt', () => queue.bodies.length >= 100);
     link.break();
-    await temporal.runWorker('ingest', { taskQueue, clients });
+    await temporal.runWorker('ingest', { taskQueue, activities });
     await eventually('both attempts listen', () => stream.connections === 2);
-    const before = sqs.bodies.length;
-    await eventually('events of the second attempt', () => sqs.bodies.length >= before + 200);
+    const before = queue.bodies.length;
+    await eventually('events of the second attempt', () => queue.bodies.length >= before + 200);
     link.mend();
     await eventually('the first one has ended', () => stream.connections === 1);
-    const after = sqs.bodies.length;
-    await eventually('more events of the second attempt', () => sqs.bodies.length >= after + 100);
+    const after = queue.bodies.length;
+    await eventually('more events of the second attempt', () => queue.bodies.length >= after + 100);
 
     assert.deepEqual(
-      sqs.bodies.filter((body, index) => sqs.bodies.indexOf(body) < index),
+      queue.bodies.filter((body, index) => queue.bodies.indexOf(body) < index),
       [],
     );
     await handle.signal('pause');
@@ -72,6 +73,6 @@ describe('A stint of a stream without ids', () => {
     const { identity, canResume, gaps, counts } = await ingestStatus(handle);
     assert.deepEqual([identity, canResume, gaps.count], ['arrival', false, 1]);
     // What the first one sent behind its last heartbeat is not counted.
-    assert(counts.sent > 300 && counts.sent <= sqs.bodies.length);
+    assert(counts.sent > 300 && counts.sent <= queue.bodies.length);
   });
 });

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { startSimulatedStream } from '../../local/simulated-stream';
-import { KEY_ATTRIBUTE, WORKFLOWS } from '../../src/pipeline/names';
+import { createIngestActivities } from '../../src/activities';
+import { WORKFLOWS } from '../../src/pipeline/names';
 import type { ingest } from '../../src/workflows/ingest';
 import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
 import { type FakeLane, keysOf } from '../support/fake-lane';
 import { FakeS3 } from '../support/fake-s3';
-import { FAKE_LANE, FakeSqs, takeAll } from '../support/fake-sqs';
+import { FAKE_LANE, FakeQueue, takeAll } from '../support/fake-queue';
 import { batchStatus, lanePerTest } from '../support/pipelines';
 import { testTemporal } from '../support/temporal';
 
@@ -40,18 +41,19 @@ describe('When Temporal is away', () => {
 
   it('a stint reads on and sends nothing, and every event becomes one row once Temporal is back', async () => {
     const stream = await startSimulatedStream({ broken: 0 });
-    const sqs = new FakeSqs((entries, call) => {
-      lane.send(
-        entries.map(({ MessageAttributes }) => MessageAttributes?.[KEY_ATTRIBUTE]?.StringValue ?? ''),
-      );
-      return takeAll(entries, call);
+    const queue = new FakeQueue((messages, call) => {
+      lane.send(messages.map(({ key }) => key));
+      return takeAll(messages, call);
     });
     try {
       const source = { url: stream.url, contact: 'test@example.org' };
       const definition = definitionOf({ source, batch: { rows: 20, flushAfterSeconds: 1 } });
       const batch = await startLane(definition);
       const taskQueue = `ingest-${batch.workflowId}`;
-      await temporal.runWorker('ingest', { taskQueue, clients: { sqs, s3: new FakeS3() } });
+      await temporal.runWorker('ingest', {
+        taskQueue,
+        activities: createIngestActivities({ queue: () => queue, s3: new FakeS3() }),
+      });
       const handle = await temporal.client.workflow.start<typeof ingest>(WORKFLOWS.ingest, {
         workflowId: taskQueue,
         taskQueue,
@@ -63,12 +65,12 @@ describe('When Temporal is away', () => {
 
       await temporal.crash();
       // Twenty events a second, for three times as long as the lease lasts.
-      let sent = sqs.keys.length;
+      let sent = queue.keys.length;
       let publishedSince = 0;
       await eventually('nothing is sent any more', () => {
         stream.publish(1);
-        publishedSince = sqs.keys.length === sent ? publishedSince + 1 : 0;
-        sent = sqs.keys.length;
+        publishedSince = queue.keys.length === sent ? publishedSince + 1 : 0;
+        sent = queue.keys.length;
         return publishedSince >= 10_000 / 50;
       });
       await temporal.restart();

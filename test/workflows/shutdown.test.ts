@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { startSimulatedStream } from '../../local/simulated-stream';
+import { createIngestActivities } from '../../src/activities';
 import { WORKFLOWS } from '../../src/pipeline/names';
 import type { ingest } from '../../src/workflows/ingest';
 import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
 import { type FakeLane, keysOf } from '../support/fake-lane';
 import { FakeS3 } from '../support/fake-s3';
-import { FAKE_LANE, FakeSqs } from '../support/fake-sqs';
+import { FAKE_LANE, FakeQueue } from '../support/fake-queue';
 import { Gate } from '../support/gate';
 import { ownTimeOf } from '../support/own-time';
 import { lanePerTest } from '../support/pipelines';
@@ -25,10 +26,11 @@ describe('A Worker that is shut down', () => {
       ratePerSecond: 60,
       cutAfterEvents: false,
     });
-    const [sqs, s3] = [new FakeSqs(), new FakeS3()];
+    const queue = new FakeQueue();
+    const activities = createIngestActivities({ queue: () => queue, s3: new FakeS3() });
     const taskQueue = `ingest-${randomUUID()}`;
     try {
-      const first = await temporal.runWorker('ingest', { taskQueue, clients: { sqs, s3 } });
+      const first = await temporal.runWorker('ingest', { taskQueue, activities });
       const source = { url: stream.url, contact: 'test@example.org' };
       const handle = await temporal.client.workflow.start<typeof ingest>(WORKFLOWS.ingest, {
         workflowId: taskQueue,
@@ -36,17 +38,17 @@ describe('A Worker that is shut down', () => {
         args: [{ definition: definitionOf({ source }), lane: FAKE_LANE }],
       });
       endAfterTest(handle);
-      await eventually('some events', () => sqs.keys.length >= 60);
+      await eventually('some events', () => queue.keys.length >= 60);
       const took = await ownTimeOf(() => first.stop());
       assert(took < 2_000, `${took} ms`);
 
-      const sentByFirst = sqs.keys.length;
+      const sentByFirst = queue.keys.length;
       assert(sentByFirst < 300, 'it ended in the middle');
-      await temporal.runWorker('ingest', { taskQueue, clients: { sqs, s3 } });
+      await temporal.runWorker('ingest', { taskQueue, activities });
       await stream.published;
       const published = stream.ledger.published.map(({ key }) => key).sort();
-      await eventually('every event', () => new Set(sqs.keys).size === published.length);
-      assert.deepEqual([...sqs.keys].sort(), published);
+      await eventually('every event', () => new Set(queue.keys).size === published.length);
+      assert.deepEqual([...queue.keys].sort(), published);
       const { raw } = await handle.describe();
       assert.equal(raw.pendingActivities?.[0]?.attempt, 2, 'the same stint, from its last heartbeat');
     } finally {
