@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-sqs';
 import { createEventTexts } from '../local/simulated-stream/events';
 import { seededRandom } from '../local/simulated-stream/random';
-import { encodeMessage, keyAttribute } from '../src/queue/message';
+import { encodeMessage, attributeValues } from '../src/queue/message';
 
 const SENDERS = 8;
 const ENTRIES = 10;
@@ -65,11 +65,11 @@ export async function fillQueue(
         new SendMessageBatchCommand({
           QueueUrl: queueUrl,
           Entries: batch.map(({ key, text }, index) => {
-            const message = encodeMessage(text, key);
+            const message = encodeMessage({ key, text });
             return {
               Id: String(index),
               MessageBody: message.body,
-              MessageAttributes: keyAttribute(message),
+              MessageAttributes: attributeValues(message),
             };
           }),
         }),

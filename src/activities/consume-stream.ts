@@ -8,7 +8,7 @@ import { keepCanary, keepRejected } from '../lake/kept';
 import { type Lake } from '../pipeline/definition';
 import { type RejectReason } from '../event/event';
 import { meterQueue, metersOf, type Meters } from '../metrics';
-import { encodeMessage, messageBytes } from '../queue/message';
+import { encodeMessage } from '../queue/message';
 import type { Queue } from '../queue/queue';
 import { BatchSender } from '../queue/sender';
 import { type Completeness, findHoles, type Place } from '../sources/completeness';
@@ -424,8 +424,8 @@ class Stint implements SourceListener {
     this.#judgeGaps();
     if (!read.ok) return await this.#reject(pending, event, read);
     if (read.canary) return await this.#passCanary(pending, event);
-    const message = encodeMessage(event.body ?? event.text, read.key);
-    const bytes = messageBytes(message);
+    const message = encodeMessage({ key: read.key, text: event.body ?? event.text });
+    const { bytes } = message;
     if (bytes > maximumBytes) {
       const detail = `${bytes} bytes, and the queue takes ${maximumBytes}`;
       return await this.#reject(pending, event, { reason: 'message-too-large', detail });

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isTransient } from '../clients/aws-errors';
+import type { Deleted } from '../lane/work';
 import { type Answer, MESSAGES_PER_REQUEST, type Queue } from '../queue/queue';
 import { awsFailure } from './failures';
 import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
@@ -8,13 +9,6 @@ import { type NamedQueue, requireOwnQueue } from './own-queue';
 export interface DeleteInput {
   queue: string;
   receipts: readonly string[];
-}
-
-export interface DeletedMessages {
-  /** Places in `receipts` of those that got no success from SQS. Success is no proof where a receipt was stale. */
-  left: number[];
-  /** Epoch milliseconds, by this worker's clock, by which every answer had come. */
-  at: number;
 }
 
 const REQUESTS_AT_ONCE = 4;
@@ -28,10 +22,7 @@ type DeletingQueue = NamedQueue & Pick<Queue, 'delete'>;
  *
  * @throws a not retryable ApplicationFailure when the queue refuses deletions as such
  */
-export async function deleteMessages(
-  queue: DeletingQueue,
-  { receipts }: DeleteInput,
-): Promise<DeletedMessages> {
+export async function deleteMessages(queue: DeletingQueue, { receipts }: DeleteInput): Promise<Deleted> {
   return await withHeartbeat({ everyMs: BATCH_HEARTBEAT_MS }, async (signal) => {
     await requireOwnQueue(queue).catch((error: unknown) => {
       throw awsFailure(error, `find the queue ${queue.name}`);

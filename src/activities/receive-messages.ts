@@ -2,17 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { log } from '@temporalio/activity';
 import { describeError } from '../clients/aws-errors';
-import { membersOf, valueAt } from '../event/json-path';
-import { projectionOf } from '../rows/columns';
+import { keyDigest } from '../event/key';
 import { keepRejected } from '../lake/kept';
-import { type Lake } from '../pipeline/definition';
-import { type RejectReason } from '../event/event';
-import { ADDED_MEMBERS } from '../pipeline/names';
-import type { QueueMessage } from '../queue/message';
+import type { Received, ReceiveInput } from '../lane/work';
+import { decodeMessage, type QueuedEvent, type QueueMessage } from '../queue/message';
 import { Pace } from '../queue/pace';
 import { MESSAGES_PER_REQUEST, type Queue } from '../queue/queue';
-import { keyDigest } from '../event/key';
-import { readPayload } from '../event/event';
+import { type ReadRow, RowReader } from '../rows/row';
 import { awsFailure } from './failures';
 import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
 import { type NamedQueue, requireOwnQueue } from './own-queue';
@@ -20,57 +16,6 @@ import { type NamedQueue, requireOwnQueue } from './own-queue';
 interface Clients {
   queue: NamedQueue & Pick<Queue, 'receive' | 'release'>;
   s3: Pick<S3Client, 'send'>;
-}
-
-export interface ReceiveInput {
-  queue: string;
-  /** Where rejected messages are kept. */
-  lake: Lake;
-  /** Where the cells of a row stand in an event, such as `meta.id`. Their names are not needed, and would stand in every history. */
-  paths: readonly string[];
-  escapeFormulas: boolean;
-  /** Members that Sluice has added to the events: columns of them say nothing of what was published. */
-  addedMembers: readonly string[];
-  /** Messages wanted. */
-  rows: number;
-  /** Messages wanted at most, as long as there is a backlog. Default: {@link rows}. */
-  backlogRows?: number;
-  /** Bytes of rows (as JSON) wanted at most; messages beyond it are released at once. */
-  bytes: number;
-  /** Long polling, in seconds, for the first message. */
-  waitSeconds: number;
-  /** Milliseconds for which more messages are collected after the first. */
-  collectMs: number;
-  visibilityTimeoutSeconds: number;
-}
-
-/** Parallel arrays, one entry per message; never the payloads. */
-export interface ReceivedMessages {
-  messageIds: string[];
-  receipts: string[];
-  /** Digests of keys, 16 hexadecimal digits. */
-  keys: string[];
-  /** Bytes of each row as JSON. */
-  bytes: number[];
-  rows: string[][];
-  /** Messages that can't become a row. They are kept under `rejected/` and only need to be deleted. */
-  rejected: { messageId: string; receipt: string; key: string; reason: RejectReason }[];
-  /** Ids of messages that were received and stay in the queue: released, or rejected and not to be kept. */
-  leftInQueue: string[];
-  /**
-   * Epoch milliseconds: everything sent before was seen, as far as the queue's order can be trusted. The newest
-   * SentTimestamp received or, when a long poll came back empty, the moment at which it began.
-   */
-  reached?: number;
-  /** Epoch milliseconds at which the oldest message was sent; without one when there was none. */
-  oldestSentAt?: number;
-  /** Epoch milliseconds, by this worker's clock: when the first poll began and when the last was answered. */
-  from: number;
-  until: number;
-  /** The last polls came back full, and many more should be waiting: several receives at once would find work. */
-  behind: boolean;
-  /** Polls that failed, and releases: they may have hidden messages that nobody knows of until their visibility timeout ends. */
-  lostPolls: number;
 }
 
 /** Messages older than this when they are received, in milliseconds, waited behind others. */
@@ -82,9 +27,6 @@ const BACKLOG_POLLS = 20;
 /** Beyond it a lane gains nothing, and the next receive finds what is left. */
 const MOST_POLLS_AT_ONCE = 8;
 
-/** A row larger than this is rejected: state and history carry rows. */
-export const LARGEST_ROW_BYTES = 64 * 1024;
-
 /**
  * Receives messages and turns them into rows. Polls one at a time, and several at once only while that many should come back
  * full: at 50 events/s four polls at once cost 0.48 requests per event, one costs 0.30.
@@ -93,7 +35,7 @@ export const LARGEST_ROW_BYTES = 64 * 1024;
  *
  * @throws the SQS client's error when not a single poll worked; attempt it once, the lane asks again
  */
-export async function receiveMessages(clients: Clients, input: ReceiveInput): Promise<ReceivedMessages> {
+export async function receiveMessages(clients: Clients, input: ReceiveInput): Promise<Received> {
   return await withHeartbeat({ everyMs: BATCH_HEARTBEAT_MS }, async (signal) => {
     await requireOwnQueue(clients.queue).catch((error: unknown) => {
       throw awsFailure(error, `find the queue ${input.queue}`);
@@ -107,21 +49,17 @@ export async function receiveMessages(clients: Clients, input: ReceiveInput): Pr
   });
 }
 
-type ReadRow =
-  { ok: true; row: string[]; bytes: number } | { ok: false; reason: RejectReason; detail: string };
-
-/** Members of an event that are named to a person, and characters of each. */
-const NAMED_MEMBERS = 10;
-const LONGEST_NAME = 40;
+/** A message with what each of its events is as a row. */
+interface JudgedMessage {
+  message: QueueMessage;
+  events: (QueuedEvent & { read: ReadRow })[];
+  /** Of its rows. */
+  bytes: number;
+}
 
 class Collector {
-  readonly result: ReceivedMessages = {
-    messageIds: [],
-    receipts: [],
-    keys: [],
-    bytes: [],
-    rows: [],
-    rejected: [],
+  readonly result: Received = {
+    messages: [],
     leftInQueue: [],
     from: 0,
     until: 0,
@@ -130,12 +68,12 @@ class Collector {
   };
   readonly #clients: Clients;
   readonly #input: ReceiveInput;
-  readonly #project: (event: object) => string[];
-  /** Columns of which one at least must be in an event. */
-  readonly #published: readonly (readonly string[])[];
-  readonly #wantsKey: boolean;
+  readonly #rows: RowReader;
   readonly #pace = new Pace();
   #polled = false;
+  /** Of all messages, rejected ones too. */
+  #events = 0;
+  /** Of all rows. */
   #bytes = 0;
   #collectUntil = Infinity;
   #polls = 1;
@@ -143,19 +81,12 @@ class Collector {
   constructor(clients: Clients, input: ReceiveInput) {
     this.#clients = clients;
     this.#input = input;
-    const { paths, escapeFormulas, addedMembers } = input;
-    const members = paths.map(membersOf);
-    this.#published = members.filter(([first = '']) => !addedMembers.includes(first));
-    this.#wantsKey = members.some(([first]) => first === ADDED_MEMBERS.sluice);
-    this.#project = projectionOf(
-      paths.map((path) => ({ path })),
-      { escapeFormulas },
-    );
+    this.#rows = new RowReader(input);
   }
 
   wantsMore(): boolean {
     if (!this.#polled) return true;
-    if (this.result.lostPolls > 0 || this.#count() === 0) return false;
+    if (this.result.lostPolls > 0 || this.#events === 0) return false;
     return this.#room() > 0 && Date.now() < this.#collectUntil;
   }
 
@@ -178,7 +109,7 @@ class Collector {
     this.result.lostPolls += errors.length;
     if (errors.length > 0) {
       log.warn('A poll failed', { queue: this.#input.queue, error: describeError(errors[0]) });
-      if (messages.length + this.#count() === 0)
+      if (messages.length + this.#events === 0)
         throw awsFailure(errors[0], `receive from the queue ${this.#input.queue}`);
     }
     if (messages.length === 0) this.#reach(begun);
@@ -191,7 +122,7 @@ class Collector {
   /** How much is waiting, and so how many polls to make at once. A poll that was paused for is often full, too. */
   #lookAhead(messages: QueueMessage[], isFull: boolean): void {
     const sentAt = messages.flatMap((message) => message.sentAt ?? []);
-    this.#pace.saw(sentAt, this.#count());
+    this.#pace.saw(sentAt, this.result.messages.length);
     const now = Date.now();
     const isOld = now - Math.max(...sentAt) > BACKLOG_AGE_MS;
     const waiting = isOld ? Infinity : this.#pace.fullPolls(now);
@@ -209,17 +140,14 @@ class Collector {
     if (pause > 0) await delay(pause, undefined, { signal }).catch(() => {});
   }
 
-  /** Messages that the next polls may bring: their rows, as large as those so far, must fit. */
+  /** Messages that the next polls may bring: their rows, as many and as large as those so far, must fit. */
   #room(): number {
     const { rows, backlogRows = rows, bytes } = this.#input;
-    const count = this.#count();
-    const wanted = (this.result.behind ? backlogRows : rows) - count;
-    const rowBytes = count === 0 ? 0 : this.#bytes / count;
-    return rowBytes === 0 ? wanted : Math.min(wanted, Math.floor((bytes - this.#bytes) / rowBytes));
-  }
-
-  #count(): number {
-    return this.result.rows.length + this.result.rejected.length;
+    const wanted = (this.result.behind ? backlogRows : rows) - this.#events;
+    if (this.#events === 0) return wanted;
+    const rowBytes = this.#bytes / this.#events;
+    const fitting = rowBytes === 0 ? wanted : Math.min(wanted, Math.floor((bytes - this.#bytes) / rowBytes));
+    return Math.ceil((fitting * this.result.messages.length) / this.#events);
   }
 
   #reach(time: number): void {
@@ -228,7 +156,7 @@ class Collector {
 
   async #receive(size: number, isOneOfSeveral: boolean): Promise<QueueMessage[]> {
     const { waitSeconds, visibilityTimeoutSeconds } = this.#input;
-    const patience = this.#count() === 0 && !isOneOfSeveral ? waitSeconds : 1;
+    const patience = this.#events === 0 && !isOneOfSeveral ? waitSeconds : 1;
     return await this.#clients.queue.receive({
       most: size,
       waitSeconds: patience,
@@ -236,69 +164,48 @@ class Collector {
     });
   }
 
+  /** A message is taken whole or not at all. */
   async #sort(messages: QueueMessage[]): Promise<void> {
     const excess: QueueMessage[] = [];
-    const rejecting: Promise<void>[] = [];
+    const taken: JudgedMessage[] = [];
     for (const message of messages) {
-      const { id: messageId, receipt, body } = message;
-      // Without a key it is another program's message, and nothing but itself: two with equal bodies are two.
-      const published = message.key ?? messageId;
-      const read = this.#readRow(body, published);
-      if (read.ok && this.#bytes + read.bytes > this.#input.bytes) {
+      const judged = this.#judge(message);
+      if (judged.bytes > 0 && this.#bytes + judged.bytes > this.#input.bytes) {
         excess.push(message);
         continue;
       }
       this.#sentAt(message.sentAt);
-      const key = keyDigest(published);
-      if (!read.ok) {
-        const rejected = { messageId, receipt, key, reason: read.reason };
-        rejecting.push(this.#reject(rejected, { detail: read.detail, key: published, text: body }));
-        continue;
-      }
-      this.#bytes += read.bytes;
-      this.result.messageIds.push(messageId);
-      this.result.receipts.push(receipt);
-      this.result.keys.push(key);
-      this.result.rows.push(read.row);
-      this.result.bytes.push(read.bytes);
+      this.#bytes += judged.bytes;
+      taken.push(judged);
     }
     // Together: eighty one after the other would take as long as an activity may.
-    await Promise.all(rejecting);
+    const areKept = await Promise.all(taken.map((judged) => this.#keepRejected(judged)));
+    for (const [place, judged] of taken.entries()) {
+      if (areKept[place] === true) this.#take(judged);
+      else this.result.leftInQueue.push(judged.message.id);
+    }
     if (excess.length > 0) await this.#release(excess);
   }
 
-  #readRow(body: string, key: string): ReadRow {
-    const read = readPayload(body);
-    if (!read.ok) return read;
-    const { value } = read;
-    if (!this.#hasColumn(value)) return { ok: false, reason: 'no-columns', detail: this.#whatItHas(value) };
-    let row: string[];
-    try {
-      row = this.#project(this.#wantsKey ? { ...value, [ADDED_MEMBERS.sluice]: { key } } : value);
-    } catch (error) {
-      // JSON.parse takes what JSON.stringify then overflows the stack with: some thousand levels.
-      return { ok: false, reason: 'nested-too-deep', detail: describeError(error) };
-    }
-    const bytes = Buffer.byteLength(JSON.stringify(row));
-    if (bytes <= LARGEST_ROW_BYTES) return { ok: true, row, bytes };
-    const detail = `${bytes} bytes, and a row may have ${LARGEST_ROW_BYTES}`;
-    return { ok: false, reason: 'row-too-large', detail };
+  #judge(message: QueueMessage): JudgedMessage {
+    const events = decodeMessage(message).map((event) => ({
+      ...event,
+      read: this.#rows.read(event.text, event.key),
+    }));
+    const bytes = events.reduce((sum, { read }) => sum + (read.ok ? read.bytes : 0), 0);
+    return { message, events, bytes };
   }
 
-  /** A row of empty fields would be all that is left of an event of another kind. A tombstone has no payload by nature. */
-  #hasColumn(event: object): boolean {
-    if (this.#published.length === 0) return true;
-    if (this.#published.some((members) => valueAt(event, members) !== undefined)) return true;
-    const { kafka } = ADDED_MEMBERS;
-    return this.#input.addedMembers.includes(kafka) && valueAt(event, [kafka, 'tombstone']) === true;
-  }
-
-  #whatItHas(event: object): string {
-    const names = Object.keys(event).filter((name) => !this.#input.addedMembers.includes(name));
-    const some = names.slice(0, NAMED_MEMBERS).map((name) => name.slice(0, LONGEST_NAME));
-    const others = names.length > some.length ? ', …' : '';
-    const members = names.length === 0 ? 'it has no members' : `its members are ${some.join(', ')}${others}`;
-    return `none of the columns is in it (SLUICE_COLUMNS), and ${members}`;
+  #take({ message: { id, receipt }, events }: JudgedMessage): void {
+    this.#events += events.length;
+    this.result.messages.push({
+      id,
+      receipt,
+      events: events.map(({ key: published, read }) => {
+        const key = keyDigest(published);
+        return read.ok ? { key, cells: read.cells, bytes: read.bytes } : { key, reason: read.reason };
+      }),
+    });
   }
 
   #sentAt(time: number | undefined): void {
@@ -307,22 +214,22 @@ class Collector {
     this.result.oldestSentAt = Math.min(this.result.oldestSentAt ?? Infinity, time);
   }
 
-  /** A message that can't be kept stays in the queue, and the others go on. */
-  async #reject(
-    message: ReceivedMessages['rejected'][number],
-    event: { detail: string; key: string; text: string },
-  ): Promise<void> {
+  /** @returns false where an event can't be kept: then its message stays in the queue, and the others go on */
+  async #keepRejected({ message: { id }, events }: JudgedMessage): Promise<boolean> {
     const { queue, lake } = this.#input;
-    const { reason, messageId: id } = message;
     try {
-      await keepRejected(this.#clients.s3, lake, { reason, source: queue, id, ...event });
-      this.result.rejected.push(message);
+      for (const { key, text, read } of events) {
+        if (read.ok) continue;
+        const { reason, detail } = read;
+        await keepRejected(this.#clients.s3, lake, { reason, detail, source: queue, id, key, text });
+      }
+      return true;
     } catch (error) {
-      this.result.leftInQueue.push(message.messageId);
-      log.warn('A rejected message stays in the queue', {
-        messageId: message.messageId,
+      log.warn('A message with an event to reject stays in the queue', {
+        messageId: id,
         error: describeError(error),
       });
+      return false;
     }
   }
 

@@ -1,29 +1,12 @@
 import { createHash } from 'node:crypto';
 import { HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { ApplicationFailure } from '@temporalio/common';
-import type { ObjectAcl } from '../pipeline/definition';
+import type { Uploaded, UploadInput } from '../lane/work';
 import { writeCsv } from '../rows/csv';
 import { putIfAbsent } from '../lake/put-if-absent';
 import { DIGEST_METADATA } from '../pipeline/names';
 import { awsFailure } from './failures';
 import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
-
-/** One frozen batch: everything that the object depends on. */
-export interface UploadInput {
-  bucket: string;
-  key: string;
-  /** Without it none is sent. */
-  acl?: ObjectAcl;
-  columns: readonly string[];
-  rows: readonly (readonly string[])[];
-}
-
-export interface UploadedObject {
-  /** Bytes of the CSV. */
-  bytes: number;
-  /** Epoch milliseconds, by this worker's clock: when the object was confirmed. */
-  at: number;
-}
 
 /**
  * Writes one frozen batch as a CSV object. Safe to run twice, also at the same time: key and rows are fixed, and an
@@ -33,7 +16,7 @@ export interface UploadedObject {
  * @throws ApplicationFailure `ObjectDiffers` (not retryable) when the key holds another batch; other not retryable
  *   ones for what S3 refuses
  */
-export async function uploadBatch(s3: Pick<S3Client, 'send'>, input: UploadInput): Promise<UploadedObject> {
+export async function uploadBatch(s3: Pick<S3Client, 'send'>, input: UploadInput): Promise<Uploaded> {
   const { bucket, key, columns, rows, acl } = input;
   const digest = createHash('sha256')
     .update(JSON.stringify([columns, rows]))

@@ -2,7 +2,7 @@ import { describeError, isTransient } from '../clients/aws-errors';
 import { KEPT_FOLDERS, type KeptObject } from '../lake/layout';
 import { readKeptEvent, readObjects } from '../lake/reader';
 import { keyOfResent, putBack, setAside } from '../lake/resend';
-import { encodeMessage, messageBytes, type OutgoingMessage } from '../queue/message';
+import { encodeMessage, type OutgoingMessage } from '../queue/message';
 import type { Queue } from '../queue/queue';
 import { readPayload } from '../event/event';
 import { withRecord } from '../sources/kafka/event';
@@ -94,9 +94,9 @@ async function sendAgain(
   if (!read.ok) return `it would be rejected again: ${read.detail}`;
   const rejection = { digest: object.digest, time: event.time, content };
   const text = event.record ? withRecord(event.text, event.record) : event.text;
-  const message = encodeMessage(text, keyOfResent(rejection));
+  const message = encodeMessage({ key: keyOfResent(rejection), text });
   const { maximumBytes } = clients;
-  const bytes = messageBytes(message);
+  const { bytes } = message;
   if (bytes > maximumBytes) return `${bytes} bytes, and the queue takes ${maximumBytes} (MaximumMessageSize)`;
   if (object.kind === 'resent') {
     if (!force) return sentBefore(object);

@@ -1,5 +1,6 @@
 import type { RejectReason } from '../event/event';
 import type { Lake, ObjectAcl } from '../pipeline/definition';
+import type { Depth } from '../queue/queue';
 
 /** What a lane wants done, and what came of it. Whoever does it tells the lane the {@link Outcome} by the method named after the kind. */
 export type Work = ClaimWork | ReceiveWork | UploadWork | DeleteWork | MeasureWork | WaitWork;
@@ -91,6 +92,7 @@ export interface UploadWork {
   input: UploadInput;
 }
 
+/** One frozen batch: everything that its object depends on. */
 export interface UploadInput {
   bucket: string;
   /** Key of the object. */
@@ -120,7 +122,7 @@ export interface Deletion {
 }
 
 export interface Deleted {
-  /** Places of the deletions that are not known to have worked. */
+  /** Places of those that got no success from SQS. Success is no proof where a receipt was stale. */
   left: readonly number[];
   /** Epoch milliseconds, by the worker's clock: when the last answer came. */
   at: number;
@@ -132,13 +134,7 @@ export interface MeasureWork {
   queue: string;
 }
 
-export interface QueueDepth {
-  visible: number;
-  /** Received, and not deleted yet. */
-  notVisible: number;
-  delayed: number;
-  /** After which SQS forgets a message. */
-  retentionSeconds: number;
+export interface QueueDepth extends Depth {
   /** Epoch milliseconds, by the worker's clock. */
   at: number;
 }

@@ -1,27 +1,52 @@
 import type { Message, MessageAttributeValue } from '@aws-sdk/client-sqs';
 import { KEY_ATTRIBUTE } from '../pipeline/names';
 
-/** One SQS message: the event's JSON as published, its key beside it. */
+/** An event on its way through the queue. */
+export interface QueuedEvent {
+  /** What makes the event itself: printable ASCII, 128 characters at most. */
+  key: string;
+  /** Its JSON as published. */
+  text: string;
+}
+
+/** An SQS message to be sent. It carries one event or more. */
 export interface OutgoingMessage {
   body: string;
-  key: string;
+  /** Message attributes, all of them texts. */
+  attributes: Readonly<Record<string, string>>;
+  /** What SQS counts towards its limits: UTF-8 bytes of the body and of each attribute's name, type and value. */
+  bytes: number;
+  /** How many events it carries. */
+  events: number;
 }
 
 /** SQS bodies exclude these two, and JSON leaves them as they are. The escaped text is the same JSON value. */
 const REFUSED_BY_SQS = /[\uFFFE\uFFFF]/g;
 
-export function encodeMessage(text: string, key: string): OutgoingMessage {
+/** An event as a message of its own: its JSON, with the key beside it. */
+export function encodeMessage({ key, text }: QueuedEvent): OutgoingMessage {
   const body = text.replace(REFUSED_BY_SQS, (character) => `\\u${character.charCodeAt(0).toString(16)}`);
-  return { body, key };
+  const attributes = { [KEY_ATTRIBUTE]: key };
+  return { body, attributes, bytes: Buffer.byteLength(body) + attributeBytes(attributes), events: 1 };
 }
 
-/** What SQS counts towards its limits: UTF-8 bytes of the body and of each attribute's name, type and value. */
-export function messageBytes({ body, key }: OutgoingMessage): number {
-  return Buffer.byteLength(body) + KEY_ATTRIBUTE.length + 'String'.length + key.length;
+/** The events that a message carries, in their order; at least one. */
+export function decodeMessage({ id, body, key = id }: QueueMessage): QueuedEvent[] {
+  // Without a key it is another program's message, and nothing but itself: two with equal bodies are two.
+  return [{ key, text: body }];
 }
 
-export function keyAttribute({ key }: OutgoingMessage): Record<string, MessageAttributeValue> {
-  return { [KEY_ATTRIBUTE]: { DataType: 'String', StringValue: key } };
+function attributeBytes(attributes: Readonly<Record<string, string>>): number {
+  return Object.entries(attributes)
+    .map(([name, value]) => Buffer.byteLength(`${name}String${value}`))
+    .reduce((sum, bytes) => sum + bytes, 0);
+}
+
+/** Attributes as the SQS client takes them. */
+export function attributeValues({ attributes }: OutgoingMessage): Record<string, MessageAttributeValue> {
+  return Object.fromEntries(
+    Object.entries(attributes).map(([name, value]) => [name, { DataType: 'String', StringValue: value }]),
+  );
 }
 
 /** A message as it was received. */

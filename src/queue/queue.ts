@@ -16,7 +16,7 @@ import {
 } from '@aws-sdk/client-sqs';
 import { describeError } from '../clients/aws-errors';
 import { KEY_ATTRIBUTE, OWNER_TAG } from '../pipeline/names';
-import { keyAttribute, messageOf, type OutgoingMessage, type QueueMessage } from './message';
+import { attributeValues, messageOf, type OutgoingMessage, type QueueMessage } from './message';
 
 /** Messages that one request sends, receives, deletes or releases (SQS). */
 export const MESSAGES_PER_REQUEST = 10;
@@ -81,14 +81,16 @@ export class Queue {
    * @returns what SQS said of each
    */
   async send(messages: readonly OutgoingMessage[], options: RequestOptions = {}): Promise<Answer[]> {
-    const entries = messages.map((message, index) => ({ Id: String(index), ...bodyAndKey(message) }));
+    const entries = messages.map((message, index) => ({ Id: String(index), ...bodyAndAttributes(message) }));
     const command = new SendMessageBatchCommand({ QueueUrl: await this.#find(options), Entries: entries });
     return answersOf(messages, await this.#sqs.send(command, options));
   }
 
   /** Sends one message. Who is answered has it in the queue. */
   async sendOne(message: OutgoingMessage): Promise<void> {
-    await this.#sqs.send(new SendMessageCommand({ QueueUrl: await this.#find(), ...bodyAndKey(message) }));
+    await this.#sqs.send(
+      new SendMessageCommand({ QueueUrl: await this.#find(), ...bodyAndAttributes(message) }),
+    );
   }
 
   async receive({ most, waitSeconds, visibilityTimeoutSeconds }: ReceiveOptions): Promise<QueueMessage[]> {
@@ -252,8 +254,8 @@ export function isNoQueue(error: unknown): boolean {
   return error instanceof Error && error.name === 'QueueDoesNotExist';
 }
 
-function bodyAndKey(message: OutgoingMessage) {
-  return { MessageBody: message.body, MessageAttributes: keyAttribute(message) };
+function bodyAndAttributes(message: OutgoingMessage) {
+  return { MessageBody: message.body, MessageAttributes: attributeValues(message) };
 }
 
 interface BatchResult {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describeError, isTransient } from '../clients/aws-errors';
-import { messageBytes, type OutgoingMessage } from './message';
+import type { OutgoingMessage } from './message';
 import { type Answer, MESSAGES_PER_REQUEST, type Queue } from './queue';
 
 /** Limit of one SendMessageBatch (SQS, since August 2025). */
@@ -24,8 +24,8 @@ export interface SenderOptions {
   mayBegin?: (signal: AbortSignal) => Promise<AbortSignal>;
   /** Ends all sending at once; what SQS has not confirmed is dropped. */
   signal: AbortSignal;
-  /** Told how many messages a try did not bring into the queue; they are sent again. Default: nothing is told. */
-  onUnconfirmed?: (count: number) => void;
+  /** Told how many events a try did not bring into the queue; they are sent again. Default: nothing is told. */
+  onUnconfirmed?: (events: number) => void;
   /** Called once, when the queue can't be sent to and trying again won't help. Nothing is sent afterwards. */
   onFailure: (error: unknown) => void;
 }
@@ -64,7 +64,7 @@ export class BatchSender {
    * @param settle called once when the message's fate is known; never after an abort or a failure
    */
   async add(message: OutgoingMessage, settle: Entry['settle']): Promise<void> {
-    const bytes = messageBytes(message);
+    const { bytes } = message;
     if (this.#waitingBytes + bytes > BATCH_BYTES) await this.#dispatch();
     this.#waiting.push({ message, settle });
     this.#waitingBytes += bytes;
@@ -99,7 +99,7 @@ export class BatchSender {
         if (signal.aborted || this.#hasFailed) return;
         left = await this.#send(left);
         if (left.length === 0) return;
-        onUnconfirmed(left.length);
+        onUnconfirmed(left.reduce((sum, { message }) => sum + message.events, 0));
         await delay(Math.min(backoffMs * 2 ** attempt, 10_000) * (0.5 + Math.random() / 2), undefined, {
           signal,
         });

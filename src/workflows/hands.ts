@@ -1,8 +1,7 @@
 import { condition, proxyActivities, type RetryPolicy, sleep, workflowInfo } from '@temporalio/workflow';
 import type { BatchActivities } from '../activities';
 import type { Lane } from '../lane/lane';
-import type { ReceivedMessages } from '../activities/receive-messages';
-import type { Outcome, Received, Work, WaitWork, ReceiveWork, UploadWork, DeleteWork } from '../lane/work';
+import type { DeleteWork, Outcome, ReceiveWork, UploadWork, WaitWork, Work } from '../lane/work';
 import type { PipelineDefinition } from '../pipeline/definition';
 import { differences } from '../settings/changes';
 import { isNotRetryable, problemOf } from './problems';
@@ -80,7 +79,7 @@ export class Hands {
         return this.tell(() => lane.claimed(work, outcome));
       }
       case 'receive': {
-        const outcome = await outcomeOf(receive(work).then(messagesOf));
+        const outcome = await outcomeOf(receive(work));
         return this.tell(() => lane.received(work, outcome));
       }
       case 'upload': {
@@ -159,23 +158,4 @@ function remove({ queue, deletions }: DeleteWork) {
 
 function isSameLake({ lake: one }: PipelineDefinition, { lake: other }: PipelineDefinition): boolean {
   return one.bucket === other.bucket && one.prefix === other.prefix;
-}
-
-function messagesOf(old: ReceivedMessages): Received {
-  const { messageIds, receipts, keys, rows, bytes, rejected, ...facts } = old;
-  return {
-    ...facts,
-    messages: [
-      ...messageIds.map((id, at) => ({
-        id,
-        receipt: receipts[at] ?? '',
-        events: [{ key: keys[at] ?? '', cells: rows[at] ?? [], bytes: bytes[at] ?? 0 }],
-      })),
-      ...rejected.map(({ messageId, receipt, key, reason }) => ({
-        id: messageId,
-        receipt,
-        events: [{ key, reason }],
-      })),
-    ],
-  };
 }

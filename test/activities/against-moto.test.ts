@@ -19,10 +19,11 @@ import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { activityClients, createBatchActivities } from '../../src/activities';
-import type { ReceiveInput } from '../../src/activities/receive-messages';
+import type { Received, ReceiveInput } from '../../src/lane/work';
 import { DIGEST_METADATA, KEY_ATTRIBUTE, OWNER_TAG } from '../../src/pipeline/names';
 import { keyDigest } from '../../src/event/key';
 import { type MotoServer, startMotoServer } from '../../local/moto-server';
+import { rejectedIn, rowsIn } from '../support/received';
 
 const BUCKET = 'lake-bucket';
 const PATHS = ['meta.id', 'title'];
@@ -30,6 +31,8 @@ const PATHS = ['meta.id', 'title'];
 /** A failure that Temporal does not retry, of this type. */
 const hopeless = (type: string) => (error: unknown) =>
   error instanceof ApplicationFailure && error.nonRetryable === true && error.type === type;
+
+const cellsIn = (received: Received) => rowsIn(received).map(({ cells }) => cells);
 
 describe('The activities of a lane, against moto', () => {
   let moto: MotoServer;
@@ -212,30 +215,34 @@ describe('The activities of a lane, against moto', () => {
         (body) => (JSON.parse(body) as { meta: { id: string } }).meta.id,
       );
       const received = await receive();
-      assert.deepEqual(received.rows, [
+      assert.deepEqual(cellsIn(received), [
         ['id-1', 'one'],
         ['id-2', 'two'],
       ]);
-      assert.deepEqual(received.keys, [keyDigest('id-1'), keyDigest('id-2')]);
-      assert.equal(new Set(received.receipts).size, 2);
       assert.deepEqual(
-        received.bytes,
-        received.rows.map((row) => JSON.stringify(row).length),
+        rowsIn(received).map(({ key }) => key),
+        [keyDigest('id-1'), keyDigest('id-2')],
       );
+      assert.equal(new Set(received.messages.map(({ receipt }) => receipt)).size, 2);
+      for (const { cells, bytes } of rowsIn(received)) assert.equal(bytes, JSON.stringify(cells).length);
       assert.ok(received.until >= received.from);
     });
 
     it('takes a message that another program put there for itself: two that are equal are two', async () => {
       await send([event('id-7', 'seven'), event('id-7', 'seven')]);
-      const { keys, messageIds } = await receive();
+      const received = await receive();
+      const keys = rowsIn(received).map(({ key }) => key);
       assert.equal(new Set(keys).size, 2);
-      assert.deepEqual(keys, messageIds.map(keyDigest));
+      assert.deepEqual(
+        keys,
+        received.messages.map(({ id }) => keyDigest(id)),
+      );
     });
 
     it('brings the key as a cell, where a column asks for it', async () => {
       await send([event('id-1', 'one')], () => 'key-1');
-      const { rows } = await receive({ paths: ['sluice.key', 'title'] });
-      assert.deepEqual(rows, [['key-1', 'one']]);
+      const received = await receive({ paths: ['sluice.key', 'title'] });
+      assert.deepEqual(cellsIn(received), [['key-1', 'one']]);
     });
 
     const sns = JSON.stringify({ Type: 'Notification', MessageId: 'm', Message: event('id-1', 'one') });
@@ -243,9 +250,9 @@ describe('The activities of a lane, against moto', () => {
     it('keeps what has none of the columns whole under rejected/, each one by itself', async () => {
       await send([sns, sns, '{}', event('id-1', 'good')]);
       const received = await receive();
-      assert.deepEqual(received.rows, [['id-1', 'good']]);
+      assert.deepEqual(cellsIn(received), [['id-1', 'good']]);
       assert.deepEqual(
-        received.rejected.map(({ reason }) => reason),
+        rejectedIn(received).map(({ reason }) => reason),
         ['no-columns', 'no-columns', 'no-columns'],
       );
       const kept = await keptEvents();
@@ -255,7 +262,8 @@ describe('The activities of a lane, against moto', () => {
 
     it('takes a member with null for one that is there, and a name like __proto__ for none', async () => {
       await send(['{"title":null}', '{"other":1}']);
-      const { rows, rejected } = await receive({ paths: ['title', '__proto__', 'constructor.name'] });
+      const received = await receive({ paths: ['title', '__proto__', 'constructor.name'] });
+      const [rows, rejected] = [cellsIn(received), rejectedIn(received)];
       assert.deepEqual([rows, rejected.length], [[['', '', '']], 1]);
     });
 
@@ -268,7 +276,8 @@ describe('The activities of a lane, against moto', () => {
       ];
       await send(bodies.map((body) => JSON.stringify(body)));
       const paths = ['kafka.offset', 'title'];
-      const { rows, rejected } = await receive({ paths, addedMembers: ['kafka', 'sluice'] });
+      const received = await receive({ paths, addedMembers: ['kafka', 'sluice'] });
+      const [rows, rejected] = [cellsIn(received), rejectedIn(received)];
       assert.deepEqual(
         new Map(rows.map(([offset = '', title]) => [offset, title])),
         new Map([
@@ -284,30 +293,30 @@ describe('The activities of a lane, against moto', () => {
 
     it('asks for no member of the payload where no column names one', async () => {
       await send(['{"kafka":{"offset":1}}']);
-      const { rows } = await receive({ paths: ['kafka.offset'], addedMembers: ['kafka', 'sluice'] });
-      assert.deepEqual(rows, [['1']]);
+      const received = await receive({ paths: ['kafka.offset'], addedMembers: ['kafka', 'sluice'] });
+      assert.deepEqual(cellsIn(received), [['1']]);
     });
 
     it('brings as many as were asked for, and leaves the others where they are', async () => {
       await send(Array.from({ length: 40 }, (_, n) => event(`id-${n}`, 'x')));
       const first = await receive({ rows: 25, collectMs: 60_000 });
-      assert.equal(first.rows.length, 25);
+      assert.equal(first.messages.length, 25);
       const second = await receive({ rows: 15, collectMs: 60_000 });
-      assert.equal(new Set([...first.keys, ...second.keys]).size, 40);
+      assert.equal(new Set([...rowsIn(first), ...rowsIn(second)].map(({ key }) => key)).size, 40);
     });
 
     it('releases at once what would be too many bytes', async () => {
       await send(Array.from({ length: 10 }, (_, n) => event(`id-${n}`, 'x'.repeat(20_000))));
       const first = await receive({ bytes: 100_000 });
-      assert.equal(first.rows.length, 4);
+      assert.equal(first.messages.length, 4);
       assert.equal(new Set(first.leftInQueue).size, 6);
       assert.equal((await run(() => activities.measureQueue(queue))).visible, 6);
     });
 
     it('tells the beginning of an empty long poll as what it has seen', async () => {
       const before = Date.now();
-      const { reached, from, until, rows, behind } = await receive();
-      assert.deepEqual([rows, behind], [[], false]);
+      const { reached, from, until, messages, behind } = await receive();
+      assert.deepEqual([messages, behind], [[], false]);
       assert.equal(reached, from);
       assert.ok(before <= from && from < until);
     });
@@ -316,8 +325,8 @@ describe('The activities of a lane, against moto', () => {
       const large = event('id-2', 'x'.repeat(70_000));
       await send(['not json', '[1]', large, 'not json', event('id-1', 'good')]);
       const received = await receive();
-      assert.deepEqual(received.rows, [['id-1', 'good']]);
-      assert.equal(received.rejected.length, 4);
+      assert.deepEqual(cellsIn(received), [['id-1', 'good']]);
+      assert.equal(rejectedIn(received).length, 4);
       const kept = await keptEvents();
       assert.deepEqual(kept.map(({ text }) => text).sort(), ['not json', 'not json', '[1]', large].sort());
       assert.ok(kept.every(({ source, reason }) => source === queue && reason !== ''));
@@ -327,9 +336,9 @@ describe('The activities of a lane, against moto', () => {
       const levels = 5_000;
       await send([`{"title":${'['.repeat(levels)}${']'.repeat(levels)}}`, event('id-1', 'good')]);
       const received = await receive();
-      assert.deepEqual(received.rows, [['id-1', 'good']]);
+      assert.deepEqual(cellsIn(received), [['id-1', 'good']]);
       assert.deepEqual(
-        received.rejected.map(({ reason }) => reason),
+        rejectedIn(received).map(({ reason }) => reason),
         ['nested-too-deep'],
       );
     });
@@ -339,8 +348,8 @@ describe('The activities of a lane, against moto', () => {
       const received = await receive({
         lake: { bucket: 'no-such-bucket', prefix: '' },
       });
-      assert.deepEqual(received.rows, [['id-1', 'good']]);
-      assert.deepEqual(received.rejected, []);
+      assert.deepEqual(cellsIn(received), [['id-1', 'good']]);
+      assert.deepEqual(rejectedIn(received), []);
       assert.equal(received.leftInQueue.length, 1);
     });
 
@@ -353,7 +362,8 @@ describe('The activities of a lane, against moto', () => {
   describe('deleteMessages', () => {
     it('deletes more than one request takes, and tells what is left', async () => {
       await send(Array.from({ length: 23 }, (_, n) => event(`id-${n}`, 'x')));
-      const { receipts } = await receive({ rows: 23, collectMs: 60_000 });
+      const { messages } = await receive({ rows: 23, collectMs: 60_000 });
+      const receipts = messages.map(({ receipt }) => receipt);
       const { left } = await run(() =>
         activities.deleteMessages({ queue, receipts: [...receipts, 'no receipt'] }),
       );

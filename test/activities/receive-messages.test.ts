@@ -4,11 +4,8 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import type { QueueMessage } from '../../src/queue/message';
 import type { Queue } from '../../src/queue/queue';
 import { FakeS3 } from '../support/fake-s3';
-import {
-  type ReceivedMessages,
-  type ReceiveInput,
-  receiveMessages,
-} from '../../src/activities/receive-messages';
+import type { Received, ReceiveInput } from '../../src/lane/work';
+import { receiveMessages } from '../../src/activities/receive-messages';
 
 const OLD_MS = 60_000;
 
@@ -59,7 +56,7 @@ class StubQueue implements Pick<Queue, 'name' | 'arn' | 'receive' | 'release'> {
   }
 }
 
-async function receive(queue: StubQueue, input: Partial<ReceiveInput> = {}): Promise<ReceivedMessages> {
+async function receive(queue: StubQueue, input: Partial<ReceiveInput> = {}): Promise<Received> {
   const whole = {
     queue: 'stub',
     lake: { bucket: 'lake', prefix: 'p' },
@@ -83,30 +80,30 @@ const sentLongAgo = (count: number) => Array<number>(count).fill(Date.now() - OL
 describe('receiveMessages', () => {
   it('brings as many rows as a backlog may have, in full polls', async () => {
     const queue = new StubQueue(sentLongAgo(1_000));
-    const { rows, behind } = await receive(queue, { rows: 100, backlogRows: 300 });
-    assert.deepEqual([rows.length, queue.left, behind], [300, 700, true]);
+    const { messages, behind } = await receive(queue, { rows: 100, backlogRows: 300 });
+    assert.deepEqual([messages.length, queue.left, behind], [300, 700, true]);
     assert.deepEqual(queue.polls, fullPolls(30));
     assert.equal(queue.mostPollsAtOnce, 8);
   });
 
   it('brings no more than the rows that are wanted where a backlog may have no more', async () => {
     const queue = new StubQueue(sentLongAgo(1_000));
-    const { rows, behind } = await receive(queue, { rows: 95 });
-    assert.deepEqual([rows.length, queue.left, behind], [95, 905, true]);
+    const { messages, behind } = await receive(queue, { rows: 95 });
+    assert.deepEqual([messages.length, queue.left, behind], [95, 905, true]);
   });
 
   it('ends with the backlog, once it has the rows that are wanted', async () => {
     const queue = new StubQueue(sentLongAgo(130));
-    const { rows, behind } = await receive(queue, { rows: 100, backlogRows: 300 });
-    assert.deepEqual([rows.length, behind], [130, false]);
+    const { messages, behind } = await receive(queue, { rows: 100, backlogRows: 300 });
+    assert.deepEqual([messages.length, behind], [130, false]);
   });
 
   it('receives no more large rows than there is room for', async () => {
     const queue = new StubQueue(sentLongAgo(1_000), 'x'.repeat(2_000));
-    const { rows, leftInQueue } = await receive(queue, { rows: 100, backlogRows: 300, bytes: 101_000 });
+    const { messages, leftInQueue } = await receive(queue, { rows: 100, backlogRows: 300, bytes: 101_000 });
     assert.deepEqual([leftInQueue, queue.released], [[], 0]);
-    assert(rows.length >= 45 && rows.length <= 50, `${rows.length} rows`);
-    assert.equal(queue.left, 1_000 - rows.length);
+    assert(messages.length >= 45 && messages.length <= 50, `${messages.length} rows`);
+    assert.equal(queue.left, 1_000 - messages.length);
   });
 
   describe('that releases what is too large together', () => {
@@ -115,8 +112,8 @@ describe('receiveMessages', () => {
       it(`counts ${lost} lost polls where ${lost} requests did not release all of them`, async () => {
         const queue = new StubQueue(sentLongAgo(10), 'x'.repeat(2_000));
         queue.problems = problems;
-        const { rows, leftInQueue, lostPolls } = await receive(queue, { bytes: 5_000 });
-        assert.deepEqual([rows.length, leftInQueue.length, queue.released], [2, 8, 8]);
+        const { messages, leftInQueue, lostPolls } = await receive(queue, { bytes: 5_000 });
+        assert.deepEqual([messages.length, leftInQueue.length, queue.released], [2, 8, 8]);
         assert.equal(lostPolls, lost, 'what stays hidden may be a copy of any key');
       });
     }
@@ -125,8 +122,8 @@ describe('receiveMessages', () => {
   it('polls several times at once where messages come that fast, and calls that no backlog', async () => {
     const now = Date.now();
     const queue = new StubQueue(Array.from({ length: 100 }, (_, index) => now - 1_000 + 10 * index));
-    const { rows, behind } = await receive(queue);
-    assert.deepEqual([rows.length, behind], [100, false]);
+    const { messages, behind } = await receive(queue);
+    assert.deepEqual([messages.length, behind], [100, false]);
     assert.deepEqual(queue.polls, fullPolls(10));
     assert(queue.mostPollsAtOnce > 1 && queue.mostPollsAtOnce <= 8, `${queue.mostPollsAtOnce} polls at once`);
   });
@@ -140,7 +137,7 @@ describe('receiveMessages', () => {
   it('polls once at a time where messages come slowly', async () => {
     const now = Date.now();
     const queue = new StubQueue(Array.from({ length: 20 }, (_, index) => now - (index < 10 ? 1_000 : 0)));
-    const { rows, behind } = await receive(queue, { collectMs: 2_000 });
-    assert.deepEqual([rows.length, behind, queue.mostPollsAtOnce], [20, false, 1]);
+    const { messages, behind } = await receive(queue, { collectMs: 2_000 });
+    assert.deepEqual([messages.length, behind, queue.mostPollsAtOnce], [20, false, 1]);
   });
 });

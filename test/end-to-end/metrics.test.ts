@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { GetQueueUrlCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { freePort, HOST } from '../../local/ports';
-import { encodeMessage, keyAttribute, type OutgoingMessage } from '../../src/queue/message';
+import { encodeMessage, attributeValues, type OutgoingMessage } from '../../src/queue/message';
 import { eventually } from '../support/eventually';
 import { Pipeline, type WorkerProcess } from './pipeline';
 import { Scrape } from './scrape';
@@ -61,7 +61,7 @@ describe('The metrics', function () {
       new SendMessageCommand({
         QueueUrl,
         MessageBody: message.body,
-        MessageAttributes: keyAttribute(message),
+        MessageAttributes: attributeValues(message),
       }),
     );
   }
@@ -78,8 +78,8 @@ describe('The metrics', function () {
     pipeline.stream.withhold(WITHHELD);
     const [again] = ledger.published;
     assert.ok(again);
-    await send(encodeMessage(again.text, again.key));
-    await send({ body: BROKEN_MESSAGE, key: 'a-key' });
+    await send(encodeMessage(again));
+    await send(encodeMessage({ key: 'a-key', text: BROKEN_MESSAGE }));
     await pipeline.stream.published;
     await eventually('all are in the lake', async () => (await pipeline.audit()).missing.length === 0);
 

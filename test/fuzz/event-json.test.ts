@@ -43,7 +43,7 @@ describe('Any text in the place of an event', function () {
     fc.assert(
       fc.property(eventTexts({ levels: 1_000 }).map(wellFormed), (text) => {
         const event = readPayload(text);
-        const { body } = encodeMessage(text, 'key');
+        const { body } = encodeMessage({ key: 'key', text });
         if (!event.ok) return;
         assert.match(body, SQS_BODY);
         assert.deepEqual(JSON.parse(body), event.value);

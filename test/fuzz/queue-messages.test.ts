@@ -3,13 +3,15 @@ import type { Message, MessageAttributeValue } from '@aws-sdk/client-sqs';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import * as fc from 'fast-check';
-import { type ReceivedMessages, receiveMessages } from '../../src/activities/receive-messages';
+import { receiveMessages } from '../../src/activities/receive-messages';
 import { DEFAULT_COLUMNS, parseColumns } from '../../src/rows/columns';
 import { KEY_ATTRIBUTE } from '../../src/pipeline/names';
 import { messageOf } from '../../src/queue/message';
 import { FakeS3, s3Error } from '../support/fake-s3';
 import { anyText, eventTexts } from './awkward';
 import { FUZZ_TIMEOUT_MS, runs } from './runs';
+import type { Received } from '../../src/lane/work';
+import { rejectedIn, rowsIn } from '../support/received';
 
 const RECEIVES = runs(700);
 
@@ -106,7 +108,7 @@ describe('Messages that another program put on the queue', function () {
   this.timeout(FUZZ_TIMEOUT_MS);
   const activity = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
 
-  async function receive(messages: readonly Message[], s3 = new FakeS3()): Promise<ReceivedMessages> {
+  async function receive(messages: readonly Message[], s3 = new FakeS3()): Promise<Received> {
     const input = {
       queue: 'queue',
       lake: { bucket: 'lake', prefix: '' },
@@ -129,17 +131,13 @@ describe('Messages that another program put on the queue', function () {
       fc.asyncProperty(some, async (foreign) => {
         const s3 = new FakeS3();
         const received = await receive([neighbour('first'), ...foreign, neighbour('last')], s3);
-        assert.equal(received.messageIds[0], 'first');
-        const outcomes = [
-          ...received.messageIds,
-          ...received.rejected.map(({ messageId }) => messageId),
-          ...received.leftInQueue,
-        ];
+        assert.equal(received.messages[0]?.id, 'first');
+        const outcomes = [...received.messages.map(({ id }) => id), ...received.leftInQueue];
         assert(outcomes.includes('last'));
         const usable = foreign.filter(({ MessageId, ReceiptHandle }) => MessageId && ReceiptHandle);
         assert.equal(outcomes.length, usable.length + 2);
         assert.equal(new Set(outcomes).size, outcomes.length);
-        assert(s3.objects.size <= received.rejected.length);
+        assert(s3.objects.size <= rejectedIn(received).length);
       }),
       RECEIVES,
     );
@@ -152,12 +150,13 @@ describe('Messages that another program put on the queue', function () {
         const bytes = Buffer.byteLength(JSON.stringify(received));
         assert(bytes <= MOST_BYTES + MOST_MESSAGES * BYTES_BESIDE_ROW, `${bytes} bytes`);
         const { reached = 0, oldestSentAt = 0, from, until } = received;
-        const numbers = [reached, oldestSentAt, from, until, ...received.bytes];
+        const numbers = [reached, oldestSentAt, from, until, ...rowsIn(received).map((row) => row.bytes)];
         assert(
           numbers.every((number) => Number.isSafeInteger(number) && number >= 0),
           String(numbers),
         );
-        assert(received.keys.every((key) => /^[0-9a-f]{16}$/.test(key)));
+        const keys = received.messages.flatMap(({ events }) => events.map(({ key }) => key));
+        assert(keys.every((key) => /^[0-9a-f]{16}$/.test(key)));
       }),
       RECEIVES,
     );
@@ -171,8 +170,8 @@ describe('Messages that another program put on the queue', function () {
           throw s3Error('AccessDenied', 403);
         };
         const received = await receive([...foreign, neighbour('last')], s3);
-        assert.deepEqual(received.rejected, []);
-        assert([...received.messageIds, ...received.leftInQueue].includes('last'));
+        assert.deepEqual(rejectedIn(received), []);
+        assert([...received.messages.map(({ id }) => id), ...received.leftInQueue].includes('last'));
       }),
       RECEIVES,
     );

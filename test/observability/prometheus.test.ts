@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DeleteQueueCommand, GetQueueUrlCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { freePort, HOST } from '../../local/ports';
 import { packageRoot } from '../../src/package-root';
-import { encodeMessage, keyAttribute, type OutgoingMessage } from '../../src/queue/message';
+import { encodeMessage, attributeValues, type OutgoingMessage } from '../../src/queue/message';
 import { Pipeline } from '../end-to-end/pipeline';
 import { eventually } from '../support/eventually';
 import { findPrometheus, Prometheus, promtool, type Rule } from './prometheus';
@@ -96,7 +96,7 @@ describe('Prometheus rules and dashboard (skipped where there is no Prometheus o
         new SendMessageCommand({
           QueueUrl,
           MessageBody: message.body,
-          MessageAttributes: keyAttribute(message),
+          MessageAttributes: attributeValues(message),
         }),
       );
     // Another pipeline loses its queue before a worker sees it: activities fail, AWS says no, and it parks.
@@ -111,8 +111,8 @@ describe('Prometheus rules and dashboard (skipped where there is no Prometheus o
     pipeline.stream.withhold(2);
     const [again] = ledger.published;
     assert.ok(again);
-    await send(encodeMessage(again.text, again.key));
-    await send({ body: 'another program sent this', key: 'a-key' });
+    await send(encodeMessage(again));
+    await send(encodeMessage({ key: 'a-key', text: 'another program sent this' }));
     await pipeline.stream.published;
     await eventually('all in the lake', async () => (await pipeline.audit()).missing.length === 0);
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { KEY_ATTRIBUTE } from '../../src/pipeline/names';
-import { encodeMessage, keyAttribute, messageBytes } from '../../src/queue/message';
+import { attributeValues, decodeMessage, encodeMessage } from '../../src/queue/message';
 
 /** Text full of what breaks: noncharacters, backslashes before them, quotes, other scripts. */
 const awkward = fc.string({
@@ -16,7 +16,7 @@ describe('A message', () => {
     fc.assert(
       fc.property(awkward, awkward, (name, value) => {
         const event = { [name]: value, list: [value, { deep: value }] };
-        const { body } = encodeMessage(JSON.stringify(event), 'k');
+        const { body } = encodeMessage({ key: 'k', text: JSON.stringify(event) });
         assert.doesNotMatch(body, /[\ufffe\uffff]/);
         assert.deepEqual(JSON.parse(body), JSON.parse(JSON.stringify(event)));
       }),
@@ -25,31 +25,38 @@ describe('A message', () => {
 
   it('is the text as published where that holds nothing to escape', () => {
     const text = '{ "a" : 1.0, "b":"\\u00e9 é", "n": 12345678901234567890 }';
-    assert.deepEqual(encodeMessage(text, 'the-key'), { body: text, key: 'the-key' });
+    const { body, events } = encodeMessage({ key: 'the-key', text });
+    assert.deepEqual([body, events], [text, 1]);
   });
 
   it('escapes each noncharacter, also behind a backslash', () => {
-    assert.equal(encodeMessage('"\\\\\ufffe\uffff"', 'k').body, '"\\\\\\ufffe\\uffff"');
+    assert.equal(encodeMessage({ key: 'k', text: '"\\\\\ufffe\uffff"' }).body, '"\\\\\\ufffe\\uffff"');
   });
 
   it('counts the UTF-8 bytes of its body and of its attribute, as SQS does', () => {
     fc.assert(
-      fc.property(awkward, fc.stringMatching(/^[\x21-\x7e]{1,128}$/), (body, key) => {
-        const message = { body, key };
-        const attributes = Object.entries(keyAttribute(message)).flatMap(([name, attribute]) => [
+      fc.property(awkward, fc.stringMatching(/^[\x21-\x7e]{1,128}$/), (text, key) => {
+        const message = encodeMessage({ key, text });
+        const attributes = Object.entries(attributeValues(message)).flatMap(([name, attribute]) => [
           name,
           attribute.DataType ?? '',
           attribute.StringValue ?? '',
         ]);
-        const bytes = [body, ...attributes].reduce((sum, text) => sum + Buffer.from(text).length, 0);
-        assert.equal(messageBytes(message), bytes);
+        const bytes = [message.body, ...attributes].reduce((sum, each) => sum + Buffer.from(each).length, 0);
+        assert.equal(message.bytes, bytes);
       }),
     );
   });
 
   it('carries its key as a text attribute', () => {
-    assert.deepEqual(keyAttribute({ body: '{}', key: 'k' }), {
+    assert.deepEqual(attributeValues(encodeMessage({ key: 'k', text: '{}' })), {
       [KEY_ATTRIBUTE]: { DataType: 'String', StringValue: 'k' },
     });
+  });
+
+  it("brings its event with the key beside it, and another program's with the id of the message", () => {
+    const message = { id: 'message', receipt: 'receipt', body: '{}' };
+    assert.deepEqual(decodeMessage({ ...message, key: 'k' }), [{ key: 'k', text: '{}' }]);
+    assert.deepEqual(decodeMessage(message), [{ key: 'message', text: '{}' }]);
   });
 });

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { isNoQueue, Queue, Queues } from '../../src/queue/queue';
 import { type Operations, Refused, sqsClient } from '../support/sqs-client';
+import { encodeMessage } from '../../src/queue/message';
+import { keyOf } from '../support/received';
 
 const URL = 'http://sqs/1/queue';
 
@@ -35,7 +37,7 @@ const stub = (answer: Operations = () => ({})) => {
   return { sqs, queue: new Queue(sqs.client, 'queue') };
 };
 
-const messages = ['a', 'b', 'c'].map((body) => ({ body, key: `key of ${body}` }));
+const messages = ['a', 'b', 'c'].map((text) => encodeMessage({ key: `key of ${text}`, text }));
 
 describe('A queue', () => {
   describe('finds its URL', () => {
@@ -88,17 +90,17 @@ describe('A queue', () => {
     ]);
     assert.deepEqual(sqs.last, {
       QueueUrl: URL,
-      Entries: messages.map(({ body, key }, index) => ({
+      Entries: messages.map((message, index) => ({
         Id: String(index),
-        MessageBody: body,
-        MessageAttributes: { 'sluice.key': { DataType: 'String', StringValue: key } },
+        MessageBody: message.body,
+        MessageAttributes: { 'sluice.key': { DataType: 'String', StringValue: keyOf(message) } },
       })),
     });
   });
 
   it('sends one message', async () => {
     const { sqs, queue } = stub(() => ({ MessageId: 'm', MD5OfMessageBody: '' }));
-    await queue.sendOne({ body: '{}', key: 'k' });
+    await queue.sendOne(encodeMessage({ key: 'k', text: '{}' }));
     assert.deepEqual(sqs.last, {
       QueueUrl: URL,
       MessageBody: '{}',

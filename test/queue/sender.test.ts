@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { OutgoingMessage } from '../../src/queue/message';
+import { encodeMessage, type OutgoingMessage } from '../../src/queue/message';
 import type { Answer } from '../../src/queue/queue';
 import { BatchSender, type Outcome, type SenderOptions } from '../../src/queue/sender';
 import { eventually } from '../support/eventually';
@@ -33,7 +33,9 @@ class Sending {
   }
 
   async add(...bodies: string[]): Promise<void> {
-    for (const body of bodies) await this.addMessage({ body, key: `key of ${body.slice(0, 20)}` });
+    for (const body of bodies) {
+      await this.addMessage(encodeMessage({ key: `key of ${body.slice(0, 20)}`, text: body }));
+    }
   }
 
   async addMessage(message: OutgoingMessage): Promise<void> {
@@ -113,8 +115,10 @@ describe('A batch sender', () => {
         [1, 2],
       ] as const) {
         const sending = start();
-        await sending.addMessage({ body: 'x'.repeat(MEBIBYTE / 2 - attribute), key: 'k' });
-        await sending.addMessage({ body: 'y'.repeat(MEBIBYTE / 2 - attribute + extra), key: 'k' });
+        await sending.addMessage(encodeMessage({ key: 'k', text: 'x'.repeat(MEBIBYTE / 2 - attribute) }));
+        await sending.addMessage(
+          encodeMessage({ key: 'k', text: 'y'.repeat(MEBIBYTE / 2 - attribute + extra) }),
+        );
         await sending.sender.flush();
         assert.equal(sending.queue.batches.length, batches);
       }
@@ -138,7 +142,7 @@ describe('A batch sender', () => {
 
     it('with the key of each message beside it', async () => {
       const sending = start();
-      await sending.addMessage({ body: '{}', key: 'its key' });
+      await sending.addMessage(encodeMessage({ key: 'its key', text: '{}' }));
       await sending.sender.flush();
       assert.deepEqual(sending.queue.keys, ['its key']);
     });

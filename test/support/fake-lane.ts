@@ -4,11 +4,17 @@ import { isDeepStrictEqual } from 'node:util';
 import { ApplicationFailure } from '@temporalio/common';
 import type { BatchActivities } from '../../src/activities';
 import type { ClaimInput } from '../../src/activities/claim-queue';
-import type { DeletedMessages, DeleteInput } from '../../src/activities/delete-messages';
+import type { DeleteInput } from '../../src/activities/delete-messages';
 import { BATCH_HEARTBEAT_MS, withHeartbeat } from '../../src/activities/heartbeat';
-import type { QueueDepth } from '../../src/activities/measure-queue';
-import type { ReceivedMessages, ReceiveInput } from '../../src/activities/receive-messages';
-import type { UploadedObject, UploadInput } from '../../src/activities/upload-batch';
+import type {
+  Deleted,
+  QueueDepth,
+  Received,
+  ReceivedMessage,
+  ReceiveInput,
+  Uploaded,
+  UploadInput,
+} from '../../src/lane/work';
 import { projectionOf } from '../../src/rows/columns';
 import { keyDigest } from '../../src/event/key';
 import { readPayload, wikimediaKey } from '../../src/event/event';
@@ -163,29 +169,16 @@ export class FakeLane {
     this.#messages.set(messageId, message);
   }
 
-  async #receive(input: ReceiveInput): Promise<ReceivedMessages> {
+  async #receive(input: ReceiveInput): Promise<Received> {
     this.receives.push(input);
     const count = this.receives.length;
     await this.#pass(this.beforeReceive, count);
     const begun = Date.now();
     const all = await this.#poll(input);
     await this.#pass(this.afterReceive, count);
-    const messages = all.filter(({ key }) => !this.rejects(key));
-    const rejected = all.filter(({ key }) => this.rejects(key));
     const rowOf = projectionOf(input.paths.map((path) => ({ path })));
-    const rows = messages.map(({ value }) => rowOf(value));
     return {
-      messageIds: messages.map(({ messageId }) => messageId),
-      receipts: messages.map(({ receipt }) => receipt),
-      keys: messages.map(({ key }) => keyDigest(key)),
-      bytes: rows.map((row) => Buffer.byteLength(JSON.stringify(row))),
-      rows,
-      rejected: rejected.map(({ messageId, receipt, key }) => ({
-        messageId,
-        receipt,
-        key: keyDigest(key),
-        reason: 'row-too-large',
-      })),
+      messages: all.map((message) => this.#received(message, rowOf(message.value))),
       leftInQueue: [],
       reached: all.length === 0 ? begun : Math.max(...all.map(({ sentAt }) => sentAt)),
       from: begun,
@@ -193,6 +186,12 @@ export class FakeLane {
       behind: all.length === (input.backlogRows ?? input.rows),
       lostPolls: 0,
     };
+  }
+
+  #received({ messageId: id, receipt, key: published }: StoredMessage, cells: string[]): ReceivedMessage {
+    const key = keyDigest(published);
+    const row = { key, cells, bytes: Buffer.byteLength(JSON.stringify(cells)) };
+    return { id, receipt, events: [this.rejects(published) ? { key, reason: 'row-too-large' } : row] };
   }
 
   async #poll(input: ReceiveInput): Promise<StoredMessage[]> {
@@ -223,7 +222,7 @@ export class FakeLane {
     return taken;
   }
 
-  async #upload(input: UploadInput): Promise<UploadedObject> {
+  async #upload(input: UploadInput): Promise<Uploaded> {
     this.uploads.push(input);
     const count = this.uploads.length;
     await this.#pass(this.beforeUpload, count);
@@ -234,7 +233,7 @@ export class FakeLane {
     return { bytes: Buffer.byteLength(JSON.stringify(input.rows)), at: Date.now() };
   }
 
-  async #delete({ receipts }: DeleteInput): Promise<DeletedMessages> {
+  async #delete({ receipts }: DeleteInput): Promise<Deleted> {
     this.deletions.push(receipts.length);
     if (this.deletionsFail) return { left: receipts.map((_, index) => index), at: Date.now() };
     const inLake = new Set(this.rowKeys);

@@ -1,6 +1,7 @@
 import { SQSServiceException } from '@aws-sdk/client-sqs';
 import type { OutgoingMessage } from '../../src/queue/message';
 import type { Answer, Depth, Queue, QueueAttributes, RequestOptions } from '../../src/queue/queue';
+import { keyOf } from './received';
 
 /** What a queue makes of one request with messages; throws what the request fails with. */
 export type Take = (
@@ -85,7 +86,7 @@ export class FakeQueue implements Pick<Queue, 'name' | 'arn' | 'attributes' | 's
       const answers = await this.take(messages, call);
       const taken = messages.filter((_, index) => answers[index]?.ok);
       this.bodies.push(...taken.map(({ body }) => body));
-      this.keys.push(...taken.map(({ key }) => key));
+      this.keys.push(...taken.map(keyOf));
       return answers;
     } finally {
       this.underWay -= 1;

@@ -1,7 +1,7 @@
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { History } from '@temporalio/common/lib/proto-utils';
 import { temporal } from '@temporalio/proto';
-import type { UploadInput } from '../../src/activities/upload-batch';
+import type { UploadInput } from '../../src/lane/work';
 import { payloadCodec } from '../../src/clients/payload-codec';
 
 /** What a lane's histories cost. Heartbeats, queries and further attempts of an activity stand in no history. */

@@ -10,6 +10,7 @@ import { FakeS3 } from '../support/fake-s3';
 import { FAKE_LANE, FakeQueue, takeAll } from '../support/fake-queue';
 import { batchStatus, lanePerTest } from '../support/pipelines';
 import { testTemporal } from '../support/temporal';
+import { keyOf } from '../support/received';
 
 describe('When Temporal is away', () => {
   const temporal = testTemporal({ onDisk: true });
@@ -42,7 +43,7 @@ describe('When Temporal is away', () => {
   it('a stint reads on and sends nothing, and every event becomes one row once Temporal is back', async () => {
     const stream = await startSimulatedStream({ broken: 0 });
     const queue = new FakeQueue((messages, call) => {
-      lane.send(messages.map(({ key }) => key));
+      lane.send(messages.map(keyOf));
       return takeAll(messages, call);
     });
     try {
