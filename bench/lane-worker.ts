@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import type { BatchClients } from '../src/activities';
+import type { Lake } from '../src/pipeline/definition';
 import type { QueueMessage } from '../src/queue/message';
 import { eventTexts } from './queue';
 
@@ -85,9 +86,13 @@ function stubs(events: number): { clients: BatchClients; deleted: () => number }
     depth: () =>
       Promise.resolve({ visible: 0, notVisible: 0, delayed: 0, retentionSeconds: RETENTION_SECONDS }),
   };
-  // Whatever a command answers with, the activities read nothing of it.
-  const s3 = { send: () => Promise.resolve({}) } as unknown as BatchClients['s3'];
-  return { clients: { queue: () => queue, s3 }, deleted: () => deleted };
+  const store = (lake: Lake): ReturnType<BatchClients['store']> => ({
+    lake,
+    putIfAbsent: () => Promise.resolve(true),
+    read: () => Promise.resolve(undefined),
+    metadata: () => Promise.resolve({}),
+  });
+  return { clients: { queue: () => queue, store }, deleted: () => deleted };
 }
 
 // With whoever started it.

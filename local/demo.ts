@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { GetObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
+import type { PipelineDefinition } from '../src/pipeline/definition';
 import type { Context } from '../src/cli/context';
 import { readStatus } from '../src/cli/status';
 import { stop } from '../src/cli/stop';
@@ -82,17 +83,17 @@ async function demo({ source, keep, endings }: DemoOptions): Promise<boolean> {
     SLUICE_VISIBILITY_TIMEOUT: '20s',
   });
   const worker = loadWorkerSettings({ SLUICE_LOG_LEVEL: 'ERROR' });
-  const { context, stack, sqsRequests } = await startEmbeddedPipeline({ pipeline, worker, endings });
+  const { context, s3, stack, sqsRequests } = await startEmbeddedPipeline({ pipeline, worker, endings });
   console.log(`Temporal's web UI: ${stack.temporal.webUrl}`);
 
   await showProgress(context);
   await stop(context, { wait: true });
-  await showLake(context);
+  await showLake(s3, pipeline);
   console.log(`${(sqsRequests() / EVENTS).toFixed(2)} SQS requests (send, receive, delete) per event`);
   if (keep) console.log(`All stays up until Ctrl-C: ${stack.temporal.webUrl}, moto at ${stack.moto.url}`);
 
   const { bucket, prefix } = pipeline.lake;
-  const audit = await auditLake({ s3: context.s3, bucket, prefix, ledger });
+  const audit = await auditLake({ s3, bucket, prefix, ledger });
   console.log(formatAudit(audit));
   const isWhole = [audit.missing, audit.repeated, audit.unknown, audit.changed].every(
     ({ length }) => length === 0,
@@ -114,7 +115,7 @@ async function showProgress(context: Context): Promise<void> {
   }
 }
 
-async function showLake({ s3, pipeline }: Context): Promise<void> {
+async function showLake(s3: S3Client, pipeline: PipelineDefinition): Promise<void> {
   const { bucket } = pipeline.lake;
   const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket }));
   console.log(`\nObjects in s3://${bucket}:`);

@@ -1,3 +1,4 @@
+import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, type Worker } from '@temporalio/worker';
@@ -11,6 +12,7 @@ import type { WorkerSettings } from '../src/settings/worker';
 import { dataConverter } from '../src/clients/payload-codec';
 import { kafkaSettings } from '../src/sources/kafka/security';
 import { awsClients } from '../src/clients/aws';
+import { LakeStore } from '../src/lake/store';
 import { Queue } from '../src/queue/queue';
 import { installRuntime } from '../src/workers/telemetry';
 import { createWorker, type Role, type WorkerEnvironment } from '../src/workers/workers';
@@ -22,6 +24,8 @@ import { requireAlive, type Stack, type StackOptions, startStack } from './stack
 export interface EmbeddedPipeline {
   /** For the functions behind the commands of `sluice`. */
   context: Context;
+  /** Of the stack. */
+  s3: S3Client;
   stack: Stack;
   /** Requests to SQS for events so far: sends, receives, deletions. */
   sqsRequests: () => number;
@@ -54,7 +58,7 @@ export async function startEmbeddedPipeline(options: EmbeddedPipelineOptions): P
   const context: Context = {
     pipeline,
     temporal: new Client({ connection, dataConverter }),
-    s3: aws.s3,
+    store: new LakeStore(aws.s3, pipeline.lake),
     queue: new Queue(aws.sqs, pipeline.queue.name),
     say: (line) => console.log(line),
   };
@@ -73,6 +77,7 @@ export async function startEmbeddedPipeline(options: EmbeddedPipelineOptions): P
   await start(context);
   return {
     context,
+    s3,
     stack,
     sqsRequests,
     requireAlive: () => {

@@ -4,6 +4,7 @@ import { Client } from '@temporalio/client';
 import { type Context, pipelineHandles } from '../../src/cli/context';
 import { provision } from '../../src/cli/provision';
 import { start } from '../../src/cli/start';
+import { LakeStore } from '../../src/lake/store';
 import { Queue } from '../../src/queue/queue';
 import { loadPipeline } from '../../src/settings/pipeline';
 import { packageRoot } from '../../src/package-root';
@@ -85,7 +86,8 @@ function contextOf(job: Job, temporal: Client): Context {
     SLUICE_COLUMNS: job.columns,
   });
   const { sqs, s3 } = clientsOf(job.endpoints);
-  return { pipeline, temporal, queue: new Queue(sqs, job.queue), s3, say: () => {} };
+  const store = new LakeStore(s3, pipeline.lake);
+  return { pipeline, temporal, queue: new Queue(sqs, job.queue), store, say: () => {} };
 }
 
 /**

@@ -1,4 +1,3 @@
-import type { S3Client } from '@aws-sdk/client-s3';
 import { ApplicationFailure } from '@temporalio/common';
 import {
   claimLake,
@@ -8,6 +7,7 @@ import {
   ownerAddress,
   OwnerUnreadable,
 } from '../lake/owner';
+import type { LakeStore } from '../lake/store';
 import type { Lake } from '../pipeline/definition';
 import { OWNER_TAG } from '../pipeline/names';
 import type { Queue } from '../queue/queue';
@@ -22,10 +22,10 @@ export interface ClaimInput {
 
 type ClaimedQueue = NamedQueue & Pick<Queue, 'attributes' | 'owner' | 'claim'>;
 
-/** The parts of a queue and of S3 that a claim needs. */
+/** The parts of a queue and of a lake's store that a claim needs. */
 interface Clients {
   queue: ClaimedQueue;
-  s3: Pick<S3Client, 'send'>;
+  store: Pick<LakeStore, 'lake' | 'putIfAbsent' | 'read'>;
 }
 
 /**
@@ -39,7 +39,7 @@ export async function claimQueue(clients: Clients, { queue, lake, owner }: Claim
   await claimTag(clients.queue, owner.run).catch((error: unknown) => {
     throw awsFailure(error, `claim the queue ${queue}`);
   });
-  const found = await claimLake(clients.s3, lake, owner).catch((error: unknown) => {
+  const found = await claimLake(clients.store, owner).catch((error: unknown) => {
     if (error instanceof OwnerUnreadable) throw lakeHasAnotherOwner(error.message);
     throw awsFailure(error, `claim ${lakeAddress(lake)} by ${ownerAddress(lake)}`);
   });

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { S3Client } from '@aws-sdk/client-s3';
 import { Context, heartbeat, log, metricMeter } from '@temporalio/activity';
 import { describeError, isTransient } from '../clients/aws-errors';
 import type { PipelineDefinition } from '../pipeline/definition';
 import { keepGap } from '../lake/gap-objects';
 import { keepCanary, keepRejected } from '../lake/kept';
+import { KEPT_FOLDERS } from '../lake/layout';
+import type { LakeStore } from '../lake/store';
 import { type Lake } from '../pipeline/definition';
 import { type RejectReason } from '../event/event';
 import { meterQueue, metersOf, type Meters } from '../metrics';
@@ -32,7 +33,7 @@ import { type NamedQueue, whyAnotherQueue } from './own-queue';
 
 interface Clients {
   queue: NamedQueue & Pick<Queue, 'attributes' | 'send' | 'depth'>;
-  s3: Pick<S3Client, 'send'>;
+  store: Pick<LakeStore, 'lake' | 'putIfAbsent'>;
 }
 
 export interface StintInput {
@@ -272,9 +273,9 @@ class Stint implements SourceListener {
   }
 
   async #keepGap(gap: Gap): Promise<void> {
-    const { source, lake } = this.#input;
+    const { source } = this.#input;
     const isKept = await this.#keep('a gap', (options) =>
-      keepGap(this.#clients.s3, lake, { source: source.url, ...gap }, options),
+      keepGap(this.#clients.store, { source: source.url, ...gap }, options),
     );
     if (isKept) this.#gaps = keptGap(this.#gaps, gap);
   }
@@ -481,7 +482,7 @@ class Stint implements SourceListener {
   async #passCanary(pending: Pending, { id, text, read: { key } }: SourceEvent): Promise<void> {
     const { source } = this.#input;
     const isKept = await this.#keep('a canary event', (options) =>
-      keepCanary(this.#clients.s3, this.#input.lake, { source: source.url, id, key, text }, options),
+      keepCanary(this.#clients.store, { source: source.url, id, key, text }, options),
     );
     if (!isKept) return;
     this.#counts = { ...this.#counts, canaries: this.#counts.canaries + 1 };
@@ -496,11 +497,11 @@ class Stint implements SourceListener {
 
   /** Never rejects its promise: what fails ends the stint. */
   async #reject(pending: Pending, event: SourceEvent, { reason, detail }: Why): Promise<void> {
-    const { source, lake } = this.#input;
+    const { source } = this.#input;
     const { id, text, record, read } = event;
     const rejected = { reason, detail, source: source.url, id, key: read.key, text, record };
     const isKept = await this.#keep('a rejected event', (options) =>
-      keepRejected(this.#clients.s3, lake, rejected, options),
+      keepRejected(this.#clients.store, rejected, options),
     );
     if (!isKept) return;
     this.#counts = { ...this.#counts, rejected: plusOne(this.#counts.rejected, reason) };
@@ -511,7 +512,7 @@ class Stint implements SourceListener {
       this.#endWith(
         new Blocked(
           `${REJECTS_IN_A_ROW} events in a row could not become messages, the last one for ${reason} (${detail}). ` +
-            `All are under rejected/. Check that ${source.url} is the stream you mean, then resume`,
+            `All are under ${KEPT_FOLDERS.rejected}/. Check that ${source.url} is the stream you mean, then resume`,
         ),
       );
     }

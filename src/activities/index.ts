@@ -1,5 +1,8 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
+import { LakeStore } from '../lake/store';
+import type { UploadInput } from '../lane/work';
+import type { Lake } from '../pipeline/definition';
 import { Queues } from '../queue/queue';
 import { openSource, type SourceAccess } from '../sources/open-source';
 import { claimQueue } from './claim-queue';
@@ -14,7 +17,7 @@ type ClientsOf<Activity extends (clients: never, ...rest: never[]) => unknown> =
 /** What ingest's activities need of the queue that they are given the name of, and of the lake. */
 export interface IngestClients {
   queue: (name: string) => ClientsOf<typeof consumeStream>['queue'];
-  s3: ClientsOf<typeof consumeStream>['s3'];
+  store: (lake: Lake) => ClientsOf<typeof consumeStream>['store'];
 }
 
 /** What a lane's activities need of the queue that they are given the name of, and of the lake. */
@@ -25,27 +28,31 @@ export interface BatchClients {
     ClientsOf<typeof receiveMessages>['queue'] &
     ClientsOf<typeof deleteMessages> &
     ClientsOf<typeof measureQueue>;
-  s3: Pick<S3Client, 'send'>;
+  store: (
+    lake: Lake,
+  ) => ClientsOf<typeof claimQueue>['store'] &
+    ClientsOf<typeof receiveMessages>['store'] &
+    ClientsOf<typeof uploadBatch>;
 }
 
 /** The activities of the ingest workflow, which run on its own task queue. */
-export function createIngestActivities({ queue, s3 }: IngestClients, access: SourceAccess = {}) {
+export function createIngestActivities({ queue, store }: IngestClients, access: SourceAccess = {}) {
   return {
     consumeStream: (input: Parameters<typeof consumeStream>[1]) =>
-      consumeStream({ queue: queue(input.queue), s3 }, input, {
+      consumeStream({ queue: queue(input.queue), store: store(input.lake) }, input, {
         open: (source, listener) => openSource(source, listener, access),
       }),
   };
 }
 
 /** The activities of the batch workflow. */
-export function createBatchActivities({ queue, s3 }: BatchClients) {
+export function createBatchActivities({ queue, store }: BatchClients) {
   return {
     claimQueue: (input: Parameters<typeof claimQueue>[1]) =>
-      claimQueue({ queue: queue(input.queue), s3 }, input),
+      claimQueue({ queue: queue(input.queue), store: store(input.lake) }, input),
     receiveMessages: (input: Parameters<typeof receiveMessages>[1]) =>
-      receiveMessages({ queue: queue(input.queue), s3 }, input),
-    uploadBatch: (input: Parameters<typeof uploadBatch>[1]) => uploadBatch(s3, input),
+      receiveMessages({ queue: queue(input.queue), store: store(input.lake) }, input),
+    uploadBatch: (input: Parameters<typeof uploadBatch>[1]) => uploadBatch(store(lakeOf(input)), input),
     deleteMessages: (input: Parameters<typeof deleteMessages>[1]) =>
       deleteMessages(queue(input.queue), input),
     measureQueue: (name: string) => measureQueue(queue(name)),
@@ -58,5 +65,13 @@ export type BatchActivities = ReturnType<typeof createBatchActivities>;
 /** What all activities of a worker work with. Made once: a queue's URL is asked for once. */
 export function activityClients({ sqs, s3 }: { sqs: SQSClient; s3: S3Client }): IngestClients & BatchClients {
   const queues = new Queues(sqs);
-  return { queue: (name: string) => queues.named(name), s3 };
+  return {
+    queue: (name: string) => queues.named(name),
+    store: (lake: Lake) => new LakeStore(s3, lake),
+  };
+}
+
+/** Of an upload, whose key is whole. */
+function lakeOf({ bucket, acl }: UploadInput): Lake {
+  return { bucket, prefix: '', ...(acl === undefined ? {} : { acl }) };
 }

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { S3Client } from '@aws-sdk/client-s3';
 import { log } from '@temporalio/activity';
 import { describeError } from '../clients/aws-errors';
 import { keyDigest } from '../event/key';
 import { keepRejected } from '../lake/kept';
+import type { LakeStore } from '../lake/store';
 import type { Received, ReceiveInput } from '../lane/work';
 import { decodeMessage, type QueuedEvent, type QueueMessage } from '../queue/message';
 import { Pace } from '../queue/pace';
@@ -15,7 +15,7 @@ import { type NamedQueue, requireOwnQueue } from './own-queue';
 
 interface Clients {
   queue: NamedQueue & Pick<Queue, 'receive' | 'release'>;
-  s3: Pick<S3Client, 'send'>;
+  store: Pick<LakeStore, 'lake' | 'putIfAbsent'>;
 }
 
 /** Messages older than this when they are received, in milliseconds, waited behind others. */
@@ -216,12 +216,12 @@ class Collector {
 
   /** @returns false where an event can't be kept: then its message stays in the queue, and the others go on */
   async #keepRejected({ message: { id }, events }: JudgedMessage): Promise<boolean> {
-    const { queue, lake } = this.#input;
+    const { queue } = this.#input;
     try {
       for (const { key, text, read } of events) {
         if (read.ok) continue;
         const { reason, detail } = read;
-        await keepRejected(this.#clients.s3, lake, { reason, detail, source: queue, id, key, text });
+        await keepRejected(this.#clients.store, { reason, detail, source: queue, id, key, text });
       }
       return true;
     } catch (error) {

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
-import { HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Uploaded, UploadInput } from '../lane/work';
 import { writeCsv } from '../rows/csv';
-import { putIfAbsent } from '../lake/put-if-absent';
+import type { LakeStore } from '../lake/store';
 import { DIGEST_METADATA } from '../pipeline/names';
 import { awsFailure } from './failures';
 import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
+
+/** The part of a lake's store that an upload needs. */
+type UploadingStore = Pick<LakeStore, 'putIfAbsent' | 'metadata'>;
 
 /**
  * Writes one frozen batch as a CSV object. Safe to run twice, also at the same time: key and rows are fixed, and an
@@ -16,39 +18,35 @@ import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
  * @throws ApplicationFailure `ObjectDiffers` (not retryable) when the key holds another batch; other not retryable
  *   ones for what S3 refuses
  */
-export async function uploadBatch(s3: Pick<S3Client, 'send'>, input: UploadInput): Promise<Uploaded> {
-  const { bucket, key, columns, rows, acl } = input;
+export async function uploadBatch(
+  store: UploadingStore,
+  { bucket, key, columns, rows }: UploadInput,
+): Promise<Uploaded> {
   const digest = createHash('sha256')
     .update(JSON.stringify([columns, rows]))
     .digest('hex');
   const body = writeCsv(columns, rows);
   return await withHeartbeat({ everyMs: BATCH_HEARTBEAT_MS }, async (signal) => {
     const object = {
-      Key: key,
-      Body: body,
-      ContentType: 'text/csv; charset=utf-8',
-      Metadata: { [DIGEST_METADATA]: digest },
+      key,
+      body,
+      contentType: 'text/csv; charset=utf-8',
+      metadata: { [DIGEST_METADATA]: digest },
     };
-    const lake = { bucket, ...(acl === undefined ? {} : { acl }) };
-    const isNew = await putIfAbsent(s3, lake, object, { abortSignal: signal }).catch((error: unknown) => {
+    const isNew = await store.putIfAbsent(object, { abortSignal: signal }).catch((error: unknown) => {
       throw awsFailure(error, `write s3://${bucket}/${key}`);
     });
     if (!isNew) {
-      const found = await digestOf(s3, bucket, key);
+      const found = await digestOf(store, bucket, key);
       if (found !== digest) throw objectDiffers(bucket, key, found);
     }
     return { bytes: body.byteLength, at: Date.now() };
   });
 }
 
-async function digestOf(
-  s3: Pick<S3Client, 'send'>,
-  bucket: string,
-  key: string,
-): Promise<string | undefined> {
+async function digestOf(store: UploadingStore, bucket: string, key: string): Promise<string | undefined> {
   try {
-    const { Metadata } = await s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key }));
-    return Metadata?.[DIGEST_METADATA];
+    return (await store.metadata(key))[DIGEST_METADATA];
   } catch (error) {
     throw awsFailure(error, `read the metadata of s3://${bucket}/${key}`);
   }

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { S3Client } from '@aws-sdk/client-s3';
 import {
   Client,
   Connection,
@@ -9,6 +8,7 @@ import {
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
 import { describeError } from '../clients/aws-errors';
+import { LakeStore } from '../lake/store';
 import { loadPipeline } from '../settings/pipeline';
 import { type PipelineDefinition } from '../pipeline/definition';
 import { batchWorkflowId, ingestWorkflowId } from '../pipeline/names';
@@ -23,7 +23,8 @@ export interface Context {
   temporal: Client;
   /** The pipeline's. */
   queue: Queue;
-  s3: S3Client;
+  /** Where the pipeline writes. */
+  store: LakeStore;
   /** Writes one line for a person. */
   say: (line: string) => void;
 }
@@ -56,7 +57,8 @@ export async function withContext<T>(
     if (needsTemporal) await ensureConnected(connection, connectionOptions.address ?? 'localhost:7233');
     const temporal = new Client({ connection, namespace, dataConverter });
     const queue = new Queue(sqs, pipeline.queue.name);
-    return await work({ pipeline, temporal, queue, s3, say: (line) => console.log(line) });
+    const store = new LakeStore(s3, pipeline.lake);
+    return await work({ pipeline, temporal, queue, store, say: (line) => console.log(line) });
   } finally {
     sqs.destroy();
     s3.destroy();

@@ -1,6 +1,5 @@
-import type { S3Client } from '@aws-sdk/client-s3';
 import { type LakeOwner, notYours, OwnerUnreadable, readOwner } from '../lake/owner';
-import type { Lake } from '../pipeline/definition';
+import type { LakeStore } from '../lake/store';
 import { CommandError, type Context, describeRunning } from './context';
 import { printable } from './printable';
 
@@ -14,17 +13,16 @@ import { printable } from './printable';
  * @throws CommandError when nobody can say whose it is
  */
 export async function whyNotOurs(
-  s3: Pick<S3Client, 'send'>,
-  lake: Pick<Lake, 'bucket' | 'prefix'>,
+  store: Pick<LakeStore, 'lake' | 'read'>,
   run: string | undefined,
   isRunning: (owner: LakeOwner) => Promise<boolean | undefined>,
 ): Promise<string | undefined> {
-  const owner = await readOwner(s3, lake).catch((error: unknown) => {
+  const owner = await readOwner(store).catch((error: unknown) => {
     if (error instanceof OwnerUnreadable) throw new CommandError(error.message);
   });
   if (!owner || owner.run === run) return undefined;
   const runs = await isRunning(owner);
-  return printable(notYours(lake, owner, runs === undefined ? {} : { isRunning: runs }));
+  return printable(notYours(store.lake, owner, runs === undefined ? {} : { isRunning: runs }));
 }
 
 /** Whether a lane runs here; undefined for one of another namespace. */

@@ -1,4 +1,3 @@
-import { CreateBucketCommand, HeadBucketCommand, type S3Client } from '@aws-sdk/client-s3';
 import type { Client } from '@temporalio/client';
 import { SEARCH_ATTRIBUTES } from '../pipeline/names';
 import type { Context } from './context';
@@ -12,11 +11,11 @@ const RETENTION_SECONDS = 14 * 24 * 60 * 60;
  * you like. Where search attributes are refused, a pipeline runs without.
  */
 export async function provision(context: Context, { json = false }: { json?: boolean } = {}): Promise<void> {
-  const { pipeline, temporal, queue, s3, say } = context;
+  const { pipeline, temporal, queue, store, say } = context;
   const { lake } = pipeline;
   const made = {
     queue: { name: queue.name, state: await queue.provide(RETENTION_SECONDS) },
-    bucket: { name: lake.bucket, state: await provideBucket(s3, lake.bucket) },
+    bucket: { name: lake.bucket, state: await provideBucket(store) },
     searchAttributes: await provideSearchAttributes(temporal),
   };
   if (json) return say(JSON.stringify(made, undefined, 2));
@@ -37,22 +36,8 @@ async function provideSearchAttributes(temporal: Client): Promise<string> {
   }
 }
 
-async function provideBucket(s3: S3Client, name: string): Promise<'there' | 'created'> {
-  try {
-    await s3.send(new HeadBucketCommand({ Bucket: name }));
-    return 'there';
-  } catch (error) {
-    if (!(error instanceof Error && error.name === 'NotFound')) throw error;
-    const region = await s3.config.region();
-    await s3.send(
-      new CreateBucketCommand({
-        Bucket: name,
-        // us-east-1 is the default, and may not be named.
-        ...(region === 'us-east-1'
-          ? {}
-          : { CreateBucketConfiguration: { LocationConstraint: region as 'eu-west-1' } }),
-      }),
-    );
-    return 'created';
-  }
+async function provideBucket(store: Context['store']): Promise<'there' | 'created'> {
+  if (await store.bucketExists()) return 'there';
+  await store.createBucket();
+  return 'created';
 }

@@ -1,7 +1,7 @@
 import { describeError, isTransient } from '../clients/aws-errors';
+import { type Kept, keyOfResent, listKept, putBack, readKept, setAside } from '../lake/kept';
 import { KEPT_FOLDERS, type KeptObject } from '../lake/layout';
-import { readKeptEvent, readObjects } from '../lake/reader';
-import { keyOfResent, putBack, setAside } from '../lake/resend';
+import type { LakeStore } from '../lake/store';
 import { encodeMessage, type OutgoingMessage } from '../queue/message';
 import type { Queue } from '../queue/queue';
 import { readPayload } from '../event/event';
@@ -9,7 +9,7 @@ import { withRecord } from '../sources/kafka/event';
 import { type Context, CommandError, explainingQueue, UsageError } from './context';
 import { explainingS3 } from './explain-s3';
 import { printable } from './printable';
-import { find, type Held, keptObjects, type LakeClient, type LakeContext, short } from './rejected';
+import { find, type LakeContext, short } from './rejected';
 
 export interface ResendOptions {
   /** Every rejected event, instead of one. */
@@ -30,22 +30,21 @@ export interface ResendOptions {
  * @throws CommandError when the one can't be sent, with what to do, and when S3 or SQS refuse
  */
 export async function resendRejected(
-  { pipeline, s3, queue, say }: LakeContext & { queue: TargetQueue },
+  { store, queue, say }: LakeContext & { store: ResendingStore; queue: TargetQueue },
   beginning: string | undefined,
   { all = false, reason, force = false }: ResendOptions = {},
 ): Promise<boolean> {
   if (all === (beginning !== undefined)) throw new UsageError('Name one digest, or give --all');
-  const { lake } = pipeline;
-  return await explainingS3(lake, async () => {
+  return await explainingS3(store.lake, async () => {
     const { maximumBytes } = await explainingQueue(queue, () => queue.attributes());
-    const clients = { lake, s3, queue, maximumBytes };
+    const clients = { store, queue, maximumBytes };
     if (beginning === undefined) return await sendAll(clients, reason, say);
-    const held = await find(clients, beginning);
-    const hindrance = await sendAgain(clients, held, force);
+    const kept = await find(store, beginning);
+    const hindrance = await sendAgain(clients, kept, force);
     if (hindrance !== undefined) {
-      throw new CommandError(printable(`${short(held.object)} was not sent: ${hindrance}`));
+      throw new CommandError(printable(`${short(kept.object)} was not sent: ${hindrance}`));
     }
-    say(`${short(held.object)}: sent again`);
+    say(`${short(kept.object)}: sent again`);
     return true;
   });
 }
@@ -53,7 +52,11 @@ export async function resendRejected(
 /** The part of the queue that sending again needs. */
 type TargetQueue = Pick<Queue, 'name' | 'attributes' | 'sendOne'>;
 
-interface Clients extends LakeClient {
+/** The part of the lake's store that it needs. */
+type ResendingStore = LakeContext['store'] & Pick<LakeStore, 'putIfAbsent' | 'delete'>;
+
+interface Clients {
+  store: ResendingStore;
   queue: TargetQueue;
   /** Of one message, attributes included. */
   maximumBytes: number;
@@ -61,18 +64,17 @@ interface Clients extends LakeClient {
 
 /** Goes through all of `rejected/`, and says what is not sent and why. */
 async function sendAll(clients: Clients, reason: string | undefined, say: Context['say']): Promise<boolean> {
-  const objects = await keptObjects(clients, 'rejected');
+  const { store } = clients;
   let sent = 0;
   let left = 0;
-  for await (const { object, content } of readObjects(clients.s3, clients.lake.bucket, objects)) {
-    // Gone since it was listed: somebody else sent it.
-    if (!content) continue;
-    if (reason !== undefined && readKeptEvent(content.body)?.reason !== reason) continue;
-    const hindrance = await sendAgain(clients, { object, content }, false);
+  // What is gone since it was listed, somebody else sent.
+  for await (const kept of readKept(store, await listKept(store, 'rejected'))) {
+    if (reason !== undefined && kept.event?.reason !== reason) continue;
+    const hindrance = await sendAgain(clients, kept, false);
     if (hindrance === undefined) sent += 1;
     else {
       left += 1;
-      say(printable(`${short(object)}: not sent: ${hindrance}`));
+      say(printable(`${short(kept.object)}: not sent: ${hindrance}`));
     }
   }
   say(`sent again: ${sent}; not sent: ${left}`);
@@ -84,28 +86,26 @@ async function sendAll(clients: Clients, reason: string | undefined, say: Contex
  * @throws CommandError when the queue takes none
  */
 async function sendAgain(
-  clients: Clients,
-  { object, content }: Held,
+  { store, queue, maximumBytes }: Clients,
+  { object, content, event }: Kept,
   force: boolean,
 ): Promise<string | undefined> {
-  const event = readKeptEvent(content.body);
   if (!event) return 'the object is not the JSON of a rejected event';
   const read = readPayload(event.text);
   if (!read.ok) return `it would be rejected again: ${read.detail}`;
-  const rejection = { digest: object.digest, time: event.time, content };
+  const kept = { object, content, event };
   const text = event.record ? withRecord(event.text, event.record) : event.text;
-  const message = encodeMessage({ key: keyOfResent(rejection), text });
-  const { maximumBytes } = clients;
+  const message = encodeMessage({ key: keyOfResent({ digest: object.digest, time: event.time }), text });
   const { bytes } = message;
   if (bytes > maximumBytes) return `${bytes} bytes, and the queue takes ${maximumBytes} (MaximumMessageSize)`;
   if (object.kind === 'resent') {
     if (!force) return sentBefore(object);
-    await sendMessage(clients.queue, message, object);
+    await sendMessage(queue, message, object);
     return undefined;
   }
-  const isAside = await setAside(clients.s3, clients.lake, rejection);
+  const isAside = await setAside(store, kept);
   if (!isAside) return 'it was rejected anew just now: try again';
-  await sendMessage(clients.queue, message, object, () => putBack(clients.s3, clients.lake, rejection));
+  await sendMessage(queue, message, object, () => putBack(store, kept));
   return undefined;
 }
 

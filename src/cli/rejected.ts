@@ -1,21 +1,12 @@
-import { classify, keptFolder, type KeptObject } from '../lake/layout';
-import {
-  type KeptEvent,
-  listObjects,
-  type ObjectContent,
-  readKeptEvent,
-  readObject,
-  readObjects,
-} from '../lake/reader';
+import { findKept, type Kept, type KeptEvent, listKept, readKept } from '../lake/kept';
+import type { KeptObject } from '../lake/layout';
+import type { LakeStore } from '../lake/store';
 import { type Context, CommandError, UsageError } from './context';
 import { explainingS3 } from './explain-s3';
 import { printable } from './printable';
 
-export type LakeContext = Pick<Context, 'pipeline' | 's3' | 'say'>;
-
-export interface LakeClient {
-  s3: Context['s3'];
-  lake: Context['pipeline']['lake'];
+export interface LakeContext extends Pick<Context, 'say'> {
+  store: Pick<LakeStore, 'lake' | 'list' | 'read'>;
 }
 
 /** So many digits of a digest are shown: enough to name one of a few million. */
@@ -40,7 +31,7 @@ export interface RejectedList {
 }
 
 /** A rejected event without its text. */
-export interface RejectedEntry extends Omit<KeptEvent, 'text'> {
+export interface RejectedEntry extends Omit<KeptEvent, 'text' | 'key'> {
   /** SHA-256 of the text. */
   digest: string;
   /** Of the object. */
@@ -55,12 +46,11 @@ export interface RejectedEntry extends Omit<KeptEvent, 'text'> {
  * @throws CommandError when S3 refuses
  */
 export async function listRejected(
-  { pipeline, s3, say }: LakeContext,
+  { store, say }: LakeContext,
   { reason, limit = 50, json = false }: ListOptions = {},
 ): Promise<void> {
   if (!Number.isSafeInteger(limit) || limit < 1) throw new UsageError('--limit must be 1 or more');
-  const { lake } = pipeline;
-  const list = await explainingS3(lake, () => readList({ lake, s3 }, { reason, limit }));
+  const list = await explainingS3(store.lake, () => readList(store, { reason, limit }));
   if (json) return say(JSON.stringify(list, undefined, 2));
   for (const entry of list.rejected) say(printable(lineOf(entry)));
   if (list.rejected.length === 0) say(`no rejected events${reason === undefined ? '' : ` for ${reason}`}`);
@@ -68,40 +58,44 @@ export async function listRejected(
 }
 
 async function readList(
-  { lake, s3 }: LakeClient,
+  store: LakeContext['store'],
   { reason, limit }: { reason: string | undefined; limit: number },
 ): Promise<RejectedList> {
-  const objects = await keptObjects({ lake, s3 }, 'rejected');
+  const objects = await listKept(store, 'rejected');
   objects.sort((a, b) => b.modifiedAt - a.modifiedAt);
   const rejected: RejectedEntry[] = [];
-  let older = objects.length;
-  for await (const { object, content } of readObjects(s3, lake.bucket, objects)) {
-    older -= 1;
-    const entry = content && entryOf(object, content);
-    if (!entry || (reason !== undefined && entry.reason !== reason)) continue;
+  let older = 0;
+  for await (const kept of readKept(store, objects)) {
+    const entry = entryOf(kept);
+    if (reason !== undefined && entry.reason !== reason) continue;
     rejected.push(entry);
-    if (rejected.length === limit) break;
+    if (rejected.length < limit) continue;
+    older = objects.length - objects.indexOf(kept.object) - 1;
+    break;
   }
   // S3 keeps whole seconds.
   return { rejected: rejected.sort((a, b) => b.time.localeCompare(a.time)), older };
 }
 
-function entryOf(object: KeptObject, { body }: ObjectContent): RejectedEntry {
-  const { digest, key } = object;
-  const { text, ...facts } = readKeptEvent(body) ?? unreadable(object, body);
+function entryOf(kept: Kept): RejectedEntry {
+  const { digest, key } = kept.object;
+  const { text, key: _, ...facts } = eventOf(kept);
   return { digest, key, ...facts, bytes: Buffer.byteLength(text) };
 }
 
 /** An object that is not what it should be is shown, not hidden. */
-function unreadable({ modifiedAt }: KeptObject, body: Uint8Array): KeptEvent {
-  return {
-    reason: 'unreadable',
-    detail: 'the object is not the JSON of a rejected event',
-    source: '',
-    id: '',
-    time: new Date(modifiedAt).toISOString(),
-    text: Buffer.from(body).toString(),
-  };
+function eventOf({ object, content, event }: Kept): KeptEvent {
+  return (
+    event ?? {
+      reason: 'unreadable',
+      detail: 'the object is not the JSON of a rejected event',
+      source: '',
+      id: '',
+      key: '',
+      time: new Date(object.modifiedAt).toISOString(),
+      text: Buffer.from(content.body).toString(),
+    }
+  );
 }
 
 function lineOf({ digest, time, reason, bytes, detail }: RejectedEntry): string {
@@ -117,12 +111,14 @@ function lineOf({ digest, time, reason, bytes, detail }: RejectedEntry): string 
  * @throws CommandError when no digest, or more than one, begins so, and when S3 refuses
  */
 export async function showRejected(
-  { pipeline: { lake }, s3, say }: LakeContext,
+  { store, say }: LakeContext,
   beginning: string,
   { escape = process.stdout.isTTY }: { escape?: boolean } = {},
 ): Promise<void> {
-  const { object, content } = await explainingS3(lake, () => find({ lake, s3 }, beginning));
-  const { text, ...event } = readKeptEvent(content.body) ?? unreadable(object, content.body);
+  const { lake } = store;
+  const kept = await explainingS3(lake, () => find(store, beginning));
+  const { object } = kept;
+  const { text, ...event } = eventOf(kept);
   const facts = {
     digest: object.digest,
     object: `s3://${lake.bucket}/${object.key}`,
@@ -139,30 +135,18 @@ export async function showRejected(
   say(escape ? text.split('\n').map(printable).join('\n') : text);
 }
 
-/** An object that holds an event whole, and what is in it. */
-export interface Held {
-  object: KeptObject;
-  content: ObjectContent;
-}
-
 /**
- * Finds the one event whose digest begins so: under `rejected/`, else, newest first, among those sent again.
+ * Finds the one event whose digest begins so: see {@link findKept}.
  *
  * @throws CommandError when there is none, or more than one
  */
-export async function find(clients: LakeClient, beginning: string): Promise<Held> {
+export async function find(store: LakeContext['store'], beginning: string): Promise<Kept> {
   const digits = beginning.toLowerCase();
   if (!/^[0-9a-f]{1,64}$/.test(digits)) throw unknownDigest(beginning);
-  for (const kind of ['rejected', 'resent'] as const) {
-    const objects = await keptObjects(clients, kind, digits);
-    const [one, ...others] = new Set(objects.map(({ digest }) => digest));
-    if (one !== undefined && others.length > 0) throw ambiguousDigest(beginning, [one, ...others]);
-    // Keys end in the time of rejection, so the last one is the newest.
-    const object = objects.at(-1);
-    const content = object && (await readObject(clients.s3, clients.lake.bucket, object.key));
-    if (object && content) return { object, content };
-  }
-  throw unknownDigest(beginning);
+  const found = await findKept(store, digits);
+  if (found === undefined) throw unknownDigest(beginning);
+  if (Array.isArray(found)) throw ambiguousDigest(beginning, found);
+  return found;
 }
 
 function unknownDigest(beginning: string): CommandError {
@@ -176,23 +160,6 @@ function ambiguousDigest(beginning: string, digests: readonly string[]): Command
   return new CommandError(
     `${digests.length} digests begin with ${beginning}: ${some.join(', ')}${digests.length > 3 ? ', …' : ''}. Give more digits`,
   );
-}
-
-/**
- * @param digits with which digests begin. Default: any
- */
-export async function keptObjects(
-  { lake, s3 }: LakeClient,
-  kind: 'rejected' | 'resent',
-  digits = '',
-): Promise<KeptObject[]> {
-  const objects: KeptObject[] = [];
-  const prefix = `${keptFolder(lake.prefix, kind)}${digits}`;
-  for await (const listed of listObjects(s3, lake.bucket, { prefix })) {
-    const object = classify(lake.prefix, listed);
-    if (object.kind === kind) objects.push(object);
-  }
-  return objects;
 }
 
 /** Enough of a digest to name the event to `sluice rejected`. */

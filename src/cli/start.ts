@@ -1,4 +1,3 @@
-import { HeadBucketCommand } from '@aws-sdk/client-s3';
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import { differences } from '../settings/changes';
@@ -142,9 +141,9 @@ async function refuseOthersQueue(
  * Two pipelines under one prefix would number their objects alike. A lane that runs has claimed its lake, or parks at that; what
  * the settings say now may be another one, and is not applied.
  */
-async function refuseOthersLake({ pipeline, temporal, s3 }: Context, { batch }: Running): Promise<void> {
+async function refuseOthersLake({ temporal, store }: Context, { batch }: Running): Promise<void> {
   if (batch) return;
-  const why = await whyNotOurs(s3, pipeline.lake, undefined, (owner) => runsHere(temporal, owner));
+  const why = await whyNotOurs(store, undefined, (owner) => runsHere(temporal, owner));
   if (why !== undefined) throw new CommandError(why);
 }
 
@@ -153,18 +152,13 @@ function memoOf(description: WorkflowExecutionDescription | undefined): Pipeline
   return typeof pipeline === 'string' && typeof queue === 'string' ? { pipeline, queue } : undefined;
 }
 
-async function requireBucket({ pipeline, s3 }: Context): Promise<void> {
-  const { bucket } = pipeline.lake;
-  try {
-    await s3.send(new HeadBucketCommand({ Bucket: bucket }));
-  } catch (error) {
-    // Whoever starts a pipeline need not be allowed to look.
-    if (error instanceof Error && error.name === 'NotFound') {
-      throw new CommandError(
-        `There is no bucket ${bucket}: run \`sluice provision\`, or correct SLUICE_BUCKET`,
-      );
-    }
-  }
+async function requireBucket({ store }: Context): Promise<void> {
+  // Whoever starts a pipeline need not be allowed to look.
+  const isThere = await store.bucketExists().catch(() => true);
+  if (isThere) return;
+  throw new CommandError(
+    `There is no bucket ${store.lake.bucket}: run \`sluice provision\`, or correct SLUICE_BUCKET`,
+  );
 }
 
 /** @returns undefined when no worker answers */

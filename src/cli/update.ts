@@ -30,9 +30,7 @@ export async function update(context: Context, { json = false }: { json?: boolea
   const why = whyUnchangeable(pipeline, source.definition, { hasRead: hasRead(source.cursor) });
   if (why !== undefined) throw new CommandError(`Nothing was changed: ${why}`);
   const run = runOf(context.temporal, await describeRunning(batch));
-  const others = await whyNotOurs(context.s3, pipeline.lake, run, (owner) =>
-    runsHere(context.temporal, owner),
-  );
+  const others = await whyNotOurs(context.store, run, (owner) => runsHere(context.temporal, owner));
   if (others !== undefined) throw new CommandError(`Nothing was changed: ${others}`);
   const changed = differences(pipeline, source.definition);
   let version = 0;

@@ -1,8 +1,6 @@
-import type { S3Client } from '@aws-sdk/client-s3';
 import type { Gap } from '../sources/gaps';
 import { gapKey } from './layout';
-import { putIfAbsent } from './put-if-absent';
-import type { Lake } from '../pipeline/definition';
+import type { LakeStore, RequestOptions } from './store';
 
 /**
  * Keeps under `gaps/` that a source was not listened to for a while: whoever checks the lake can't see it in the rows. The key
@@ -11,20 +9,15 @@ import type { Lake } from '../pipeline/definition';
  * @throws the S3 client's error when the object could not be written
  */
 export async function keepGap(
-  s3: Pick<S3Client, 'send'>,
-  lake: Lake,
+  store: Pick<LakeStore, 'lake' | 'putIfAbsent'>,
   { source, from, to }: Gap & { source: string },
-  options: { abortSignal?: AbortSignal } = {},
+  options: RequestOptions = {},
 ): Promise<void> {
-  const times = { from: isoTime(from), to: isoTime(to) };
+  const times = { from: new Date(from).toISOString(), to: new Date(to).toISOString() };
   const object = {
-    Key: gapKey(lake.prefix, { from, to }),
-    Body: JSON.stringify({ source, ...times }),
-    ContentType: 'application/json',
+    key: gapKey(store.lake.prefix, { from, to }),
+    body: JSON.stringify({ source, ...times }),
+    contentType: 'application/json',
   };
-  await putIfAbsent(s3, lake, object, options);
-}
-
-function isoTime(time: number): string {
-  return new Date(time).toISOString();
+  await store.putIfAbsent(object, options);
 }

@@ -1,13 +1,13 @@
-import type { RejectReason } from '../event/event';
-import type { Lake } from '../pipeline/definition';
 import { createHash } from 'node:crypto';
-import type { S3Client } from '@aws-sdk/client-s3';
-import { keptKey } from './layout';
-import { putIfAbsent } from './put-if-absent';
+import type { RejectReason } from '../event/event';
+import { classify, type KeptKind, keptFolder, keptKey, type KeptObject, resentKey } from './layout';
+import { readObjects } from './reader';
+import type { LakeStore, ObjectContent, RequestOptions } from './store';
 
-/** An event or message that can't become a row, kept whole with the reason. */
-export interface Rejected {
-  reason: RejectReason;
+/** An event or message that is kept whole: a rejected one, a canary, or one that was sent again. Canaries have no reason. */
+export interface KeptEvent {
+  /** Why it is no row: see {@link RejectReason}. */
+  reason: string;
   /** What is wrong with it, in words. */
   detail: string;
   /** The stream's URL, or the queue's name for a message that another program may have put there. */
@@ -16,10 +16,30 @@ export interface Rejected {
   id: string;
   /** What makes the event itself. */
   key: string;
+  /** When it was kept, ISO 8601. */
+  time: string;
   text: string;
-  /** What the source knows of it beside its payload. */
+  /** What the source knew of it beside its payload, where it was one that knows something. */
   record?: object | undefined;
 }
+
+export type Rejected = Omit<KeptEvent, 'time'> & { reason: RejectReason };
+
+/** An object that holds one event whole, as it was read. */
+export interface Kept {
+  object: KeptObject;
+  content: ObjectContent;
+  /** Undefined where the object is not the JSON that it should be. */
+  event: KeptEvent | undefined;
+}
+
+/** One that could be read. */
+type Readable = Kept & { event: KeptEvent };
+
+/** The parts of a lake's store that keeping, reading and moving need. */
+type KeepingStore = Pick<LakeStore, 'lake' | 'putIfAbsent'>;
+type ReadingStore = Pick<LakeStore, 'lake' | 'list' | 'read'>;
+type MovingStore = Pick<LakeStore, 'lake' | 'putIfAbsent' | 'delete'>;
 
 /**
  * Keeps a rejected event under `rejected/`, named by the SHA-256 of its key: however often it comes, there is one object for
@@ -28,12 +48,11 @@ export interface Rejected {
  * @throws the S3 client's error when the object could not be written
  */
 export async function keepRejected(
-  s3: Pick<S3Client, 'send'>,
-  lake: Lake,
-  { reason, detail, source, id, key, text, record }: Rejected,
-  options: { abortSignal?: AbortSignal } = {},
+  store: KeepingStore,
+  { reason, detail, source, id, key, record, text }: Rejected,
+  options: RequestOptions = {},
 ): Promise<void> {
-  await keep(s3, lake, 'rejected', { reason, detail, source, id, key, record, text }, options);
+  await keep(store, 'rejected', { reason, detail, source, id, key, record, text }, options);
 }
 
 /**
@@ -43,26 +62,152 @@ export async function keepRejected(
  * @throws the S3 client's error when the object could not be written
  */
 export async function keepCanary(
-  s3: Pick<S3Client, 'send'>,
-  lake: Lake,
-  { source, id, key, text }: Pick<Rejected, 'source' | 'id' | 'key' | 'text'>,
-  options: { abortSignal?: AbortSignal } = {},
+  store: KeepingStore,
+  { source, id, key, text }: Pick<KeptEvent, 'source' | 'id' | 'key' | 'text'>,
+  options: RequestOptions = {},
 ): Promise<void> {
-  await keep(s3, lake, 'canary', { source, id, key, text }, options);
+  await keep(store, 'canary', { source, id, key, text }, options);
 }
 
 async function keep(
-  s3: Pick<S3Client, 'send'>,
-  lake: Lake,
+  store: KeepingStore,
   kind: 'rejected' | 'canary',
-  { text, ...facts }: Partial<Rejected> & Pick<Rejected, 'key' | 'text'>,
-  options: { abortSignal?: AbortSignal },
+  { text, ...facts }: Partial<KeptEvent> & Pick<KeptEvent, 'key' | 'text'>,
+  options: RequestOptions,
 ): Promise<void> {
   const digest = createHash('sha256').update(facts.key).digest('hex');
-  const object = {
-    Key: keptKey(lake.prefix, kind, digest),
-    Body: JSON.stringify({ ...facts, time: new Date().toISOString(), text }),
-    ContentType: 'application/json',
+  const body = JSON.stringify({ ...facts, time: new Date().toISOString(), text });
+  await putJson(store, keptKey(store.lake.prefix, kind, digest), body, options);
+}
+
+/** Reads what an object holds; undefined when it is not the JSON that it should be. Never throws. */
+export function readKeptEvent(body: Uint8Array): KeptEvent | undefined {
+  const value = json(body);
+  if (typeof value !== 'object' || value === null) return undefined;
+  const {
+    reason = '',
+    detail = '',
+    source = '',
+    id = '',
+    key = '',
+    time,
+    text,
+    record,
+  } = value as Record<string, unknown>;
+  const event = { reason, detail, source, id, key, time, text };
+  if (!areTexts(event) || Number.isNaN(Date.parse(event.time))) return undefined;
+  return { ...event, ...(typeof record === 'object' && record !== null ? { record } : {}) };
+}
+
+function areTexts<Name extends string>(members: Record<Name, unknown>): members is Record<Name, string> {
+  return Object.values(members).every((member) => typeof member === 'string');
+}
+
+function json(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Lists events that are kept whole, in the order of their keys.
+ *
+ * @param digits with which digests begin. Default: any
+ * @throws the S3 client's error
+ */
+export async function listKept(
+  store: Pick<LakeStore, 'lake' | 'list'>,
+  kind: KeptKind,
+  digits = '',
+): Promise<KeptObject[]> {
+  const { prefix } = store.lake;
+  const objects: KeptObject[] = [];
+  for await (const listed of store.list({ prefix: `${keptFolder(prefix, kind)}${digits}` })) {
+    const object = classify(prefix, listed);
+    if (object.kind === kind) objects.push(object);
+  }
+  return objects;
+}
+
+/**
+ * Reads events that are kept whole, in the order given. Those that are gone since they were listed are left out.
+ *
+ * @throws the S3 client's error
+ */
+export async function* readKept(
+  store: Pick<LakeStore, 'read'>,
+  objects: Iterable<KeptObject>,
+): AsyncGenerator<Kept> {
+  for await (const { object, content } of readObjects(store, objects)) {
+    if (content) yield { object, content, event: readKeptEvent(content.body) };
+  }
+}
+
+/**
+ * Finds the one event whose digest begins so: under `rejected/`, else, newest first, among those sent again.
+ *
+ * @returns undefined when there is none; the digests when there is more than one
+ * @throws the S3 client's error
+ */
+export async function findKept(store: ReadingStore, digits: string): Promise<Kept | string[] | undefined> {
+  for (const kind of ['rejected', 'resent'] as const) {
+    const objects = await listKept(store, kind, digits);
+    const digests = [...new Set(objects.map(({ digest }) => digest))];
+    if (digests.length > 1) return digests;
+    // Keys end in the time of rejection, so the last one is the newest.
+    for await (const kept of readKept(store, objects.slice(-1))) return kept;
+  }
+  return undefined;
+}
+
+/**
+ * The key of the message that brings a rejected event again. Not the event's own: the lane remembers that one, and would
+ * take the message for a repeat. The same for one rejection however often it is sent, so that the lane recognises a second
+ * try.
+ */
+export function keyOfResent({ digest, time }: { digest: string; time: string }): string {
+  return createHash('sha256').update(`${digest}\n${time}`).digest('hex');
+}
+
+/**
+ * Moves a rejected event from `rejected/` to `resent/`, to be sent afterwards. In this order, since a lane that rejects it
+ * again must find its place free; after a crash the copy is there. Safe to run twice, also at the same time.
+ *
+ * @returns false when the event was rejected anew since it was read: then it stays
+ * @throws the S3 client's error
+ */
+export async function setAside(store: MovingStore, kept: Readable): Promise<boolean> {
+  const { rejected, resent } = placesOf(store, kept);
+  await putJson(store, resent, kept.content.body);
+  return await store.delete(rejected, { etag: kept.content.etag });
+}
+
+/**
+ * Undoes {@link setAside} for an event that the queue refused.
+ *
+ * @throws the S3 client's error
+ */
+export async function putBack(store: MovingStore, kept: Readable): Promise<void> {
+  const { rejected, resent } = placesOf(store, kept);
+  await putJson(store, rejected, kept.content.body);
+  await store.delete(resent);
+}
+
+function placesOf({ lake: { prefix } }: Pick<LakeStore, 'lake'>, { object, event }: Readable) {
+  const { digest } = object;
+  return {
+    rejected: keptKey(prefix, 'rejected', digest),
+    resent: resentKey(prefix, { digest, time: event.time }),
   };
-  await putIfAbsent(s3, lake, object, options);
+}
+
+async function putJson(
+  store: KeepingStore,
+  key: string,
+  body: string | Uint8Array,
+  options: RequestOptions = {},
+): Promise<void> {
+  await store.putIfAbsent({ key, body, contentType: 'application/json' }, options);
 }

@@ -1,7 +1,5 @@
-import type { S3Client } from '@aws-sdk/client-s3';
 import { ownerKey } from './layout';
-import { putIfAbsent } from './put-if-absent';
-import { readObject } from './reader';
+import type { LakeStore } from './store';
 import type { Lake } from '../pipeline/definition';
 
 /** The lane that alone writes under a prefix. JSON: it is what the object under `_sluice/` holds. */
@@ -38,29 +36,26 @@ export function lakeAddress({ bucket, prefix }: Pick<Lake, 'bucket' | 'prefix'>)
  * @throws OwnerUnreadable, or the S3 client's error
  */
 export async function claimLake(
-  s3: Pick<S3Client, 'send'>,
-  lake: Lake,
+  store: Pick<LakeStore, 'lake' | 'putIfAbsent' | 'read'>,
   owner: LakeOwner,
 ): Promise<LakeOwner> {
-  const isNew = await putIfAbsent(s3, lake, {
-    Key: ownerKey(lake.prefix),
-    Body: `${JSON.stringify(owner)}\n`,
-    ContentType: 'application/json',
+  const isNew = await store.putIfAbsent({
+    key: ownerKey(store.lake.prefix),
+    body: `${JSON.stringify(owner)}\n`,
+    contentType: 'application/json',
   });
   if (isNew) return owner;
   // Read only where it is there: who may not list is answered 403, not 404, for what is not. Gone by now, it is claimed anew.
-  return (await readOwner(s3, lake)) ?? (await claimLake(s3, lake, owner));
+  return (await readOwner(store)) ?? (await claimLake(store, owner));
 }
 
 /**
  * @returns whose the lake is; undefined where nobody claimed it
  * @throws OwnerUnreadable, or the S3 client's error
  */
-export async function readOwner(
-  s3: Pick<S3Client, 'send'>,
-  lake: Pick<Lake, 'bucket' | 'prefix'>,
-): Promise<LakeOwner | undefined> {
-  const content = await readObject(s3, lake.bucket, ownerKey(lake.prefix));
+export async function readOwner(store: Pick<LakeStore, 'lake' | 'read'>): Promise<LakeOwner | undefined> {
+  const { lake } = store;
+  const content = await store.read(ownerKey(lake.prefix));
   if (!content) return undefined;
   const owner = parse(Buffer.from(content.body).toString());
   if (owner) return owner;

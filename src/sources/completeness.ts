@@ -86,7 +86,12 @@ export function findHoles(passed: Completeness): Holes {
     const missing = holes.reduce((sum, [from, end]) => sum + end - from, lost);
     const offsets = Math.max(0, missing - unreadable);
     const [oldest] = offsets === 0 ? [] : holes.map(([, , since]) => since).sort((a, b) => a - b);
-    return { partition, offsets, ...(oldest === undefined ? {} : { since: isoTime(oldest) }), jumps };
+    return {
+      partition,
+      offsets,
+      ...(oldest === undefined ? {} : { since: new Date(oldest).toISOString() }),
+      jumps,
+    };
   });
   // ISO 8601 in UTC sorts as time does.
   const [oldest] = partitions.flatMap(({ since }) => since ?? []).sort();
@@ -117,10 +122,6 @@ function describeMissing({ offsets, since, jumps }: Omit<PartitionHoles, 'partit
   if (since !== undefined) parts.push(`since ${since}`);
   if (jumps > 0) parts.push(`${jumps} jumps to another count`);
   return parts.join(', ');
-}
-
-function isoTime(time: number): string {
-  return new Date(time).toISOString();
 }
 
 /** Before the first offset of a partition is known, there is nothing to explain. */

@@ -63,7 +63,7 @@ export function describeGaps({ count, dropped, recent }: Pick<Gaps, 'count' | 'd
   const parts = [
     count === 0 || !last
       ? 'no gaps known'
-      : `${count} possible gaps, the last one from ${isoTime(last.from)} to ${isoTime(last.to)}`,
+      : `${count} possible gaps, the last one from ${new Date(last.from).toISOString()} to ${new Date(last.to).toISOString()}`,
   ];
   if (dropped > 0) parts.push(`${dropped} events received and not sent`);
   return parts.join('; ');
@@ -82,8 +82,4 @@ function bounded(gaps: readonly Gap[], most: number): readonly Gap[] {
   const [first, second, ...others] = gaps;
   if (gaps.length <= most || !first || !second) return gaps;
   return [{ from: first.from, to: second.to }, ...others];
-}
-
-function isoTime(time: number): string {
-  return new Date(time).toISOString();
 }

@@ -7,7 +7,7 @@ import { type Cursor, cursorTime } from '../../src/sources/cursor';
 import { NO_GAPS } from '../../src/sources/gaps';
 import { eventually } from '../support/eventually';
 import { Attempt } from '../support/attempt';
-import { FakeS3 } from '../support/fake-s3';
+import { FakeStore } from '../support/fake-store';
 import { FAKE_LANE, FakeQueue, neverAnswer, takeAll } from '../support/fake-queue';
 import { KafkaCluster } from '../support/kafka-cluster';
 
@@ -65,7 +65,7 @@ suite(
     ): Attempt {
       const [broker] = cluster.bootstrap;
       const attempt = new Attempt(
-        { queue, s3: new FakeS3() },
+        { queue, store: new FakeStore() },
         {
           pipeline: 'test',
           source: { url: `kafka://127.0.0.1:${broker?.port}/${topic}`, contact: '' },

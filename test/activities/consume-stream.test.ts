@@ -13,7 +13,7 @@ import { NO_GAPS } from '../../src/sources/gaps';
 import { NO_COUNTS } from '../../src/sources/stint-counts';
 import { eventually } from '../support/eventually';
 import { Attempt } from '../support/attempt';
-import { FakeS3, s3Error } from '../support/fake-s3';
+import { FakeStore, s3Error } from '../support/fake-store';
 import { FAKE_LANE, FakeQueue, HeldAnswers, neverAnswer, sqsError, takeAll } from '../support/fake-queue';
 import { ownTimeOf } from '../support/own-time';
 import { settled } from '../support/settled';
@@ -25,11 +25,11 @@ describe('The activity consumeStream', () => {
   const streams: SimulatedStream[] = [];
   const attempts: Attempt[] = [];
   let queue: FakeQueue;
-  let s3: FakeS3;
+  let store: FakeStore;
 
   beforeEach(() => {
     queue = new FakeQueue();
-    s3 = new FakeS3();
+    store = new FakeStore();
   });
 
   afterEach(async () => {
@@ -66,13 +66,13 @@ describe('The activity consumeStream', () => {
   }
 
   function begin(input: StintInput, heartbeatDetails?: StintProgress): Attempt {
-    const attempt = new Attempt({ queue, s3 }, input, heartbeatDetails);
+    const attempt = new Attempt({ queue, store }, input, heartbeatDetails);
     attempts.push(attempt);
     return attempt;
   }
 
   const keptUnder = (folder: string) =>
-    [...s3.objects.keys()].filter((key) => key.startsWith(`raw/${folder}/`));
+    [...store.objects.keys()].filter((key) => key.startsWith(`raw/${folder}/`));
   const keyOf = (text: string) => wikimediaKey(readPayload(text), text);
   const keysOf = ({ ledger }: SimulatedStream) => ledger.published.map(({ key }) => key).sort();
 
@@ -87,7 +87,7 @@ describe('The activity consumeStream', () => {
     const { ledger } = stream;
     const rejected = Object.values(counts.rejected).reduce((sum, count) => sum + count, 0);
     for (const { text } of ledger.broken.slice(0, rejected)) {
-      const kept = JSON.parse(s3.objects.get(`raw/rejected/${sha256(keyOf(text))}.json`) ?? 'null') as {
+      const kept = JSON.parse(store.objects.get(`raw/rejected/${sha256(keyOf(text))}.json`) ?? 'null') as {
         text: string;
         reason: string;
         detail: string;
@@ -280,10 +280,10 @@ describe('The activity consumeStream', () => {
 
     it('while S3 does not take a rejected event', async () => {
       const stream = await simulate({ events: 5, broken: 5, brokenKinds: ['not-json'] });
-      s3.before = async (_count, signal) => void (await neverAnswer([], { count: 1, signal }));
+      store.before = async (_count, signal) => void (await neverAnswer([], { count: 1, signal }));
       const input = inputFor(stream.url);
       const attempt = begin(input);
-      await eventually('a PUT', () => s3.puts.length === 1);
+      await eventually('a PUT', () => store.puts.length === 1);
       attempt.cancel();
       const { ended, cursor, completeness, counts } = await attempt.result;
       assert.equal(ended, 'cancelled');
@@ -326,13 +326,13 @@ describe('The activity consumeStream', () => {
       const stream = await simulate({ events: 50, broken: 0 });
       queue.maximumBytes = 1024;
       const attempt = begin(inputFor(stream.url));
-      await eventually('all are sorted', () => queue.bodies.length + s3.objects.size === 50);
+      await eventually('all are sorted', () => queue.bodies.length + store.objects.size === 50);
       const large = stream.ledger.published.filter(
         ({ text, key }) => Buffer.byteLength(text) + key.length + 'sluice.keyString'.length > 1_024,
       );
       assert(large.length > 5 && large.length < 50);
       assert.deepEqual(
-        [...s3.objects.keys()].sort(),
+        [...store.objects.keys()].sort(),
         large.map(({ key }) => `raw/rejected/${sha256(key)}.json`).sort(),
       );
       attempt.cancel();
@@ -346,12 +346,12 @@ describe('The activity consumeStream', () => {
           index > 0 ? { ok: true } : { ok: false, code: 'InvalidMessageContents', message: 'bad' },
         );
       // Slower than SQS: the stint ends with these under way.
-      s3.before = () => eventually('all others are sent', () => queue.keys.length === 27);
+      store.before = () => eventually('all others are sent', () => queue.keys.length === 27);
       const { counts, ended, cursor } = await begin(inputFor(stream.url, { mostEvents: 30 })).result;
       assert.equal(ended, 'done');
       assert.equal(counts.sent, 27);
       assert.deepEqual(counts.rejected, { 'refused-by-sqs': 3 });
-      const kept = keptUnder('rejected').map((key) => s3.objects.get(key) ?? '');
+      const kept = keptUnder('rejected').map((key) => store.objects.get(key) ?? '');
       assert.equal(kept.length, 3);
       for (const body of kept) assert(body.includes('InvalidMessageContents: bad'), body);
       assert.equal(Object.values(cursor.recent).join('').length, (30 + stream.ledger.canaries) * 16);
@@ -359,13 +359,13 @@ describe('The activity consumeStream', () => {
 
     it('again after S3 has failed for a while', async () => {
       const stream = await simulate({ events: 3, broken: 3, brokenKinds: ['not-json'] });
-      s3.before = (count) => {
+      store.before = (count) => {
         if (count === 1) throw s3Error('InternalError', 500);
         if (count === 2) throw s3Error('SlowDown', 503);
       };
       begin(inputFor(stream.url));
-      await eventually('all are kept', () => s3.objects.size === 3);
-      assert.equal(s3.puts.length, 5);
+      await eventually('all are kept', () => store.objects.size === 3);
+      assert.equal(store.puts.length, 5);
     });
   });
 
@@ -384,7 +384,7 @@ describe('The activity consumeStream', () => {
         /^100 events in a row could not become messages, the last one for not-(json|an-object) \(/,
       );
       assert(problem.includes(`Check that ${stream.url} is the stream you mean, then resume`));
-      assert.equal(s3.objects.size, 100);
+      assert.equal(store.objects.size, 100);
     });
 
     it('but not when some of a hundred can', async () => {
@@ -426,7 +426,7 @@ describe('The activity consumeStream', () => {
 
     it('when the bucket for rejected events is missing', async () => {
       const stream = await simulate({ events: 5, broken: 5, brokenKinds: ['not-json'] });
-      s3.before = () => {
+      store.before = () => {
         throw s3Error('NoSuchBucket', 404);
       };
       assert.match(

@@ -7,7 +7,7 @@ import { seededRandom } from '../../local/simulated-stream/random';
 import { NO_GAPS } from '../../src/sources/gaps';
 import { eventually } from '../support/eventually';
 import { Attempt } from '../support/attempt';
-import { FakeS3 } from '../support/fake-s3';
+import { FakeStore } from '../support/fake-store';
 import { FAKE_LANE, FakeQueue, HeldAnswers, takeAll } from '../support/fake-queue';
 import { type Published, PlainStream } from '../support/plain-stream';
 
@@ -26,13 +26,13 @@ const dataOf = (n: number) => (n % 3 === 0 ? '{"meta":{"id":"device-7"},"temp":2
 describe('The activity consumeStream on streams that are not Wikimedia’s', () => {
   let stream: PlainStream;
   let queue: FakeQueue;
-  let s3: FakeS3;
+  let store: FakeStore;
   const attempts: Attempt[] = [];
 
   beforeEach(async () => {
     stream = await PlainStream.start();
     queue = new FakeQueue();
-    s3 = new FakeS3();
+    store = new FakeStore();
   });
 
   afterEach(async () => {
@@ -59,7 +59,7 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
 
   /** @param details of the attempt before */
   function begin(input: StintInput, details?: StintProgress, acknowledge?: Acknowledge): Attempt {
-    const attempt = new Attempt({ queue, s3 }, input, details, acknowledge);
+    const attempt = new Attempt({ queue, store }, input, details, acknowledge);
     attempts.push(attempt);
     return attempt;
   }
@@ -132,9 +132,12 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
     await listening();
     for (const data of ['{"order":{"id":"a"}}', '{"order":{"id":7}}', '{"order":{"id":{}}}', '{}', '{}'])
       stream.publish({ data });
-    await eventually('two messages, three objects', () => queue.keys.length === 2 && s3.objects.size === 3);
+    await eventually(
+      'two messages, three objects',
+      () => queue.keys.length === 2 && store.objects.size === 3,
+    );
     assert.deepEqual(inOrder(queue.keys), ['7', 'a']);
-    for (const body of s3.objects.values())
+    for (const body of store.objects.values())
       assert.equal((JSON.parse(body) as { reason: string }).reason, 'no-key');
   });
 
@@ -198,14 +201,14 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
       const before = Date.now();
       stream.cut();
       await eventually('another connection', () => stream.asked.length === 2);
-      await eventually('an object', () => s3.objects.size === 1);
+      await eventually('an object', () => store.objects.size === 1);
       attempt.cancel();
       const { gaps } = await attempt.result;
       assert.equal(gaps.count, 1);
       const [gap] = gaps.recent;
       assert(gap && gap.from <= before && gap.to >= before && gap.to <= Date.now());
       assert.deepEqual(gaps.unkept, []);
-      const [[key, body] = ['', '']] = s3.objects;
+      const [[key, body] = ['', '']] = store.objects;
       assert.match(key, /^raw\/gaps\/\d{8}T\d{6}\.\d{3}Z-\d{8}T\d{6}\.\d{3}Z\.json$/);
       assert.deepEqual(JSON.parse(body), {
         source: stream.url,

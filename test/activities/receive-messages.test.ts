@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import type { QueueMessage } from '../../src/queue/message';
 import type { Queue } from '../../src/queue/queue';
-import { FakeS3 } from '../support/fake-s3';
+import { FakeStore } from '../support/fake-store';
 import type { Received, ReceiveInput } from '../../src/lane/work';
 import { receiveMessages } from '../../src/activities/receive-messages';
 
@@ -70,7 +70,9 @@ async function receive(queue: StubQueue, input: Partial<ReceiveInput> = {}): Pro
     visibilityTimeoutSeconds: 60,
     ...input,
   };
-  return await new MockActivityEnvironment().run(() => receiveMessages({ queue, s3: new FakeS3() }, whole));
+  return await new MockActivityEnvironment().run(() =>
+    receiveMessages({ queue, store: new FakeStore() }, whole),
+  );
 }
 
 const fullPolls = (count: number) => Array.from({ length: count }, () => ({ wanted: 10, got: 10 }));

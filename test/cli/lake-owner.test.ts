@@ -1,27 +1,27 @@
 import assert from 'node:assert/strict';
 import { whyNotOurs } from '../../src/cli/lake-owner';
 import { claimLake } from '../../src/lake/owner';
-import { s3Error } from '../support/fake-s3';
-import { MemoryS3 } from '../support/memory-s3';
+import { s3Error } from '../support/fake-store';
+import { MemoryBucket } from '../support/memory-bucket';
 
 const lake = { bucket: 'lake', prefix: 'raw' };
 const owner = { pipeline: 'edits', lane: 'sluice-batch/1/eu/edits', run: 'default/run-1' };
 
 describe('What tells a command that a lake is not ours', () => {
-  let s3: MemoryS3;
+  let s3: MemoryBucket;
 
   beforeEach(async () => {
-    s3 = new MemoryS3();
-    await claimLake(s3.client, lake, owner);
+    s3 = new MemoryBucket();
+    await claimLake(s3.store(lake), owner);
   });
 
   const why = (run: string | undefined, isRunning?: boolean) =>
-    whyNotOurs(s3.client, lake, run, () => Promise.resolve(isRunning));
+    whyNotOurs(s3.store(lake), run, () => Promise.resolve(isRunning));
 
   it('says nothing where the lane that claimed it is ours, or nobody claimed it', async () => {
     assert.equal(await why('default/run-1'), undefined);
     assert.equal(
-      await whyNotOurs(s3.client, { bucket: 'lake', prefix: '' }, undefined, () =>
+      await whyNotOurs(s3.store({ bucket: 'lake', prefix: '' }), undefined, () =>
         assert.fail('nobody to ask for'),
       ),
       undefined,

@@ -8,16 +8,15 @@ import {
 } from '@aws-sdk/client-sqs';
 import { listRejected, type RejectedList, showRejected } from '../../src/cli/rejected';
 import { resendRejected, type ResendOptions } from '../../src/cli/rejected-again';
-import { keepRejected, type Rejected } from '../../src/lake/kept';
+import { keepRejected, keyOfResent, type Rejected } from '../../src/lake/kept';
 import { resentKey } from '../../src/lake/layout';
-import { keyOfResent } from '../../src/lake/resend';
+import { LakeStore } from '../../src/lake/store';
 import { type MotoServer, startMotoServer } from '../../local/moto-server';
 import { KEY_ATTRIBUTE } from '../../src/pipeline/names';
 import type { OutgoingMessage } from '../../src/queue/message';
 import { Queue, type QueueAttributes } from '../../src/queue/queue';
-import { definitionOf } from '../support/definition';
 import { sqsError } from '../support/fake-queue';
-import { MemoryS3 } from '../support/memory-s3';
+import { MemoryBucket } from '../support/memory-bucket';
 import { sha256 } from '../support/sha256';
 import { keyOf } from '../support/received';
 
@@ -34,7 +33,6 @@ const facts: Omit<Rejected, 'text' | 'key'> = {
 };
 
 const LAKE = { bucket: 'lake', prefix: 'raw', columns: [], escapeFormulas: false };
-const PIPELINE = definitionOf({ lake: LAKE });
 
 /** A queue that takes messages or throws. */
 class TakingQueue implements Pick<Queue, 'name' | 'attributes' | 'sendOne'> {
@@ -56,19 +54,18 @@ class TakingQueue implements Pick<Queue, 'name' | 'attributes' | 'sendOne'> {
 }
 
 describe('sluice rejected', () => {
-  let s3: MemoryS3;
+  let s3: MemoryBucket;
   let queue: TakingQueue;
   let lines: string[];
 
   beforeEach(() => {
-    s3 = new MemoryS3();
+    s3 = new MemoryBucket();
     queue = new TakingQueue();
     lines = [];
   });
 
   const context = () => ({
-    pipeline: PIPELINE,
-    s3: s3.client,
+    store: s3.store(LAKE),
     queue,
     say: (line: string) => lines.push(line),
   });
@@ -97,8 +94,7 @@ describe('sluice rejected', () => {
       ]);
     });
 
-    it('goes through all pages, shows as many as asked for, and says how many there are besides', async () => {
-      s3.pageSize = 3;
+    it('shows as many as asked for, and says how many there are besides', async () => {
       for (let minute = 0; minute < 10; minute += 1) reject(event(String(minute)), { minute });
       await listRejected(context(), { limit: 2 });
       assert.equal(lines.length, 3);
@@ -228,8 +224,8 @@ describe('sluice rejected', () => {
       const record = { topic: 't', partition: 0, offset: 7, from: 7, timestamp: 1, key: 'k' };
       const lake = { bucket: 'lake', prefix: 'raw' };
       const rejected: Rejected = { ...facts, reason: 'message-too-large', key: 'k', text: '{"a": 1.0}' };
-      await keepRejected(s3.client, lake, { ...rejected, id: 't/0/7', key: 't/0/7', record });
-      await keepRejected(s3.client, lake, {
+      await keepRejected(s3.store(lake), { ...rejected, id: 't/0/7', key: 't/0/7', record });
+      await keepRejected(s3.store(lake), {
         ...rejected,
         id: 't/0/8',
         key: 't/0/8',
@@ -356,7 +352,6 @@ describe('sluice rejected', () => {
     });
 
     it('sends all of them, and tells which could not be sent', async () => {
-      s3.pageSize = 5;
       for (let n = 0; n < 20; n += 1) reject(event(String(n)));
       const left = reject('[1]', { reason: 'not-an-object' });
       assert.equal(await again(undefined, { all: true }), false);
@@ -433,12 +428,11 @@ describe('sluice rejected, against moto', () => {
   it('moves an event from rejected/ to resent/ and into the queue', async () => {
     const lines: string[] = [];
     const context = {
-      pipeline: PIPELINE,
-      s3,
+      store: new LakeStore(s3, LAKE),
       queue: new Queue(sqs, 'queue'),
       say: (line: string) => lines.push(line),
     };
-    await keepRejected(s3, LAKE, { ...facts, key: EVENT, text: EVENT });
+    await keepRejected(context.store, { ...facts, key: EVENT, text: EVENT });
     await listRejected(context);
     assert.match(lines[0] ?? '', new RegExp(`^${DIGEST.slice(0, 12)} .* row-too-large `));
     assert.equal(await resendRejected(context, DIGEST.slice(0, 12)), true);
@@ -458,8 +452,8 @@ describe('sluice rejected, against moto', () => {
 
   it('does not delete what was written anew, since the deletion names what was read', async () => {
     const text = JSON.stringify({ meta: { id: 'id-2' } });
-    const context = { pipeline: PIPELINE, s3, queue: new Queue(sqs, 'queue'), say: () => {} };
-    await keepRejected(s3, LAKE, { ...facts, key: text, text });
+    const context = { store: new LakeStore(s3, LAKE), queue: new Queue(sqs, 'queue'), say: () => {} };
+    await keepRejected(context.store, { ...facts, key: text, text });
     // Another one moves it, sends it, and the lane rejects it once more, all between this one's read and its deletion.
     const slow = new S3Client({ ...client, forcePathStyle: true });
     slow.middlewareStack.add(
@@ -467,13 +461,13 @@ describe('sluice rejected, against moto', () => {
         async (args) => {
           if (commandName === 'PutObjectCommand') {
             await resendRejected(context, sha256(text));
-            await keepRejected(s3, LAKE, { ...facts, key: text, text });
+            await keepRejected(context.store, { ...facts, key: text, text });
           }
           return await next(args);
         },
       { step: 'initialize' },
     );
-    await assert.rejects(resendRejected({ ...context, s3: slow }, sha256(text)), {
+    await assert.rejects(resendRejected({ ...context, store: new LakeStore(slow, LAKE) }, sha256(text)), {
       message: /rejected anew/,
     });
     slow.destroy();
@@ -481,7 +475,7 @@ describe('sluice rejected, against moto', () => {
   });
 
   it('says what to do without the queue', async () => {
-    const context = { pipeline: PIPELINE, s3, queue: new Queue(sqs, 'no-such-queue'), say: () => {} };
+    const context = { store: new LakeStore(s3, LAKE), queue: new Queue(sqs, 'no-such-queue'), say: () => {} };
     await assert.rejects(resendRejected(context, DIGEST, { force: true }), {
       name: 'CommandError',
       message: /^There is no queue no-such-queue: run `sluice provision`/,

@@ -7,7 +7,7 @@ import { receiveMessages } from '../../src/activities/receive-messages';
 import { DEFAULT_COLUMNS, parseColumns } from '../../src/rows/columns';
 import { KEY_ATTRIBUTE } from '../../src/pipeline/names';
 import { messageOf } from '../../src/queue/message';
-import { FakeS3, s3Error } from '../support/fake-s3';
+import { FakeStore, s3Error } from '../support/fake-store';
 import { anyText, eventTexts } from './awkward';
 import { FUZZ_TIMEOUT_MS, runs } from './runs';
 import type { Received } from '../../src/lane/work';
@@ -108,7 +108,7 @@ describe('Messages that another program put on the queue', function () {
   this.timeout(FUZZ_TIMEOUT_MS);
   const activity = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
 
-  async function receive(messages: readonly Message[], s3 = new FakeS3()): Promise<Received> {
+  async function receive(messages: readonly Message[], store = new FakeStore()): Promise<Received> {
     const input = {
       queue: 'queue',
       lake: { bucket: 'lake', prefix: '' },
@@ -121,7 +121,7 @@ describe('Messages that another program put on the queue', function () {
       collectMs: 0,
       visibilityTimeoutSeconds: 60,
     };
-    return await activity.run(() => receiveMessages({ queue: queueOf(messages), s3 }, input));
+    return await activity.run(() => receiveMessages({ queue: queueOf(messages), store }, input));
   }
 
   const some = fc.array(foreignMessage, { maxLength: MOST_MESSAGES - 2 });
@@ -129,15 +129,15 @@ describe('Messages that another program put on the queue', function () {
   it(`are a row, kept as rejected, or left alone, and cost no neighbour (${RECEIVES.numRuns} receives)`, async () => {
     await fc.assert(
       fc.asyncProperty(some, async (foreign) => {
-        const s3 = new FakeS3();
-        const received = await receive([neighbour('first'), ...foreign, neighbour('last')], s3);
+        const store = new FakeStore();
+        const received = await receive([neighbour('first'), ...foreign, neighbour('last')], store);
         assert.equal(received.messages[0]?.id, 'first');
         const outcomes = [...received.messages.map(({ id }) => id), ...received.leftInQueue];
         assert(outcomes.includes('last'));
         const usable = foreign.filter(({ MessageId, ReceiptHandle }) => MessageId && ReceiptHandle);
         assert.equal(outcomes.length, usable.length + 2);
         assert.equal(new Set(outcomes).size, outcomes.length);
-        assert(s3.objects.size <= rejectedIn(received).length);
+        assert(store.objects.size <= rejectedIn(received).length);
       }),
       RECEIVES,
     );
@@ -165,11 +165,11 @@ describe('Messages that another program put on the queue', function () {
   it(`stay in the queue when S3 takes none, and the others go on (${RECEIVES.numRuns} receives)`, async () => {
     await fc.assert(
       fc.asyncProperty(some, async (foreign) => {
-        const s3 = new FakeS3();
-        s3.before = () => {
+        const store = new FakeStore();
+        store.before = () => {
           throw s3Error('AccessDenied', 403);
         };
-        const received = await receive([...foreign, neighbour('last')], s3);
+        const received = await receive([...foreign, neighbour('last')], store);
         assert.deepEqual(rejectedIn(received), []);
         assert([...received.messages.map(({ id }) => id), ...received.leftInQueue].includes('last'));
       }),

@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
-import { isAlreadyThere } from '../../src/lake/put-if-absent';
-import { keepCanary, keepRejected, type Rejected } from '../../src/lake/kept';
-import { readKeptEvent } from '../../src/lake/reader';
-import { FakeS3, s3Error } from '../support/fake-s3';
+import { keepCanary, keepRejected, readKeptEvent, type Rejected } from '../../src/lake/kept';
+import { FakeStore, s3Error } from '../support/fake-store';
 import { sha256 } from '../support/sha256';
 
-const lake = { bucket: 'lake', prefix: 'raw' };
 const rejected: Rejected = {
   reason: 'not-json',
   detail: 'cut off',
@@ -17,55 +14,44 @@ const rejected: Rejected = {
 
 describe('A rejected event', () => {
   it('is kept whole with its reason, named by the SHA-256 of its key', async () => {
-    const s3 = new FakeS3();
+    const store = new FakeStore();
     const before = Date.now();
-    await keepRejected(s3, lake, rejected);
-    const [[key, body] = ['', '']] = s3.objects;
+    await keepRejected(store, rejected);
+    const [[key, body] = ['', '']] = store.objects;
     assert.equal(key, `raw/rejected/${sha256(rejected.key)}.json`);
     const { time, ...kept } = JSON.parse(body) as Record<string, string>;
     assert.deepEqual(kept, rejected);
     assert(Date.parse(time ?? '') >= before && Date.parse(time ?? '') <= Date.now());
-    assert.equal(s3.puts[0]?.Bucket, 'lake');
-    assert.equal(s3.puts[0].ContentType, 'application/json');
+    assert.equal(store.puts[0]?.contentType, 'application/json');
   });
 
   it('stays as it was when it comes again, from wherever', async () => {
-    const s3 = new FakeS3();
-    await keepRejected(s3, { bucket: 'lake', prefix: '' }, rejected);
-    const before = new Map(s3.objects);
-    await keepRejected(s3, { bucket: 'lake', prefix: '' }, { ...rejected, source: 'queue', detail: 'other' });
-    assert.deepEqual(s3.objects, before);
+    const store = new FakeStore({ bucket: 'lake', prefix: '' });
+    await keepRejected(store, rejected);
+    const before = new Map(store.objects);
+    await keepRejected(store, { ...rejected, source: 'queue', detail: 'other' });
+    assert.deepEqual(store.objects, before);
     assert.deepEqual([...before.keys()], [`rejected/${sha256(rejected.key)}.json`]);
-    await keepRejected(s3, { bucket: 'lake', prefix: '' }, { ...rejected, key: 'k-2' });
-    assert.equal(s3.objects.size, 2);
+    await keepRejected(store, { ...rejected, key: 'k-2' });
+    assert.equal(store.objects.size, 2);
   });
 
   it('is one of a hundred with the same text, with what the source knows of each', async () => {
-    const s3 = new FakeS3();
+    const store = new FakeStore();
     const first = { ...rejected, key: 't/0/7', record: { topic: 't', partition: 0, offset: 7, from: 7 } };
-    await keepRejected(s3, lake, first);
+    await keepRejected(store, first);
     // What lies before it may have been compacted since.
-    await keepRejected(s3, lake, { ...first, record: { ...first.record, from: 3 } });
-    await keepRejected(s3, lake, { ...first, key: 't/0/8', record: { ...first.record, offset: 8, from: 8 } });
-    for (let n = 2; n < 100; n += 1) await keepRejected(s3, lake, { ...rejected, key: `k-${n}` });
-    assert.equal(s3.objects.size, 100);
-    const kept = [...s3.objects.values()].slice(0, 2).map((body) => readKeptEvent(Buffer.from(body)));
+    await keepRejected(store, { ...first, record: { ...first.record, from: 3 } });
+    await keepRejected(store, { ...first, key: 't/0/8', record: { ...first.record, offset: 8, from: 8 } });
+    for (let n = 2; n < 100; n += 1) await keepRejected(store, { ...rejected, key: `k-${n}` });
+    assert.equal(store.objects.size, 100);
+    const kept = [...store.objects.values()].slice(0, 2).map((body) => readKeptEvent(Buffer.from(body)));
     assert.deepEqual(
       kept.map((event) => [event?.text, event?.record]),
       [
         [rejected.text, first.record],
         [rejected.text, { ...first.record, offset: 8, from: 8 }],
       ],
-    );
-  });
-
-  it('has the ACL that the pipeline asks for, and none otherwise', async () => {
-    const s3 = new FakeS3();
-    await keepRejected(s3, { ...lake, acl: 'bucket-owner-full-control' }, rejected);
-    await keepRejected(s3, lake, { ...rejected, key: 'other' });
-    assert.deepEqual(
-      s3.puts.map((put) => 'ACL' in put && put.ACL),
-      ['bucket-owner-full-control', false],
     );
   });
 
@@ -76,29 +62,22 @@ describe('A rejected event', () => {
     ['InternalError', 500],
   ] as const) {
     it(`says so when it could not be written: ${name}`, async () => {
-      const s3 = new FakeS3();
-      s3.before = () => {
+      const store = new FakeStore();
+      store.before = () => {
         throw s3Error(name, status);
       };
-      await assert.rejects(keepRejected(s3, lake, rejected), { name });
+      await assert.rejects(keepRejected(store, rejected), { name });
     });
   }
-
-  it('is already there only when S3 says just that', () => {
-    assert(isAlreadyThere(s3Error('PreconditionFailed', 412)));
-    for (const other of [s3Error('NoSuchBucket', 404), new Error('PreconditionFailed'), undefined, 'no']) {
-      assert(!isAlreadyThere(other));
-    }
-  });
 });
 
 describe('A canary event', () => {
   const canary = { source: 'http://source', id: '[1]', key: 'k-1', text: '{"meta":{"domain":"canary"}}' };
 
   it('is kept whole beside the rejected ones, named by the SHA-256 of its key', async () => {
-    const s3 = new FakeS3();
-    await keepCanary(s3, lake, canary);
-    const [[key, body] = ['', '']] = s3.objects;
+    const store = new FakeStore();
+    await keepCanary(store, canary);
+    const [[key, body] = ['', '']] = store.objects;
     assert.equal(key, `raw/canaries/${sha256(canary.key)}.json`);
     const { time, ...kept } = JSON.parse(body) as Record<string, string>;
     assert.deepEqual(kept, canary);
@@ -106,10 +85,42 @@ describe('A canary event', () => {
   });
 
   it('stays as it was when it comes again', async () => {
-    const s3 = new FakeS3();
-    await keepCanary(s3, lake, canary);
-    const before = new Map(s3.objects);
-    await keepCanary(s3, lake, { ...canary, id: '[2]' });
-    assert.deepEqual(s3.objects, before);
+    const store = new FakeStore();
+    await keepCanary(store, canary);
+    const before = new Map(store.objects);
+    await keepCanary(store, { ...canary, id: '[2]' });
+    assert.deepEqual(store.objects, before);
   });
+});
+
+describe('An event that is kept whole', () => {
+  const event = {
+    reason: 'not-json',
+    detail: 'd',
+    source: 's',
+    id: 'i',
+    key: 'k',
+    time: '2026-01-31T12:00:00.000Z',
+    text: '\r',
+  };
+
+  it('is read as it was written, with or without a reason', () => {
+    const { reason: _, detail: __, ...canary } = event;
+    assert.deepEqual(readKeptEvent(Buffer.from(JSON.stringify(event))), event);
+    assert.deepEqual(readKeptEvent(Buffer.from(JSON.stringify(canary))), {
+      ...event,
+      reason: '',
+      detail: '',
+    });
+  });
+
+  for (const [what, body] of [
+    ['is not JSON', '{"text"'],
+    ['is no object', 'null'],
+    ['has no text', JSON.stringify({ ...event, text: undefined })],
+    ['has no time', JSON.stringify({ ...event, time: 'today' })],
+    ['has a reason that is no text', JSON.stringify({ ...event, reason: 7 })],
+  ] as const) {
+    it(`is refused when it ${what}`, () => assert.equal(readKeptEvent(Buffer.from(body)), undefined));
+  }
 });

@@ -1,43 +1,43 @@
 import assert from 'node:assert/strict';
 import { claimLake, type LakeOwner, readOwner } from '../../src/lake/owner';
-import { s3Error } from '../support/fake-s3';
-import { MemoryS3 } from '../support/memory-s3';
+import { s3Error } from '../support/fake-store';
+import { MemoryBucket } from '../support/memory-bucket';
 
 const ours: LakeOwner = { pipeline: 'orders', lane: 'sluice-batch/1/eu/orders', run: 'default/run-1' };
 const others: LakeOwner = { pipeline: 'edits', lane: 'sluice-batch/1/eu/edits', run: 'default/run-2' };
 const lake = { bucket: 'lake', prefix: 'raw' };
 
 describe('The owner of a lake', () => {
-  let s3: MemoryS3;
+  let s3: MemoryBucket;
 
   beforeEach(() => {
-    s3 = new MemoryS3();
+    s3 = new MemoryBucket();
   });
 
   it('is whoever claimed it first, and stays', async () => {
-    assert.deepEqual(await claimLake(s3.client, lake, ours), ours);
-    assert.deepEqual(await claimLake(s3.client, lake, others), ours);
-    assert.deepEqual(await claimLake(s3.client, lake, ours), ours);
+    assert.deepEqual(await claimLake(s3.store(lake), ours), ours);
+    assert.deepEqual(await claimLake(s3.store(lake), others), ours);
+    assert.deepEqual(await claimLake(s3.store(lake), ours), ours);
     assert.deepEqual([...s3.objects.keys()], ['raw/_sluice/owner.json']);
     assert.deepEqual(JSON.parse(s3.text('raw/_sluice/owner.json') ?? ''), ours);
   });
 
   it('is one for each prefix, the empty one too', async () => {
     const whole = { bucket: 'lake', prefix: '' };
-    assert.deepEqual(await claimLake(s3.client, whole, others), others);
-    assert.deepEqual(await claimLake(s3.client, lake, ours), ours);
+    assert.deepEqual(await claimLake(s3.store(whole), others), others);
+    assert.deepEqual(await claimLake(s3.store(lake), ours), ours);
     assert.deepEqual([...s3.objects.keys()].sort(), ['_sluice/owner.json', 'raw/_sluice/owner.json']);
   });
 
   it('is claimed without reading what is not there, which S3 refuses to those who may not list', async () => {
-    await claimLake(s3.client, lake, ours);
+    await claimLake(s3.store(lake), ours);
     assert.deepEqual(s3.commands, ['Put raw/_sluice/owner.json']);
   });
 
   it('is nobody where nobody claimed it', async () => {
-    assert.equal(await readOwner(s3.client, lake), undefined);
-    await claimLake(s3.client, lake, ours);
-    assert.deepEqual(await readOwner(s3.client, lake), ours);
+    assert.equal(await readOwner(s3.store(lake)), undefined);
+    await claimLake(s3.store(lake), ours);
+    assert.deepEqual(await readOwner(s3.store(lake)), ours);
   });
 
   for (const text of [
@@ -49,7 +49,7 @@ describe('The owner of a lake', () => {
   ]) {
     it(`can not be told from ${JSON.stringify(text)}, and says what to do`, async () => {
       s3.put('raw/_sluice/owner.json', text);
-      await assert.rejects(readOwner(s3.client, lake), {
+      await assert.rejects(readOwner(s3.store(lake)), {
         message:
           's3://lake/raw/_sluice/owner.json does not say who writes there: put back what a lane wrote or, if nothing lies ' +
           'under s3://lake/raw, delete it',
@@ -65,8 +65,8 @@ describe('The owner of a lake', () => {
       s3.before = () => {
         throw s3Error(name, status);
       };
-      await assert.rejects(claimLake(s3.client, lake, ours), { name });
-      await assert.rejects(readOwner(s3.client, lake), { name });
+      await assert.rejects(claimLake(s3.store(lake), ours), { name });
+      await assert.rejects(readOwner(s3.store(lake)), { name });
     }
   });
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { writeCsv } from '../../src/rows/csv';
-import { listObjects, readCsv, readKeptEvent, readObjects } from '../../src/lake/reader';
-import { s3Error } from '../support/fake-s3';
-import { MemoryS3 } from '../support/memory-s3';
+import { readCsv, readObjects } from '../../src/lake/reader';
+import { s3Error } from '../support/fake-store';
+import { MemoryBucket } from '../support/memory-bucket';
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = [];
@@ -51,58 +51,17 @@ describe('A CSV object', () => {
   }
 });
 
-describe('An event that is kept whole', () => {
-  const event = {
-    reason: 'not-json',
-    detail: 'd',
-    source: 's',
-    id: 'i',
-    time: '2026-01-31T12:00:00.000Z',
-    text: '\r',
-  };
-
-  it('is read as it was written, with or without a reason', () => {
-    const { reason: _, detail: __, ...canary } = event;
-    assert.deepEqual(readKeptEvent(Buffer.from(JSON.stringify(event))), event);
-    assert.deepEqual(readKeptEvent(Buffer.from(JSON.stringify(canary))), {
-      ...event,
-      reason: '',
-      detail: '',
-    });
-  });
-
-  for (const [what, body] of [
-    ['is not JSON', '{"text"'],
-    ['is no object', 'null'],
-    ['has no text', JSON.stringify({ ...event, text: undefined })],
-    ['has no time', JSON.stringify({ ...event, time: 'today' })],
-    ['has a reason that is no text', JSON.stringify({ ...event, reason: 7 })],
-  ] as const) {
-    it(`is refused when it ${what}`, () => assert.equal(readKeptEvent(Buffer.from(body)), undefined));
-  }
-});
-
 describe('Reading a bucket', () => {
   const bucketOf = (count: number) => {
-    const s3 = new MemoryS3();
+    const s3 = new MemoryBucket();
     for (let n = 0; n < count; n += 1) s3.put(`raw/${String(n).padStart(3, '0')}`, `body ${n}`, n * 1_000);
-    return s3;
+    return { s3, store: s3.store({ bucket: 'lake', prefix: 'raw' }) };
   };
 
-  it('lists all pages, from where it is told', async () => {
-    const s3 = bucketOf(25);
-    s3.pageSize = 4;
-    const listed = await all(listObjects(s3.client, 'lake', { prefix: 'raw/0', startAfter: 'raw/002' }));
-    assert.deepEqual(
-      listed.map(({ modifiedAt }) => modifiedAt / 1_000),
-      Array.from({ length: 22 }, (_, n) => n + 3),
-    );
-  });
-
   it('reads eight objects at once, and hands them on in their order', async () => {
-    const s3 = bucketOf(30);
-    const objects = await all(listObjects(s3.client, 'lake', { prefix: 'raw/' }));
-    const read = await all(readObjects(s3.client, 'lake', objects));
+    const { s3, store } = bucketOf(30);
+    const objects = await all(store.list({ prefix: 'raw/' }));
+    const read = await all(readObjects(store, objects));
     assert.deepEqual(
       read.map(({ content }) => Buffer.from(content?.body ?? '').toString()),
       objects.map((_, n) => `body ${n}`),
@@ -111,10 +70,10 @@ describe('Reading a bucket', () => {
   });
 
   it('goes on past an object that is gone since it was listed', async () => {
-    const s3 = bucketOf(3);
-    const objects = await all(listObjects(s3.client, 'lake', { prefix: 'raw/' }));
+    const { s3, store } = bucketOf(3);
+    const objects = await all(store.list({ prefix: 'raw/' }));
     s3.objects.delete('raw/001');
-    const read = await all(readObjects(s3.client, 'lake', objects));
+    const read = await all(readObjects(store, objects));
     assert.deepEqual(
       read.map(({ content }) => content !== undefined),
       [true, false, true],
@@ -122,11 +81,11 @@ describe('Reading a bucket', () => {
   });
 
   it('fails with the first object that can not be read, however many fail after it', async () => {
-    const s3 = bucketOf(30);
-    const objects = await all(listObjects(s3.client, 'lake', { prefix: 'raw/' }));
+    const { s3, store } = bucketOf(30);
+    const objects = await all(store.list({ prefix: 'raw/' }));
     s3.before = () => {
       throw s3Error('AccessDenied', 403);
     };
-    await assert.rejects(all(readObjects(s3.client, 'lake', objects)), { name: 'AccessDenied' });
+    await assert.rejects(all(readObjects(store, objects)), { name: 'AccessDenied' });
   });
 });

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { batchKey, resentKey } from '../../src/lake/layout';
-import { keepCanary, keepRejected } from '../../src/lake/kept';
-import { keyOfResent } from '../../src/lake/resend';
+import { keepCanary, keepRejected, keyOfResent } from '../../src/lake/kept';
 import { keyDigest } from '../../src/event/key';
 import { anyText, eventTexts } from '../fuzz/awkward';
-import { FakeS3 } from '../support/fake-s3';
+import { FakeStore } from '../support/fake-store';
 import { sha256 } from '../support/sha256';
 
 const RUNS = { numRuns: 2_000 };
@@ -40,12 +39,12 @@ describe('The key of an object', () => {
   it(`can't be steered by an event: of a rejected one and of a canary (${RUNS.numRuns} events)`, async () => {
     await fc.assert(
       fc.asyncProperty(chosen, async ({ text, id }) => {
-        const s3 = new FakeS3();
+        const store = new FakeStore(LAKE);
         const facts = { source: id, id, key: text, text };
-        await keepRejected(s3, LAKE, { reason: 'not-json', detail: text, ...facts });
-        await keepCanary(s3, LAKE, facts);
+        await keepRejected(store, { reason: 'not-json', detail: text, ...facts });
+        await keepCanary(store, facts);
         assert.deepEqual(
-          [...s3.objects.keys()],
+          [...store.objects.keys()],
           [`raw/changes/rejected/${sha256(text)}.json`, `raw/changes/canaries/${sha256(text)}.json`],
         );
       }),

@@ -8,7 +8,7 @@ import {
   type StintResult,
 } from '../../src/activities/consume-stream';
 import type { Acknowledge } from '../../src/activities/lease';
-import type { FakeS3 } from './fake-s3';
+import type { FakeStore } from './fake-store';
 import type { FakeQueue } from './fake-queue';
 
 /** One attempt of the activity consumeStream, under way. */
@@ -19,7 +19,7 @@ export class Attempt {
   #isOver = false;
 
   constructor(
-    clients: { queue: FakeQueue; s3: FakeS3 },
+    clients: { queue: FakeQueue; store: FakeStore },
     input: StintInput,
     heartbeatDetails?: StintProgress,
     /** What Temporal makes of a heartbeat. Default: it takes it. */

@@ -7,7 +7,7 @@ import { WORKFLOWS } from '../../src/pipeline/names';
 import type { ingest } from '../../src/workflows/ingest';
 import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
-import { FakeS3 } from '../support/fake-s3';
+import { FakeStore } from '../support/fake-store';
 import { FAKE_LANE, FakeQueue } from '../support/fake-queue';
 import { ingestStatus } from '../support/pipelines';
 import { PlainStream } from '../support/plain-stream';
@@ -41,7 +41,7 @@ describe('A stint of a stream without ids', () => {
 
   it('sends no event that the next attempt sends, too, though its worker is cut off from Temporal and works on', async () => {
     const queue = new FakeQueue();
-    const activities = createIngestActivities({ queue: () => queue, s3: new FakeS3() });
+    const activities = createIngestActivities({ queue: () => queue, store: () => new FakeStore() });
     const taskQueue = `ingest-${randomUUID()}`;
     const definition = definitionOf({
       source: { url: stream.url, contact: 'test@example.org' },

@@ -6,7 +6,7 @@ import type { ingest } from '../../src/workflows/ingest';
 import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
 import { type FakeLane, keysOf } from '../support/fake-lane';
-import { FakeS3 } from '../support/fake-s3';
+import { FakeStore } from '../support/fake-store';
 import { FAKE_LANE, FakeQueue, takeAll } from '../support/fake-queue';
 import { batchStatus, lanePerTest } from '../support/pipelines';
 import { testTemporal } from '../support/temporal';
@@ -53,7 +53,7 @@ describe('When Temporal is away', () => {
       const taskQueue = `ingest-${batch.workflowId}`;
       await temporal.runWorker('ingest', {
         taskQueue,
-        activities: createIngestActivities({ queue: () => queue, s3: new FakeS3() }),
+        activities: createIngestActivities({ queue: () => queue, store: () => new FakeStore() }),
       });
       const handle = await temporal.client.workflow.start<typeof ingest>(WORKFLOWS.ingest, {
         workflowId: taskQueue,

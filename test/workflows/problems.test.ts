@@ -9,7 +9,7 @@ import {
 } from '@temporalio/common';
 import { awsFailure } from '../../src/activities/failures';
 import { problemOf } from '../../src/workflows/problems';
-import { s3Error } from '../support/fake-s3';
+import { s3Error } from '../support/fake-store';
 
 describe('The reason that a parked workflow tells', () => {
   /** As a workflow gets it when an activity ends. */

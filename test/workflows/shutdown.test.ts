@@ -7,7 +7,7 @@ import type { ingest } from '../../src/workflows/ingest';
 import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
 import { type FakeLane, keysOf } from '../support/fake-lane';
-import { FakeS3 } from '../support/fake-s3';
+import { FakeStore } from '../support/fake-store';
 import { FAKE_LANE, FakeQueue } from '../support/fake-queue';
 import { Gate } from '../support/gate';
 import { ownTimeOf } from '../support/own-time';
@@ -27,7 +27,7 @@ describe('A Worker that is shut down', () => {
       cutAfterEvents: false,
     });
     const queue = new FakeQueue();
-    const activities = createIngestActivities({ queue: () => queue, s3: new FakeS3() });
+    const activities = createIngestActivities({ queue: () => queue, store: () => new FakeStore() });
     const taskQueue = `ingest-${randomUUID()}`;
     try {
       const first = await temporal.runWorker('ingest', { taskQueue, activities });

@@ -1,0 +1,177 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import type { Lake } from '../pipeline/definition';
+import type { ListedObject, Part } from './layout';
+
+/** An object to write. */
+export interface NewObject {
+  /** Whole, with the prefix. */
+  key: string;
+  body: string | Uint8Array;
+  contentType: string;
+  /** `x-amz-meta-…` */
+  metadata?: Record<string, string>;
+}
+
+/** What an object holds, and the tag that changes with it. */
+export interface ObjectContent {
+  body: Uint8Array;
+  etag: string | undefined;
+}
+
+export interface RequestOptions {
+  /** Gives the request up. */
+  abortSignal?: AbortSignal;
+}
+
+/** Milliseconds before another try at a key that another request was writing, one for each. */
+const CONFLICT_WAITS_MS = [100, 200, 400, 800];
+
+/** The bucket of a lake, as Sluice uses it. All methods throw the S3 client's errors, unless they say otherwise. */
+export class LakeStore {
+  readonly lake: Lake;
+  readonly #s3: S3Client;
+
+  constructor(s3: S3Client, lake: Lake) {
+    this.#s3 = s3;
+    this.lake = lake;
+  }
+
+  /**
+   * Writes an object, unless its key is taken: nothing in the lake is ever replaced. Where another request is writing the
+   * same key at that moment, S3 answers 409 ConditionalRequestConflict and wants the upload to be tried again: it is, a
+   * few times (S3 user guide, "Prevent object overwrites with conditional writes").
+   *
+   * @returns whether it was written; false when the key is taken
+   */
+  async putIfAbsent(
+    { key, body, contentType, metadata }: NewObject,
+    options: RequestOptions = {},
+  ): Promise<boolean> {
+    const { bucket, acl } = this.lake;
+    const command = new PutObjectCommand({
+      Bucket: bucket,
+      Key: key,
+      Body: body,
+      ContentType: contentType,
+      ...(metadata === undefined ? {} : { Metadata: metadata }),
+      IfNoneMatch: '*',
+      ...(acl === undefined ? {} : { ACL: acl }),
+    });
+    for (let conflicts = 0; ; conflicts += 1) {
+      try {
+        await this.#s3.send(command, options);
+        return true;
+      } catch (error) {
+        if (isNamed(error, 'PreconditionFailed')) return false;
+        const waitMs = isNamed(error, 'ConditionalRequestConflict')
+          ? CONFLICT_WAITS_MS[conflicts]
+          : undefined;
+        if (waitMs === undefined) throw error;
+        await delay(waitMs, undefined, { signal: options.abortSignal });
+      }
+    }
+  }
+
+  /** @returns undefined when there is no such object */
+  async read(key: string): Promise<ObjectContent | undefined> {
+    try {
+      const { Body, ETag } = await this.#s3.send(
+        new GetObjectCommand({ Bucket: this.lake.bucket, Key: key }),
+      );
+      return { body: (await Body?.transformToByteArray()) ?? new Uint8Array(), etag: ETag };
+    } catch (error) {
+      if (isNamed(error, 'NoSuchKey')) return undefined;
+      throw error;
+    }
+  }
+
+  /** What was written beside an object, without reading it. */
+  async metadata(key: string): Promise<Partial<Record<string, string>>> {
+    const command = new HeadObjectCommand({ Bucket: this.lake.bucket, Key: key });
+    const { Metadata = {} } = await this.#s3.send(command);
+    return Metadata;
+  }
+
+  /** Lists objects in the order of their keys. */
+  async *list({ prefix, startAfter, end }: Part): AsyncGenerator<ListedObject> {
+    let token: string | undefined;
+    do {
+      const page = await this.#s3.send(
+        new ListObjectsV2Command({
+          Bucket: this.lake.bucket,
+          Prefix: prefix,
+          StartAfter: startAfter,
+          ContinuationToken: token,
+        }),
+      );
+      for (const { Key, LastModified } of page.Contents ?? []) {
+        if (Key === undefined) continue;
+        if (end !== undefined && Key >= end) return;
+        yield { key: Key, modifiedAt: LastModified?.getTime() ?? 0 };
+      }
+      token = page.NextContinuationToken;
+    } while (token !== undefined);
+  }
+
+  /**
+   * Deletes an object. One that is not there is as good as deleted.
+   *
+   * @param options.etag deletes it only as it was read. Default: whatever it is
+   * @returns whether it is gone; false when it is another one than was read
+   */
+  async delete(key: string, { etag }: { etag?: string | undefined } = {}): Promise<boolean> {
+    try {
+      await this.#s3.send(
+        new DeleteObjectCommand({
+          Bucket: this.lake.bucket,
+          Key: key,
+          ...(etag === undefined ? {} : { IfMatch: etag }),
+        }),
+      );
+      return true;
+    } catch (error) {
+      if (isNamed(error, 'PreconditionFailed')) return false;
+      // Without `If-Match` S3 deletes what is not there; with it, it says so.
+      if (isNamed(error, 'NoSuchKey')) return true;
+      throw error;
+    }
+  }
+
+  async bucketExists(): Promise<boolean> {
+    try {
+      await this.#s3.send(new HeadBucketCommand({ Bucket: this.lake.bucket }));
+      return true;
+    } catch (error) {
+      if (isNamed(error, 'NotFound')) return false;
+      throw error;
+    }
+  }
+
+  /** Makes the bucket, in the region of the client. */
+  async createBucket(): Promise<void> {
+    const region = await this.#s3.config.region();
+    await this.#s3.send(
+      new CreateBucketCommand({
+        Bucket: this.lake.bucket,
+        // us-east-1 is the default, and may not be named.
+        ...(region === 'us-east-1'
+          ? {}
+          : { CreateBucketConfiguration: { LocationConstraint: region as 'eu-west-1' } }),
+      }),
+    );
+  }
+}
+
+function isNamed(error: unknown, name: string): boolean {
+  return error instanceof Error && error.name === name;
+}

@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import type { ListedObject, Part } from '../../src/lake/layout';
+import type { LakeStore, NewObject, ObjectContent } from '../../src/lake/store';
+import type { Lake } from '../../src/pipeline/definition';
+
+/** What commands do with a lake's objects. */
+type Store = Pick<LakeStore, 'lake' | 'list' | 'read' | 'putIfAbsent' | 'delete'>;
+
+/** A bucket in memory: its objects are listed, read, written and deleted, on conditions as in S3. */
+export class MemoryBucket {
+  readonly objects = new Map<string, { body: string | Uint8Array; modifiedAt: number }>();
+  /** What was done, in its order, such as `Get raw/a.csv`. */
+  readonly commands: string[] = [];
+  /** Keys that listings told of. */
+  readonly listed: string[] = [];
+  mostGetsAtOnce = 0;
+  /** Called before each; throws what it fails with. */
+  before: (command: string) => void = () => {};
+  #gets = 0;
+
+  /** A lake in it. */
+  store(lake: Lake): Store {
+    return {
+      lake,
+      list: (part) => this.#list(part),
+      read: (key) => this.#get(key),
+      putIfAbsent: (object) => this.#put(object),
+      delete: (key, options) => this.#delete(key, options?.etag),
+    };
+  }
+
+  put(key: string, body: string | Uint8Array, modifiedAt = Date.now()): void {
+    this.objects.set(key, { body, modifiedAt: Math.floor(modifiedAt / 1_000) * 1_000 });
+  }
+
+  text(key: string): string | undefined {
+    const object = this.objects.get(key);
+    return object && Buffer.from(object.body).toString();
+  }
+
+  #begin(command: string): void {
+    this.commands.push(command);
+    this.before(command);
+  }
+
+  async *#list({ prefix, startAfter = '', end }: Part): AsyncGenerator<ListedObject> {
+    this.#begin(`List ${prefix}`);
+    const isWanted = (key: string) =>
+      key.startsWith(prefix) && key > startAfter && (end === undefined || key < end);
+    for (const key of [...this.objects.keys()].filter(isWanted).sort()) {
+      this.listed.push(key);
+      yield { key, modifiedAt: this.objects.get(key)?.modifiedAt ?? 0 };
+    }
+  }
+
+  async #get(key: string): Promise<ObjectContent | undefined> {
+    this.#begin(`Get ${key}`);
+    this.#gets += 1;
+    this.mostGetsAtOnce = Math.max(this.mostGetsAtOnce, this.#gets);
+    await Promise.resolve();
+    this.#gets -= 1;
+    const object = this.objects.get(key);
+    return object && { body: Buffer.from(object.body), etag: etagOf(object.body) };
+  }
+
+  async #put({ key, body }: NewObject): Promise<boolean> {
+    this.#begin(`Put ${key}`);
+    if (this.objects.has(key)) return false;
+    this.put(key, body);
+    return true;
+  }
+
+  async #delete(key: string, etag: string | undefined): Promise<boolean> {
+    this.#begin(`Delete ${key}`);
+    const object = this.objects.get(key);
+    if (object && etag !== undefined && etagOf(object.body) !== etag) return false;
+    this.objects.delete(key);
+    return true;
+  }
+}
+
+function etagOf(body: string | Uint8Array): string {
+  return `"${createHash('md5').update(body).digest('hex')}"`;
+}
