@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { CommandError } from '../src/cli/context';
+import { CommandError } from '../src/cli/errors';
 import { SettingsError } from '../src/settings/setting';
 import { StackError } from './stack-error';
 

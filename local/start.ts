@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
 import { config } from 'dotenv';
-import { CommandError, type Context } from '../src/cli/context';
+import { type Context } from '../src/cli/context';
+import { CommandError } from '../src/cli/errors';
 import { readStatus } from '../src/cli/status';
 import { stop } from '../src/cli/stop';
 import { loadPipeline } from '../src/settings/pipeline';

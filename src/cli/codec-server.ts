@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { Payload } from '@temporalio/common';
 import { temporal } from '@temporalio/proto';
 import { decompress, LARGEST_PAYLOAD, payloadCodec, PayloadCodecError } from '../clients/payload-codec';
-import { CommandError } from './context';
+import { CommandError } from './errors';
 
 const { Payload: PayloadMessage } = temporal.api.common.v1;
 

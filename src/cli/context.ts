@@ -7,15 +7,15 @@ import {
   type WorkflowHandle,
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
-import { describeError } from '../clients/aws-errors';
 import { LakeStore } from '../lake/store';
 import { loadPipeline } from '../settings/pipeline';
 import { type PipelineDefinition } from '../pipeline/definition';
 import { batchWorkflowId, ingestWorkflowId } from '../pipeline/names';
 import { dataConverter } from '../clients/payload-codec';
-import { isNoQueue, Queue } from '../queue/queue';
+import { Queue } from '../queue/queue';
 import { awsClients } from '../clients/aws';
 import { temporalConnectConfig } from '../clients/temporal';
+import { CommandError, explainingQueue } from './errors';
 
 /** What every command works with. */
 export interface Context {
@@ -27,16 +27,6 @@ export interface Context {
   store: LakeStore;
   /** Writes one line for a person. */
   say: (line: string) => void;
-}
-
-/** An error that is the user's to mend: shown as one sentence, without a stack. */
-export class CommandError extends Error {
-  override readonly name: string = 'CommandError';
-}
-
-/** An option or argument that can't be used; the message says which, and its rule. */
-export class UsageError extends CommandError {
-  override readonly name = 'UsageError';
 }
 
 export interface ContextOptions {
@@ -87,22 +77,6 @@ export async function pipelineHandles({ pipeline, temporal, queue }: Context): P
     ingest: temporal.workflow.getHandle(ingestWorkflowId(pipeline.name)),
     batch: temporal.workflow.getHandle(batchWorkflowId(arn)),
   };
-}
-
-/**
- * Opens the queue.
- *
- * @throws CommandError when it is not there, or can't be read
- */
-export async function explainingQueue<T>({ name }: Pick<Queue, 'name'>, open: () => Promise<T>): Promise<T> {
-  try {
-    return await open();
-  } catch (error) {
-    if (isNoQueue(error)) {
-      throw new CommandError(`There is no queue ${name}: run \`sluice provision\`, or correct SLUICE_QUEUE`);
-    }
-    throw new CommandError(`Could not open the queue ${name}: ${describeError(error)}`);
-  }
 }
 
 /** For how long a workflow may be at work, in milliseconds, before no worker counts as answering. */

@@ -1,6 +1,7 @@
 import { type LakeOwner, notYours, OwnerUnreadable, readOwner } from '../lake/owner';
 import type { LakeStore } from '../lake/store';
-import { CommandError, type Context, describeRunning } from './context';
+import { type Context, describeRunning } from './context';
+import { CommandError } from './errors';
 import { printable } from './printable';
 
 /**

@@ -2,7 +2,8 @@ import { Argument, type Command, CommanderError, InvalidArgumentError, program }
 import { config } from 'dotenv';
 import { SettingsError } from '../settings/setting';
 import { codecServer, type CodecServerOptions } from './codec-server';
-import { CommandError, type Context, type ContextOptions, UsageError, withContext } from './context';
+import { type Context, type ContextOptions, withContext } from './context';
+import { CommandError, UsageError } from './errors';
 import { flush, PARTS, type Part, pause, resume } from './pause';
 import { provision } from './provision';
 import { listRejected, showRejected } from './rejected';

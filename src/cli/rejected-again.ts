@@ -6,8 +6,8 @@ import { encodeMessage, type OutgoingMessage } from '../queue/message';
 import type { Queue } from '../queue/queue';
 import { readPayload } from '../event/event';
 import { withRecord } from '../sources/kafka/event';
-import { type Context, CommandError, explainingQueue, UsageError } from './context';
-import { explainingS3 } from './explain-s3';
+import { type Context } from './context';
+import { CommandError, UsageError, explainingQueue, explainingS3 } from './errors';
 import { printable } from './printable';
 import { find, type LakeContext, short } from './rejected';
 

@@ -1,8 +1,8 @@
 import { findKept, type Kept, type KeptEvent, listKept, readKept } from '../lake/kept';
 import type { KeptObject } from '../lake/layout';
 import type { LakeStore } from '../lake/store';
-import { type Context, CommandError, UsageError } from './context';
-import { explainingS3 } from './explain-s3';
+import { type Context } from './context';
+import { CommandError, UsageError, explainingS3 } from './errors';
 import { printable } from './printable';
 
 export interface LakeContext extends Pick<Context, 'say'> {

@@ -1,7 +1,8 @@
 import { createInterface } from 'node:readline/promises';
 import { lakeAddress } from '../lake/owner';
 import { UPDATES } from '../pipeline/names';
-import { CommandError, type Context, describeRunning, outcomeOf, pipelineHandles } from './context';
+import { type Context, describeRunning, outcomeOf, pipelineHandles } from './context';
+import { CommandError } from './errors';
 
 export interface RemoveOptions {
   /** Whether to ask nothing. */

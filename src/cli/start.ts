@@ -13,14 +13,8 @@ import {
 import type { batch } from '../workflows/batch';
 import type { ingest } from '../workflows/ingest';
 import type { IngestStatus } from '../workflows/status';
-import {
-  CommandError,
-  type Context,
-  describeRunning,
-  pipelineHandles,
-  type PipelineHandles,
-  query,
-} from './context';
+import { type Context, describeRunning, pipelineHandles, type PipelineHandles, query } from './context';
+import { CommandError, noBucket } from './errors';
 import { runOf, runsHere, whyNotOurs } from './lake-owner';
 import { hasSearchAttributes } from './search-attributes';
 
@@ -155,10 +149,7 @@ function memoOf(description: WorkflowExecutionDescription | undefined): Pipeline
 async function requireBucket({ store }: Context): Promise<void> {
   // Whoever starts a pipeline need not be allowed to look.
   const isThere = await store.bucketExists().catch(() => true);
-  if (isThere) return;
-  throw new CommandError(
-    `There is no bucket ${store.lake.bucket}: run \`sluice provision\`, or correct SLUICE_BUCKET`,
-  );
+  if (!isThere) throw noBucket(store.lake.bucket);
 }
 
 /** @returns undefined when no worker answers */

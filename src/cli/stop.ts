@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { QUERIES, SIGNALS } from '../pipeline/names';
+import { type Context, type PipelineHandles, pipelineHandles, query, signal } from './context';
+import { CommandError } from './errors';
 import type { LaneStatus } from '../lane/status';
 import type { IngestStatus } from '../workflows/status';
-import { type Context, CommandError, type PipelineHandles, pipelineHandles, query, signal } from './context';
 
 const LOOK_EVERY_MS = 1_000;
 

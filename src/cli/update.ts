@@ -5,7 +5,6 @@ import { hasRead } from '../sources/cursor';
 import type { LaneStatus } from '../lane/status';
 import type { IngestStatus } from '../workflows/status';
 import {
-  CommandError,
   type Context,
   describeRunning,
   outcomeOf,
@@ -13,6 +12,7 @@ import {
   type PipelineHandles,
   query,
 } from './context';
+import { CommandError } from './errors';
 import { runOf, runsHere, whyNotOurs } from './lake-owner';
 
 /**

@@ -3,8 +3,8 @@ import { SETTINGS } from '../settings/pipeline';
 import { type AuditedStore, auditLake, type AuditSurroundings } from '../verify/audit';
 import { describeReport } from '../verify/describe';
 import type { Rules } from '../verify/verification';
-import { type Context, UsageError } from './context';
-import { explainingS3 } from './explain-s3';
+import { type Context } from './context';
+import { UsageError, explainingS3 } from './errors';
 import { printable } from './printable';
 import { type Screen, withProgress } from './progress';
 

@@ -15,6 +15,11 @@ export function isTransient(error: unknown): boolean {
   return error instanceof Error && TRANSIENT_NAMES.test(error.name);
 }
 
+/** Whether a service answered with this error, such as `QueueDoesNotExist`. */
+export function isNamed(error: unknown, name: string): boolean {
+  return error instanceof Error && error.name === name;
+}
+
 /** `QueueDoesNotExist: The specified queue does not exist.`; for people. */
 export function describeError(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);

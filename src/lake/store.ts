@@ -9,6 +9,7 @@ import {
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
+import { isNamed } from '../clients/aws-errors';
 import type { Lake } from '../pipeline/definition';
 import type { ListedObject, Part } from './layout';
 
@@ -170,8 +171,4 @@ export class LakeStore {
       }),
     );
   }
-}
-
-function isNamed(error: unknown, name: string): boolean {
-  return error instanceof Error && error.name === name;
 }

@@ -14,7 +14,7 @@ import {
   TagQueueCommand,
   UntagQueueCommand,
 } from '@aws-sdk/client-sqs';
-import { describeError } from '../clients/aws-errors';
+import { describeError, isNamed } from '../clients/aws-errors';
 import { KEY_ATTRIBUTE, OWNER_TAG } from '../pipeline/names';
 import { attributeValues, messageOf, type OutgoingMessage, type QueueMessage } from './message';
 
@@ -251,7 +251,7 @@ export class Queues {
 
 /** Whether SQS says that there is no queue of that name. */
 export function isNoQueue(error: unknown): boolean {
-  return error instanceof Error && error.name === 'QueueDoesNotExist';
+  return isNamed(error, 'QueueDoesNotExist');
 }
 
 function bodyAndAttributes(message: OutgoingMessage) {

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { deflateSync } from 'node:zlib';
 import { type CodecServer, startCodecServer } from '../../src/cli/codec-server';
-import { CommandError } from '../../src/cli/context';
+import { CommandError } from '../../src/cli/errors';
 import { HOST } from '../../local/ports';
 import { ensurePythonEnvironment } from '../../local/python';
 import { COMPRESSED_FROM, LARGEST_PAYLOAD } from '../../src/clients/payload-codec';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { WorkflowNotFoundError } from '@temporalio/client';
-import { CommandError, query } from '../../src/cli/context';
+import { query } from '../../src/cli/context';
+import { CommandError } from '../../src/cli/errors';
 import { QUERIES } from '../../src/pipeline/names';
 import type { LaneStatus } from '../../src/lane/status';
 import { definitionOf } from '../support/definition';
