@@ -39,6 +39,6 @@ COPY package.json LICENSE ./
 RUN ln -s /app/bin/sluice.js /usr/local/bin/sluice
 USER node
 # Temporal may be away for half a minute before it counts.
-HEALTHCHECK --interval=10s --timeout=10s --start-period=30s --retries=3 CMD ["node", "dist/src/workers/health-check.js"]
-# Node itself is process 1: npm would keep SIGTERM from it.
-CMD ["node", "dist/src/workers/main.js"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=30s --retries=3 CMD ["sluice", "health"]
+# Node itself is process 1, as its script is executed and not run by a shell: SIGTERM comes to it.
+CMD ["sluice", "worker"]

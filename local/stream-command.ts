@@ -18,7 +18,7 @@ interface StreamCommandOptions {
 /** Of one request to publish. */
 const MOST_AT_ONCE = 10_000;
 
-/** `node dist/local/stream-command.js`: a simulated EventStreams by itself, for a container or another machine. */
+/** `bin/simulated-stream.js`: a simulated EventStreams by itself, for a container or another machine. */
 async function streamCommand(): Promise<void> {
   await runInForeground(async ({ endings, interrupted }) => {
     const { host, port, ledgerPort, events, rate } = readOptions();
@@ -37,7 +37,7 @@ async function streamCommand(): Promise<void> {
 }
 
 function readOptions(): StreamCommandOptions {
-  return new Command('stream-command')
+  return new Command('simulated-stream')
     .description('Runs a simulated EventStreams until Ctrl-C.')
     .option('--host <address>', 'to listen at; 0.0.0.0 lets other machines in', HOST)
     .option('--port <port>', 'of the stream', wholeNumber(1, 65_535), 8088)
@@ -82,4 +82,4 @@ async function closeServer(server: Server): Promise<void> {
   await closed;
 }
 
-if (require.main === module) void streamCommand();
+void streamCommand();

@@ -24,6 +24,21 @@ function sourceFiles(): string[] {
   );
 }
 
+/** Pages, compose files, what is deployed: whatever runs the product or says how. */
+function outsiders(): string[] {
+  const files = (folder: string, pattern: RegExp, recursive = false) =>
+    readdirSync(join(packageRoot, folder), { recursive, encoding: 'utf8' })
+      .filter((name) => pattern.test(name))
+      .map((name) => join(folder, name));
+  return [
+    ...files('.', /\.md$|^Dockerfile$|^docker-compose.*\.yml$/),
+    ...files('docs', /\.md$/),
+    ...files('deploy', /\.(?:sh|ya?ml|json)$/, true),
+    ...files('test/compose', /\.ts$/),
+    ...files('test/end-to-end', /\.ts$/),
+  ];
+}
+
 /** What a file imports of this package, types too. */
 function importsOf(file: string): string[] {
   const text = readFileSync(join(packageRoot, file), 'utf8');
@@ -32,7 +47,8 @@ function importsOf(file: string): string[] {
 }
 
 function fileAt(from: string, path: string): string {
-  const base = resolve(packageRoot, dirname(from), path);
+  // `import()` names what the build makes of a file.
+  const base = resolve(packageRoot, dirname(from), path.replace(/\.js$/, ''));
   const found = [`${base}.ts`, join(base, 'index.ts'), base].find(
     (name) => existsSync(name) && statSync(name).isFile(),
   );
@@ -65,6 +81,14 @@ describe('The house', () => {
 
   it('has no circle', () => {
     assert.deepEqual(circles(), []);
+  });
+
+  it("has no page, image or script that names a file of the build: its layout is nobody else's", () => {
+    const named = outsiders().flatMap((file) => {
+      const [path] = /\bdist\/\S+\.js\b/.exec(readFileSync(join(packageRoot, file), 'utf8')) ?? [];
+      return path === undefined ? [] : [`${file}: ${path}`];
+    });
+    assert.deepEqual(named, []);
   });
 
   /** Floors are counted from the roof. */

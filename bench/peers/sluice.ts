@@ -1,7 +1,8 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Client } from '@temporalio/client';
-import { type Context, pipelineHandles } from '../../src/cli/context';
+import type { Context } from '../../src/cli/context';
+import { pipelineHandles } from '../../src/cli/workflows';
 import { provision } from '../../src/cli/provision';
 import { start } from '../../src/cli/start';
 import { LakeStore } from '../../src/lake/store';
@@ -37,7 +38,8 @@ export async function startSluice(job: Job): Promise<Running> {
         command: [
           process.execPath,
           ...job.nodeOptions,
-          path.join(built, 'src/workers/main.js'),
+          path.join(built, 'src/cli/main.js'),
+          'worker',
           ...ROLES[job.part],
         ],
         env: {

@@ -1,6 +1,7 @@
 import { type LakeOwner, notYours, OwnerUnreadable, readOwner } from '../lake/owner';
 import type { LakeStore } from '../lake/store';
-import { type Context, describeRunning } from './context';
+import type { Context } from './context';
+import { describeRunning } from './workflows';
 import { CommandError } from './errors';
 import { printable } from './printable';
 

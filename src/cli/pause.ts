@@ -1,9 +1,9 @@
 import { SIGNALS } from '../pipeline/names';
-import { type Context, pipelineHandles, signal } from './context';
+import type { Context } from './context';
+import { pipelineHandles, signal } from './workflows';
 
 /** What of a pipeline is meant. */
-export const PARTS = ['ingest', 'lane', 'both'] as const;
-export type Part = (typeof PARTS)[number];
+export type Part = 'ingest' | 'lane' | 'both';
 
 /** `sluice pause`: ingest reads no more, or the lane receives no more, until resumed. */
 export async function pause(context: Context, part: Part = 'both'): Promise<void> {

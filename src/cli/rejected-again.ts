@@ -7,7 +7,8 @@ import type { Queue } from '../queue/queue';
 import { readPayload } from '../event/event';
 import { withRecord } from '../sources/kafka/event';
 import { type Context } from './context';
-import { CommandError, UsageError, explainingQueue, explainingS3 } from './errors';
+import { CommandError, UsageError } from './errors';
+import { explainingQueue, explainingS3 } from './explain';
 import { printable } from './printable';
 import { find, type LakeContext, short } from './rejected';
 

@@ -2,7 +2,8 @@ import { findKept, type Kept, type KeptEvent, listKept, readKept } from '../lake
 import type { KeptObject } from '../lake/layout';
 import type { LakeStore } from '../lake/store';
 import { type Context } from './context';
-import { CommandError, UsageError, explainingS3 } from './errors';
+import { CommandError, UsageError } from './errors';
+import { explainingS3 } from './explain';
 import { printable } from './printable';
 
 export interface LakeContext extends Pick<Context, 'say'> {

@@ -1,7 +1,8 @@
 import { createInterface } from 'node:readline/promises';
 import { lakeAddress } from '../lake/owner';
 import { UPDATES } from '../pipeline/names';
-import { type Context, describeRunning, outcomeOf, pipelineHandles } from './context';
+import type { Context } from './context';
+import { describeRunning, outcomeOf, pipelineHandles } from './workflows';
 import { CommandError } from './errors';
 
 export interface RemoveOptions {

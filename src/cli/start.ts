@@ -13,8 +13,10 @@ import {
 import type { batch } from '../workflows/batch';
 import type { ingest } from '../workflows/ingest';
 import type { IngestStatus } from '../workflows/status';
-import { type Context, describeRunning, pipelineHandles, type PipelineHandles, query } from './context';
-import { CommandError, noBucket } from './errors';
+import type { Context } from './context';
+import { describeRunning, pipelineHandles, type PipelineHandles, query } from './workflows';
+import { CommandError } from './errors';
+import { noBucket } from './explain';
 import { runOf, runsHere, whyNotOurs } from './lake-owner';
 import { hasSearchAttributes } from './search-attributes';
 
@@ -45,7 +47,7 @@ export async function start(context: Context, { json = false }: { json?: boolean
   if (json)
     return say(JSON.stringify({ pipeline: pipeline.name, outcome, notApplied: found ?? null }, undefined, 2));
   say(`pipeline ${pipeline.name}: ${outcome}`);
-  if (!found) return say('no worker answers yet: run `npm run worker`');
+  if (!found) return say('no worker answers yet: run `sluice worker`');
   for (const { setting, wanted, running: has } of found)
     say(`not applied: ${setting}=${wanted}; the pipeline runs with ${has}`);
   if (found.length > 0) say('`sluice update` applies them');
@@ -84,7 +86,7 @@ function staticDetails(what: string): string {
   return [
     what,
     '',
-    '- Current details empty? No worker answers: run `npm run worker`',
+    '- Current details empty? No worker answers: run `sluice worker`',
     '- Parked? Mend what it says, then `sluice resume`',
     '- `sluice pause`, `sluice flush`, `sluice stop`, `sluice update`; cancelling stops it, too',
     '- Never terminate or reset it: it would forget what was read and written',

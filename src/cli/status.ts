@@ -10,7 +10,8 @@ import { describeSourceKind, sourceKindOf } from '../sources/identity';
 import { addCounts, describeBehind } from '../sources/stint-counts';
 import type { LaneStatus } from '../lane/status';
 import type { IngestStatus } from '../workflows/status';
-import { type Context, describeRunning, neverStarted, pipelineHandles, query } from './context';
+import type { Context } from './context';
+import { describeRunning, neverStarted, pipelineHandles, query } from './workflows';
 import { printable } from './printable';
 
 export interface PipelineStatus {

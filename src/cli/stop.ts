@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { QUERIES, SIGNALS } from '../pipeline/names';
-import { type Context, type PipelineHandles, pipelineHandles, query, signal } from './context';
+import type { Context } from './context';
+import { type PipelineHandles, pipelineHandles, query, signal } from './workflows';
 import { CommandError } from './errors';
 import type { LaneStatus } from '../lane/status';
 import type { IngestStatus } from '../workflows/status';

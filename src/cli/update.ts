@@ -4,14 +4,8 @@ import { QUERIES, UPDATES } from '../pipeline/names';
 import { hasRead } from '../sources/cursor';
 import type { LaneStatus } from '../lane/status';
 import type { IngestStatus } from '../workflows/status';
-import {
-  type Context,
-  describeRunning,
-  outcomeOf,
-  pipelineHandles,
-  type PipelineHandles,
-  query,
-} from './context';
+import type { Context } from './context';
+import { describeRunning, outcomeOf, pipelineHandles, type PipelineHandles, query } from './workflows';
 import { CommandError } from './errors';
 import { runOf, runsHere, whyNotOurs } from './lake-owner';
 

@@ -4,7 +4,8 @@ import { type AuditedStore, auditLake, type AuditSurroundings } from '../verify/
 import { describeReport } from '../verify/describe';
 import type { Rules } from '../verify/verification';
 import { type Context } from './context';
-import { UsageError, explainingS3 } from './errors';
+import { UsageError } from './errors';
+import { explainingS3 } from './explain';
 import { printable } from './printable';
 import { type Screen, withProgress } from './progress';
 

@@ -212,7 +212,7 @@ describe('The simulated variant under docker compose (skipped where no Docker en
     assert.deepEqual(inspected.HostConfig['CapDrop'], ['ALL']);
     assert.deepEqual(inspected.HostConfig['SecurityOpt'], ['no-new-privileges:true']);
     const command = await project.compose('exec', '-T', 'worker', 'cat', '/proc/1/cmdline');
-    assert.equal(command.replaceAll('\0', ' ').trim(), 'node dist/src/workers/main.js');
+    assert.equal(command.replaceAll('\0', ' ').trim(), 'node /usr/local/bin/sluice worker');
   });
 
   it('changes nothing at a second `up`', async () => {

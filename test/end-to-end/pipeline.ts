@@ -19,7 +19,9 @@ import {
 import { type Stack, startStack } from '../../local/stack';
 import { startTemporalServer } from '../../local/temporal-server';
 
-/** A worker process in a process group of its own, as `npm run worker` starts it. */
+const SLUICE = join(packageRoot, 'bin/sluice.js');
+
+/** A worker process in a process group of its own, as `sluice worker` starts it. */
 export interface WorkerProcess {
   /** Resolves to the exit code, or the signal's name. */
   exited: Promise<number | string>;
@@ -138,7 +140,7 @@ export class Pipeline<Stream extends Published = SimulatedStream> {
 
   startWorkerWith({ roles = [], settings = {}, log }: WorkerOptions): WorkerProcess {
     const file = log === undefined ? undefined : openSync(log, 'a');
-    const child = spawn(process.execPath, [join(packageRoot, 'dist/src/workers/main.js'), ...roles], {
+    const child = spawn(process.execPath, [SLUICE, 'worker', ...roles], {
       env: { ...this.#environment, ...settings },
       cwd: this.#folder,
       detached: true,
@@ -165,7 +167,7 @@ export class Pipeline<Stream extends Published = SimulatedStream> {
 
   /** `sluice …` with other settings; rejects, with `code` and `stderr`, when it exits with another code than 0. */
   async sluiceWith(settings: Record<string, string>, ...args: string[]): Promise<Output> {
-    return await this.#run(join(packageRoot, 'bin/sluice.js'), args, settings);
+    return await this.#run(SLUICE, args, settings);
   }
 
   /** `temporal …`, the CLI of the embedded stack; rejects when it exits with another code than 0. */

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { HOST } from '../../local/ports';
 import { eventually } from '../support/eventually';
+import { sourceCommand } from '../support/source-command';
 import { type Certificate, makeCertificate } from '../support/certificate';
 import { EMPTY, startFakeTemporal } from '../support/fake-temporal';
 
@@ -49,9 +50,8 @@ class StartedProcess {
   readonly #child: ChildProcess;
   readonly #closed: Promise<unknown>;
 
-  constructor(module: string, args: string[], environment: Record<string, string>, folder: string) {
-    const tsx = require.resolve('tsx/cjs');
-    this.#child = spawn(process.execPath, ['--require', tsx, require.resolve(module), ...args], {
+  constructor(args: readonly string[], environment: Record<string, string>, folder: string) {
+    this.#child = spawn(process.execPath, sourceCommand(...args), {
       env: { PATH: process.env.PATH, HOME: folder, ...environment },
       // No `.env` here.
       cwd: folder,
@@ -120,16 +120,14 @@ describe('A connection to Temporal (skipped without openssl 3)', function () {
     await rm(folder, { recursive: true });
   });
 
-  function start(module: string, args: string[], changed: Record<string, string> = {}): StartedProcess {
-    const started = new StartedProcess(module, args, { ...environment, ...changed }, folder);
+  function start(args: readonly string[], changed: Record<string, string> = {}): StartedProcess {
+    const started = new StartedProcess(args, { ...environment, ...changed }, folder);
     processes.push(started);
     return started;
   }
 
-  const sluiceStatus = (changed?: Record<string, string>) =>
-    start('../../src/cli/main.ts', ['status'], changed);
-  const worker = (changed?: Record<string, string>) =>
-    start('../../src/workers/main.ts', ['ingest'], changed);
+  const sluiceStatus = (changed?: Record<string, string>) => start(['status'], changed);
+  const worker = (changed?: Record<string, string>) => start(['worker', 'ingest'], changed);
 
   function assertNoSecret({ output }: StartedProcess): void {
     assert.doesNotMatch(output, /hunter2|PRIVATE KEY/);

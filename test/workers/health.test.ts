@@ -12,6 +12,7 @@ import {
   type WatchedWorker,
 } from '../../src/workers/health';
 import { eventually } from '../support/eventually';
+import { sourceCommand } from '../support/source-command';
 
 type Status = ReturnType<WatchedWorker['getStatus']>;
 
@@ -144,9 +145,8 @@ describe("A worker process's health", function () {
     await temporal?.stop();
   });
 
-  function run(file: string, settings: NodeJS.ProcessEnv = {}): ChildProcess {
-    const source = require.resolve(`../../src/workers/${file}`);
-    const child = spawn(process.execPath, ['--require', require.resolve('tsx/cjs'), source], {
+  function run(command: string, settings: NodeJS.ProcessEnv = {}): ChildProcess {
+    const child = spawn(process.execPath, sourceCommand(command), {
       env: { ...environment, ...settings },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -156,7 +156,7 @@ describe("A worker process's health", function () {
 
   /** What an orchestrator gets. */
   async function check(settings: NodeJS.ProcessEnv = {}): Promise<{ code: number; says: string }> {
-    const child = run('health-check.ts', settings);
+    const child = run('health', settings);
     let says = '';
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (says += text));
     const [code] = (await once(child, 'close')) as [number];
@@ -182,7 +182,7 @@ describe("A worker process's health", function () {
   }
 
   it('is bad before Temporal is there, good while it is, bad when it goes, and good again', async () => {
-    const worker = run('main.ts');
+    const worker = run('worker');
     await eventually('an answer', async () => (await health()) !== undefined);
     assert.deepEqual(await health(), {
       healthy: false,

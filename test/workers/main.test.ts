@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { status } from '@grpc/grpc-js';
-import { packageRoot } from '../../src/package-root';
+import { sourceCommand } from '../support/source-command';
 import { EMPTY, startFakeTemporal } from '../support/fake-temporal';
 
 describe('A worker process', function () {
@@ -24,8 +24,7 @@ describe('A worker process', function () {
       },
     });
     endings.push(temporal.close);
-    const worker: ChildProcess = spawn(process.execPath, ['--import', 'tsx', 'src/workers/main.ts'], {
-      cwd: packageRoot,
+    const worker: ChildProcess = spawn(process.execPath, sourceCommand('worker'), {
       env: { PATH: process.env['PATH'], TEMPORAL_ADDRESS: temporal.address, AWS_REGION: 'us-east-1' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

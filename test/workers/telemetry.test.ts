@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { freePort, HOST } from '../../local/ports';
 import { eventually } from '../support/eventually';
+import { sourceCommand } from '../support/source-command';
 
 /** A worker process whose Temporal is away: what it writes, and how it ends. */
 class StartedWorker {
@@ -12,8 +13,7 @@ class StartedWorker {
   #text = '';
 
   constructor(environment: Record<string, string>) {
-    const main = require.resolve('../../src/workers/main.ts');
-    this.#child = spawn(process.execPath, ['--require', require.resolve('tsx/cjs'), main], {
+    this.#child = spawn(process.execPath, sourceCommand('worker'), {
       env: {
         PATH: process.env.PATH,
         AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',

@@ -6,11 +6,9 @@ import {
   Runtime,
   type Worker,
 } from '@temporalio/worker';
-import { config } from 'dotenv';
 import { activityClients, createBatchActivities, createIngestActivities } from '../activities';
 import { describeError } from '../clients/aws-errors';
 import { loadWorkerSettings } from '../settings/worker';
-import { SettingsError } from '../settings/setting';
 import { kafkaSettings } from '../sources/kafka/security';
 import type { SourceAccess } from '../sources/open-source';
 import { countRequests } from '../clients/aws-requests';
@@ -28,10 +26,12 @@ const CONNECT_EVERY_MS = 2_000;
 /** The SDK's own; named here so that it can be told. */
 const DEFAULT_ADDRESS = 'localhost:7233';
 
-/** `npm run worker [-- ingest | -- batch]`: runs Workers until SIGTERM or SIGINT. */
-async function main(names: string[]): Promise<void> {
-  config({ quiet: true });
-  const roles = rolesOf(names);
+/**
+ * Runs Workers until SIGTERM or SIGINT. A Worker that fails ends the process, with exit code 1.
+ *
+ * @throws SettingsError and others for what is in the way of a start
+ */
+export async function runWorkerProcess(roles: readonly Role[]): Promise<void> {
   const settings = loadWorkerSettings(process.env);
   const { connectionOptions, namespace = 'default' } = temporalConnectConfig(process.env);
   const { address = DEFAULT_ADDRESS } = connectionOptions;
@@ -68,7 +68,7 @@ async function main(names: string[]): Promise<void> {
 }
 
 async function runWorkers(
-  roles: Role[],
+  roles: readonly Role[],
   environment: Omit<WorkerEnvironment, 'activities'>,
   sources: SourceAccess,
   created: (workers: Worker[]) => void,
@@ -127,18 +127,3 @@ async function runTogether(workers: Worker[]): Promise<void> {
   const outcomes = await Promise.allSettled(runs);
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
-
-function rolesOf(names: string[]): Role[] {
-  if (names.length === 0) return ['ingest', 'batch'];
-  return names.map((name) => {
-    if (name === 'ingest' || name === 'batch') return name;
-    throw new Error(
-      `There is no worker called ${JSON.stringify(name)}: use ingest, batch, or nothing for both`,
-    );
-  });
-}
-
-main(process.argv.slice(2)).catch((error: unknown) => {
-  console.error(error instanceof Error ? error.message : error);
-  process.exitCode = error instanceof SettingsError ? 2 : 1;
-});

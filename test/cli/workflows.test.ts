@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { WorkflowNotFoundError } from '@temporalio/client';
-import { query } from '../../src/cli/context';
+import { query } from '../../src/cli/workflows';
 import { CommandError } from '../../src/cli/errors';
 import { QUERIES } from '../../src/pipeline/names';
 import type { LaneStatus } from '../../src/lane/status';
@@ -33,7 +33,7 @@ describe('A query of the command line', () => {
     const took = await ownTimeOf(() =>
       assert.rejects(query(handle, QUERIES.status, 300), (error: Error) => {
         assert(error instanceof CommandError);
-        assert.match(error.message, /^No worker answers for pending \(is `npm run worker` running\?\)$/);
+        assert.match(error.message, /^No worker answers for pending \(is `sluice worker` running\?\)$/);
         return true;
       }),
     );
