@@ -8,11 +8,12 @@ import { KEPT_FOLDERS } from '../lake/layout';
 import type { LakeStore } from '../lake/store';
 import { type Lake } from '../pipeline/definition';
 import { type RejectReason } from '../event/event';
+import type { Place } from '../event/place';
 import { meterQueue, metersOf, type Meters } from '../metrics';
 import { encodeMessage } from '../queue/message';
 import type { Queue } from '../queue/queue';
 import { BatchSender } from '../queue/sender';
-import { type Completeness, findHoles, type Place } from '../sources/completeness';
+import { type Completeness, findHoles } from '../sources/completeness';
 import { ConfirmedCursor, type Pending } from '../sources/confirmed-cursor';
 import { type Cursor, newestPartition } from '../sources/cursor';
 import { keyDigest } from '../event/key';
@@ -421,10 +422,10 @@ class Stint implements SourceListener {
       this.#unsent += 1;
       return;
     }
-    const pending = this.#cursor.received(event, digest, placeOf(event));
+    const pending = this.#cursor.received(event, digest, placeInCursor(event));
     this.#judgeGaps();
     if (!read.ok) return await this.#reject(pending, event, read);
-    if (read.canary) return await this.#passCanary(pending, event);
+    if (read.isCanary) return await this.#passCanary(pending, event);
     const message = encodeMessage({ key: read.key, text: event.body ?? event.text });
     const { bytes } = message;
     if (bytes > maximumBytes) {
@@ -461,7 +462,7 @@ class Stint implements SourceListener {
    */
   #passRepeat(event: SourceEvent, digest: string): void {
     if (event.read.from !== undefined)
-      this.#cursor.confirm(this.#cursor.received(event, digest, placeOf(event)));
+      this.#cursor.confirm(this.#cursor.received(event, digest, placeInCursor(event)));
   }
 
   #sent(pending: Pending): void {
@@ -555,7 +556,7 @@ interface OpenQueue {
 }
 
 /** The partition whose rewound events hold this one; where the payload doesn't say, its id tells. */
-function placeOf({ positions = {}, read }: SourceEvent): Place {
+function placeInCursor({ positions = {}, read }: SourceEvent): Place {
   if (positions[read.partition]) return read;
   return { partition: newestPartition(positions) ?? '', offset: undefined };
 }

@@ -1,5 +1,4 @@
-import { attributeKey, sha256 } from './key';
-import { type Place, partitionName } from './place';
+import type { Place } from './place';
 
 /** Why an event can't become a row, in one word for counting. */
 export type RejectReason =
@@ -17,17 +16,17 @@ export type RejectReason =
   | 'no-columns'
   | 'refused-by-sqs';
 
-/** What a payload turned out to be, with what Wikimedia's payloads state of their place. */
-export type Payload = Place &
-  ({ ok: true; value: object; canary: boolean } | { ok: false; reason: RejectReason; detail: string });
+/** What a payload turned out to be. */
+export type Payload = { ok: true; value: object } | { ok: false; reason: RejectReason; detail: string };
 
-/** An event's payload, and what makes the event itself. */
-export type ReadEvent = Payload & {
-  /** Printable ASCII, 128 characters at most: it travels as a message attribute. */
-  key: string;
-};
-
-const NOWHERE: Place = { partition: '', offset: undefined };
+/** An event as its source understands it. */
+export type ReadEvent = Payload &
+  Place & {
+    /** What makes the event itself. Printable ASCII, 128 characters at most: it travels as a message attribute. */
+    key: string;
+    /** Whether its publisher only tries the way with it: then it is no row. */
+    isCanary: boolean;
+  };
 
 /** Parses a payload. Never throws. */
 export function readPayload(text: string): Payload {
@@ -36,38 +35,9 @@ export function readPayload(text: string): Payload {
     value = JSON.parse(text);
   } catch (error) {
     const says = error instanceof Error ? error.message : String(error);
-    return { ok: false, reason: 'not-json', detail: says, ...NOWHERE };
+    return { ok: false, reason: 'not-json', detail: says };
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    const kind = Array.isArray(value) ? 'an array' : value === null ? 'null' : `a ${typeof value}`;
-    return {
-      ok: false,
-      reason: 'not-an-object',
-      detail: `not a JSON object but ${kind}`,
-      ...NOWHERE,
-    };
-  }
-  const meta = metaOf(value);
-  return {
-    ok: true,
-    value,
-    partition: partitionOf(meta),
-    offset: Number.isSafeInteger(meta.offset) ? Number(meta.offset) : undefined,
-    canary: meta.domain === 'canary',
-  };
-}
-
-/** Of an event of Wikimedia's: its `meta.id`, else the SHA-256 of the payload. */
-export function wikimediaKey(payload: Payload, text: string): string {
-  const id = payload.ok ? metaOf(payload.value).id : undefined;
-  return typeof id === 'string' && id !== '' ? attributeKey(id) : sha256(text);
-}
-
-function partitionOf({ topic, partition }: Record<string, unknown>): string {
-  return typeof topic === 'string' && typeof partition === 'number' ? partitionName(topic, partition) : '';
-}
-
-function metaOf(event: object): Record<string, unknown> {
-  const meta = 'meta' in event ? event.meta : undefined;
-  return typeof meta === 'object' && meta !== null ? (meta as Record<string, unknown>) : {};
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ok: true, value };
+  const kind = Array.isArray(value) ? 'an array' : value === null ? 'null' : `a ${typeof value}`;
+  return { ok: false, reason: 'not-an-object', detail: `not a JSON object but ${kind}` };
 }

@@ -1,4 +1,5 @@
-import { JUMP } from '../event/place';
+import { JUMP, type Place } from '../event/place';
+
 /**
  * Whether the source has sent everything. Wikimedia's offsets, like Kafka's, have no holes within one topic partition of one
  * cluster, so a hole that stays is an event that the source never sent. It is only reported: an offset never decides
@@ -53,19 +54,6 @@ const MOST_SHOWN = 5;
 
 /** Of a topic in Kafka, with its partition. */
 const LONGEST_NAME = 260;
-
-/** Where an event stands. */
-export interface Place {
-  /** The event's own. */
-  partition: string;
-  /** Undefined where it can't be read. */
-  offset: number | undefined;
-  /**
-   * Of a source that reads the log itself: it knows that there is nothing from here up to the event. Compaction, aborted
-   * transactions and their markers leave offsets without an event, and none of them is missing.
-   */
-  from?: number;
-}
 
 /** @param now epoch milliseconds */
 export function passOffset(passed: Completeness, place: Place, now: number): Completeness {

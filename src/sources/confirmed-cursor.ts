@@ -1,4 +1,5 @@
-import { type Completeness, passOffset, type Place } from './completeness';
+import type { Place } from '../event/place';
+import { type Completeness, passOffset } from './completeness';
 import {
   type Cursor,
   furthest,

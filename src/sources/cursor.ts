@@ -1,4 +1,5 @@
-import { partitionName } from '../event/place';
+import { isCount, partitionName } from '../event/place';
+
 /** How far one topic partition was read. Wikimedia's ids hold one or the other, never both. */
 export type Position = { timestamp: number } | { offset: number };
 
@@ -123,10 +124,6 @@ export function newestPartition(positions: Positions): string | undefined {
     if (at > latest) [newest, latest] = [name, at];
   }
   return newest;
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /**

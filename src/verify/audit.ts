@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { readPayload } from '../event/event';
-import { partitionName } from '../event/place';
+import type { KnownPlace } from '../event/place';
 import { type Kept, type KeptEvent, readKept } from '../lake/kept';
 import {
   type BatchObject,
@@ -15,10 +14,11 @@ import {
 import { type ReadCsv, readCsv, readObjects } from '../lake/reader';
 import type { LakeStore, ObjectContent } from '../lake/store';
 import type { PipelineDefinition } from '../pipeline/definition';
-import { readRecord } from '../sources/kafka/event';
+import { recordPlace } from '../sources/kafka/event';
+import { wikimediaPlace } from '../sources/sse/wikimedia';
 import { Findings } from './findings';
 import { LakeAudit, type LakeReport, type RowPaths, rowPathsOf } from './lake-audit';
-import { type EventPlace, mayComeYet, type Rules } from './verification';
+import { mayComeYet, type Rules } from './verification';
 
 /** The part of a lake's store that an audit needs. */
 export type AuditedStore = Pick<LakeStore, 'lake' | 'list' | 'read'>;
@@ -59,7 +59,7 @@ export async function auditLake(
   const paths = rowPathsOf(source);
   const lake = new LakeAudit(columns, paths, rules);
   const addKept = ({ object, event }: Kept) => {
-    if (event) lake.addKept(object, placeOf(event, paths));
+    if (event) lake.addKept(object, keptPlace(event, paths));
     else lake.addBroken(object, 'it is not the JSON of an event that was kept whole');
   };
   for await (const { object, content } of read(batches)) lake.addBatch(object, csvOf(content));
@@ -184,16 +184,8 @@ function csvOf(content: ObjectContent | undefined): ReadCsv {
 }
 
 /** Where an event stood by its source's count. */
-function placeOf({ text, record }: KeptEvent, { isOfRecords }: RowPaths): EventPlace | undefined {
-  if (isOfRecords) {
-    const found = readRecord(text, record);
-    if (!found) return undefined;
-    const { topic, partition, ...offsets } = found;
-    return { partition: partitionName(topic, partition), ...offsets };
-  }
-  const event = readPayload(text);
-  if (!event.ok || event.partition === '' || event.offset === undefined) return undefined;
-  return { partition: event.partition, offset: event.offset };
+function keptPlace({ text, record }: KeptEvent, { isOfRecords }: RowPaths): KnownPlace | undefined {
+  return isOfRecords ? recordPlace(text, record) : wikimediaPlace(text);
 }
 
 function countOf(objects: readonly KeptObject[], kind: KeptObject['kind']): number {

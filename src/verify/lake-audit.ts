@@ -1,4 +1,4 @@
-import { partitionName } from '../event/place';
+import { type KnownPlace, partitionName } from '../event/place';
 import { ADDED_MEMBERS } from '../pipeline/names';
 import { isKafkaUrl } from '../sources/kafka/address';
 import type { Column } from '../pipeline/definition';
@@ -8,7 +8,6 @@ import type { ReadCsv } from '../lake/reader';
 import { KeyDigests, type RepeatedKey, RepeatedKeys } from './repeated-keys';
 import {
   checkSequence,
-  type EventPlace,
   isJudged,
   OffsetCheck,
   type OffsetReport,
@@ -131,7 +130,7 @@ export interface Listed extends Pick<
 
 interface RowFacts {
   key: string | undefined;
-  place: EventPlace | undefined;
+  place: KnownPlace | undefined;
 }
 
 /** Judges a lake by what its objects hold. Pure: whoever reads the objects hands them in. */
@@ -180,7 +179,7 @@ export class LakeAudit {
   }
 
   /** See {@link OffsetCheck.addKept}. */
-  addKept(object: KeptObject, place: EventPlace | undefined): void {
+  addKept(object: KeptObject, place: KnownPlace | undefined): void {
     this.#offsets.addKept(object, place);
   }
 
@@ -263,7 +262,7 @@ export class LakeAudit {
     const idAt = indexOf(idPath ?? '');
     const placeAt = this.#paths.place.map(indexOf);
     return rows.map((row) => {
-      const place = placeOf(placeAt.map((at) => row[at]));
+      const place = rowPlace(placeAt.map((at) => row[at]));
       const isPlace = idPath === this.#paths.place[0];
       const id = isPlace ? place && `${place.partition} offset ${place.offset}` : row[idAt];
       const key = others.length > 0 && !place ? undefined : id;
@@ -283,17 +282,17 @@ function isJson(field: string): boolean {
   }
 }
 
-function placeOf([topic = '', partition = '', offset = '', from = '']: (string | undefined)[]):
-  EventPlace | undefined {
-  if (topic === '' || !isCount(partition) || !isCount(offset)) return undefined;
+function rowPlace([topic = '', partition = '', offset = '', from = '']: (string | undefined)[]):
+  KnownPlace | undefined {
+  if (topic === '' || !isDigits(partition) || !isDigits(offset)) return undefined;
   return {
     partition: partitionName(topic, Number(partition)),
     offset: Number(offset),
-    ...(isCount(from) ? { from: Number(from) } : {}),
+    ...(isDigits(from) ? { from: Number(from) } : {}),
   };
 }
 
-function isCount(field: string): boolean {
+function isDigits(field: string): boolean {
   return /^\d+$/.test(field) && Number.isSafeInteger(Number(field));
 }
 

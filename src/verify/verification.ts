@@ -1,5 +1,5 @@
 import { Intervals, type Span } from '../event/intervals';
-import { JUMP } from '../event/place';
+import { JUMP, type KnownPlace } from '../event/place';
 import { Findings, type Found } from './findings';
 import { type BatchObject, HOUR_MS, type KeptObject, type LaneLife, UPLOADS_AT_ONCE } from '../lake/layout';
 
@@ -13,15 +13,6 @@ export interface Rules {
   graceMs: number;
   /** Epoch milliseconds. */
   now: number;
-}
-
-/** Where an event stands in its source. */
-export interface EventPlace {
-  /** Name of the topic partition. */
-  partition: string;
-  offset: number;
-  /** Of a source that knows: the first offset from which on there is nothing up to the event. */
-  from?: number;
 }
 
 /** Missing numbers, and the object that holds the number after them. */
@@ -135,7 +126,7 @@ export interface OffsetReport {
   /** Rejected events whose offset can't be read: each may account for one that is not explained. */
   unreadable: number;
   /** Events that were sent to the queue again, and of which no row came. */
-  lostAgain: Found<EventPlace & { digest: string }>;
+  lostAgain: Found<KnownPlace & { digest: string }>;
 }
 
 /** Judges offsets: without a hole within each topic partition, but for events that are no rows. */
@@ -144,7 +135,7 @@ export class OffsetCheck {
   readonly #rows = new Map<string, Intervals<BatchObject>>();
   /** Of canary and rejected events, of those sent again, and where the source has no event. */
   readonly #explained = new Map<string, Intervals<BatchObject | KeptObject>>();
-  readonly #resent: { object: KeptObject; place: EventPlace }[] = [];
+  readonly #resent: { object: KeptObject; place: KnownPlace }[] = [];
   readonly #mayJump: boolean;
   #unreadable = 0;
 
@@ -154,12 +145,12 @@ export class OffsetCheck {
     this.#mayJump = mayJump;
   }
 
-  addRow(object: BatchObject, place: EventPlace): void {
+  addRow(object: BatchObject, place: KnownPlace): void {
     intervalsOf(this.#rows, place.partition).add(place.offset, object);
     this.#addGap(object, place);
   }
 
-  #addGap(object: BatchObject | KeptObject, { partition, offset, from = offset }: EventPlace): void {
+  #addGap(object: BatchObject | KeptObject, { partition, offset, from = offset }: KnownPlace): void {
     if (from < offset) intervalsOf(this.#explained, partition).addSpan({ from, to: offset - 1 }, object);
   }
 
@@ -169,7 +160,7 @@ export class OffsetCheck {
    *
    * @param place undefined where it can't be read
    */
-  addKept(object: KeptObject, place: EventPlace | undefined): void {
+  addKept(object: KeptObject, place: KnownPlace | undefined): void {
     if (place === undefined) return this.#addUnreadable(object);
     this.#addGap(object, place);
     if (object.kind === 'resent') this.#resent.push({ object, place });
@@ -213,7 +204,7 @@ export class OffsetCheck {
 
   /** An event that was sent again and is neither a row nor rejected anew. */
   #judgeResent() {
-    const lost = new Findings<EventPlace & { digest: string }>();
+    const lost = new Findings<KnownPlace & { digest: string }>();
     let onTheWay = 0;
     // Newest first: of an event that was sent more than once, the last time counts.
     for (const { object, place } of this.#resent.sort((a, b) => b.object.modifiedAt - a.object.modifiedAt)) {

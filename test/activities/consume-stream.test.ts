@@ -8,7 +8,7 @@ import {
   startSimulatedStream,
 } from '../../local/simulated-stream';
 import { findHoles } from '../../src/sources/completeness';
-import { readPayload, wikimediaKey } from '../../src/event/event';
+import { wikimediaEvent } from '../../src/sources/sse/wikimedia';
 import { NO_GAPS } from '../../src/sources/gaps';
 import { NO_COUNTS } from '../../src/sources/stint-counts';
 import { eventually } from '../support/eventually';
@@ -73,7 +73,7 @@ describe('The activity consumeStream', () => {
 
   const keptUnder = (folder: string) =>
     [...store.objects.keys()].filter((key) => key.startsWith(`raw/${folder}/`));
-  const keyOf = (text: string) => wikimediaKey(readPayload(text), text);
+  const keyOf = (text: string) => wikimediaEvent(text).key;
   const keysOf = ({ ledger }: SimulatedStream) => ledger.published.map(({ key }) => key).sort();
 
   it('sends every event once, keeps the broken ones under rejected/, and counts canaries', async () => {

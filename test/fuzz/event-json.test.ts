@@ -4,7 +4,8 @@ import { parse } from 'papaparse';
 import { DEFAULT_COLUMNS, parseColumns, projectionOf } from '../../src/rows/columns';
 import { writeCsv } from '../../src/rows/csv';
 import { encodeMessage } from '../../src/queue/message';
-import { readPayload, wikimediaKey } from '../../src/event/event';
+import { readPayload } from '../../src/event/event';
+import { wikimediaEvent } from '../../src/sources/sse/wikimedia';
 import { anyText, eventTexts } from './awkward';
 import { FUZZ_TIMEOUT_MS, runs } from './runs';
 
@@ -27,10 +28,10 @@ describe('Any text in the place of an event', function () {
   it(`is read or refused, with a key that SQS takes, and never throws (${READ.numRuns} texts)`, () => {
     fc.assert(
       fc.property(eventTexts({ levels: 12_000 }), (text) => {
-        const event = readPayload(text);
-        const key = wikimediaKey(event, text);
+        const event = wikimediaEvent(text);
+        const { key } = event;
         assert.match(key, /^[\x21-\x7e]{1,128}$/);
-        assert.equal(wikimediaKey(readPayload(text), text), key);
+        assert.equal(wikimediaEvent(text).key, key);
         if (event.ok) assert.equal(Object.getPrototypeOf(event.value), Object.prototype);
         else assert(event.detail.length < 400, event.detail);
         assert(!('polluted' in {}));
@@ -75,7 +76,7 @@ describe('Any text in the place of an event', function () {
 
   it(`has a key of its own, whatever its meta.id (${READ.numRuns} pairs)`, () => {
     const textOf = (id: string) => JSON.stringify({ meta: { id } });
-    const keyOf = (text: string) => wikimediaKey(readPayload(text), text);
+    const keyOf = (text: string) => wikimediaEvent(text).key;
     // JSON can state halves of surrogate pairs, and UTF-8 would make them all the same.
     const anyId = fc.oneof(anyText, fc.string({ unit: fc.constantFrom('\uD800', '\uDFFF', '\uFFFD', 'x') }));
     fc.assert(

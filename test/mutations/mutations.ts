@@ -250,8 +250,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a stream without ids is keyed by its payloads',
     file: 'src/sources/sse/source.ts',
-    find: '    if (this.#ids === undefined) return arrivalKey();\n',
-    replace: '    if (this.#ids === undefined) return wikimediaKey(payload, event.text);\n',
+    find: ': arrivalKey();',
+    replace: ': wikimediaEvent(event.text, payload).key;',
     check: {
       file: 'test/activities/plain-streams.test.ts',
       title: `${PLAIN} takes two equal payloads for two events where the stream has no ids`,

@@ -309,7 +309,7 @@ async function readSome(source: Source, cursor: ConfirmedCursor, count: number) 
     }
     const digest = keyDigest(event.read.key);
     if (cursor.knows(digest)) continue;
-    if (event.read.ok && event.read.canary) continue;
+    if (event.read.ok && event.read.isCanary) continue;
     read.push({ event, pending: cursor.received(event, digest, event.read) });
     if (read.length >= count) stop.abort();
   }

@@ -17,7 +17,7 @@ import type {
 } from '../../src/lane/work';
 import { projectionOf } from '../../src/rows/columns';
 import { keyDigest } from '../../src/event/key';
-import { readPayload, wikimediaKey } from '../../src/event/event';
+import { wikimediaEvent } from '../../src/sources/sse/wikimedia';
 import { Gate } from './gate';
 
 interface StoredMessage {
@@ -120,9 +120,9 @@ export class FakeLane {
   /** Sends events as the source published them. */
   sendEvents(texts: readonly string[]): void {
     for (const text of texts) {
-      const event = readPayload(text);
+      const event = wikimediaEvent(text);
       if (!event.ok) throw new TypeError(`The fake takes events only: ${event.detail}`);
-      this.#send(wikimediaKey(event, text), event.value);
+      this.#send(event.key, event.value);
     }
   }
 

@@ -2,23 +2,15 @@ import { valueAt } from '../../event/json-path';
 import { ADDED_MEMBERS } from '../../pipeline/names';
 import { attributeKey, keyAt } from '../../event/key';
 import { readPayload } from '../../event/event';
-import { partitionName } from '../../event/place';
+import { isCount, type KnownPlace, partitionName } from '../../event/place';
 import type { SourceEvent } from '../source';
 import type { LogRecord } from './batches';
 
 /** The member that carries what Kafka knows of a record, so that columns such as `kafka.key` or `kafka.headers.trace` find it. */
 const RECORD_MEMBER = ADDED_MEMBERS.kafka;
 
-/** What of the member says where a record stands. */
-export interface RecordFacts {
-  topic: string;
-  partition: number;
-  offset: number;
-  /** The first offset from which on there is no record up to this one. Objects written before there was this have none. */
-  from?: number;
-}
-
-export interface RecordPlace {
+/** What is known of a record beside what brokers say of it, and how its event gets a key. */
+export interface RecordContext {
   topic: string;
   partition: number;
   /** The offset after the record that was read before: what lies between holds no record. */
@@ -28,7 +20,7 @@ export interface RecordPlace {
 }
 
 /** A record as an event: the value is the payload, and on its way to the queue {@link RECORD_MEMBER} is put at its end. */
-export function eventOf(record: LogRecord, { topic, partition, from, keyPath }: RecordPlace): SourceEvent {
+export function eventOf(record: LogRecord, { topic, partition, from, keyPath }: RecordContext): SourceEvent {
   const { offset } = record;
   const name = partitionName(topic, partition);
   const place = `${name}/${offset}`;
@@ -40,7 +32,7 @@ export function eventOf(record: LogRecord, { topic, partition, from, keyPath }: 
   const time = record.timestamp >= 0 ? { time: record.timestamp } : {};
   const facts = factsOf(record, { topic, partition, from });
   if (!payload.ok) {
-    const read = { ...payload, ...whereabouts, key: attributeKey(place) };
+    const read = { ...payload, ...whereabouts, key: attributeKey(place), isCanary: false };
     return { id: place, positions, ...time, text: published, record: facts, read };
   }
   const key = keyPath === '' ? undefined : keyAt(payload.value, keyPath);
@@ -56,16 +48,16 @@ export function eventOf(record: LogRecord, { topic, partition, from, keyPath }: 
       ...whereabouts,
       key: key ?? attributeKey(place),
       // A canary is Wikimedia's.
-      canary: false,
+      isCanary: false,
     },
   };
 }
 
 function factsOf(
   { offset, timestamp, key, value, headers }: LogRecord,
-  { topic, partition, from }: Pick<RecordPlace, 'topic' | 'partition' | 'from'>,
-): RecordFacts {
-  const facts = {
+  { topic, partition, from }: Pick<RecordContext, 'topic' | 'partition' | 'from'>,
+): object {
+  return {
     topic,
     partition,
     offset,
@@ -82,29 +74,25 @@ function factsOf(
         }),
     ...(value === null ? { tombstone: true } : {}),
   };
-  return facts;
 }
 
 /**
- * What Kafka knows of an event that was kept or came through the queue, as JSON that somebody may have changed.
+ * Where a record stood that was kept or came through the queue, by what Kafka knew of it: JSON that somebody may have changed.
  *
  * @param record what was kept beside the payload; without it, the payload's own member
  * @returns undefined where topic, partition and offset are not there
  */
-export function readRecord(text: string, record?: object): RecordFacts | undefined {
+export function recordPlace(text: string, record?: object): KnownPlace | undefined {
   const { topic, partition, offset, from } = (record ?? memberOf(text)) as Record<string, unknown>;
   if (typeof topic !== 'string' || topic === '' || !isCount(partition) || !isCount(offset)) return undefined;
-  return { topic, partition, offset, ...(isCount(from) ? { from } : {}) };
+  // Objects written before there was `from` have none.
+  return { partition: partitionName(topic, partition), offset, ...(isCount(from) ? { from } : {}) };
 }
 
 function memberOf(text: string): object {
   const event = readPayload(text);
   const member = event.ok ? valueAt(event.value, [RECORD_MEMBER]) : undefined;
   return typeof member === 'object' && member !== null ? member : {};
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 /** UTF-8 as text; other bytes as `{"base64": "…"}`. */

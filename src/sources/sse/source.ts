@@ -12,10 +12,12 @@ import {
   timestampsOf,
 } from '../cursor';
 import { keyAt } from '../../event/key';
-import { type Payload, type ReadEvent, readPayload, wikimediaKey } from '../../event/event';
+import { type Payload, type ReadEvent, readPayload } from '../../event/event';
+import { NOWHERE } from '../../event/place';
 import { arrivalKey, EventNames } from './event-names';
 import { httpGet } from './http-get';
 import { RetryField } from './retry-field';
+import { wikimediaEvent } from './wikimedia';
 import {
   type ReconnectReason,
   type Source,
@@ -220,25 +222,24 @@ class Subscription {
     this.#wakeReader();
   }
 
-  /** What of an event its payload tells, and its key. */
   #read(text: string, id: string): ReadEvent {
     const payload = readPayload(text);
     const { keyPath } = this.#options;
-    // Asked in any case: it counts.
-    const ofStream = this.#keyOfStream(payload, { id, text });
-    // Places and canaries are Wikimedia's.
-    const read = this.#ids === 'wikimedia' ? payload : withoutPlace(payload);
-    if (keyPath === '' || !read.ok || read.canary) return { ...read, key: ofStream };
+    // Asked in any case: names are counted.
+    const read = this.#readOfStream(payload, { id, text });
+    if (keyPath === '' || !read.ok || read.isCanary) return read;
     const key = keyAt(read.value, keyPath);
     if (key !== undefined) return { ...read, key };
-    const { partition, offset } = read;
+    const { partition, offset, isCanary } = read;
     const detail = `it has no text or whole number at ${keyPath} (SLUICE_SOURCE_KEY)`;
-    return { ok: false, reason: 'no-key', detail, partition, offset, key: ofStream };
+    return { ok: false, reason: 'no-key', detail, partition, offset, key: read.key, isCanary };
   }
 
-  #keyOfStream(payload: Payload, event: { id: string; text: string }): string {
-    if (this.#ids === undefined) return arrivalKey();
-    return this.#ids === 'own' ? this.#names.keyOf(event) : wikimediaKey(payload, event.text);
+  /** An event as the ids of the stream make it. Only Wikimedia's payloads tell a place and canaries: others may have members of such names. */
+  #readOfStream(payload: Payload, event: { id: string; text: string }): ReadEvent {
+    if (this.#ids === 'wikimedia') return wikimediaEvent(event.text, payload);
+    const key = this.#ids === 'own' ? this.#names.keyOf(event) : arrivalKey();
+    return { ...payload, ...NOWHERE, key, isCanary: false };
   }
 
   /** `event: error`: EventStreams reports what goes wrong after the 200 this way, and then closes. */
@@ -499,12 +500,6 @@ function eventEnds(bytes: Buffer): { first: number; last: number } | undefined {
     first: Math.min(...found.map((end) => bytes.indexOf(end) + end.length)),
     last: Math.max(...found.map((end) => bytes.lastIndexOf(end) + end.length)),
   };
-}
-
-/** Another stream's payload may have members of such names. */
-function withoutPlace(payload: Payload): Payload {
-  const read = { ...payload, partition: '', offset: undefined };
-  return read.ok ? { ...read, canary: false } : read;
 }
 
 /** Where each partition with a timestamp is resumed. */

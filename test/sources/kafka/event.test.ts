@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { LogRecord } from '../../../src/sources/kafka/batches';
-import { eventOf, readRecord, withRecord } from '../../../src/sources/kafka/event';
+import { eventOf, recordPlace, withRecord } from '../../../src/sources/kafka/event';
 
 const PLACE = { topic: 'changes', partition: 3, from: 40, keyPath: '' };
 
@@ -121,10 +121,11 @@ describe('A Kafka record as an event', () => {
   it('tells where it stood by what was kept, else by its own member', () => {
     const place = { topic: 'changes', partition: 3, offset: 41, from: 40 };
     const { body = '', record: facts } = eventOf(record('{"kafka":{"offset":1}}'), PLACE);
-    assert.deepEqual(readRecord(body), place);
-    assert.deepEqual(readRecord('{"half":', facts), place);
+    const stood = { partition: 'changes/3', offset: 41, from: 40 };
+    assert.deepEqual(recordPlace(body), stood);
+    assert.deepEqual(recordPlace('{"half":', facts), stood);
     const { from: _, ...before } = place;
-    assert.deepEqual(readRecord('', before), before);
+    assert.deepEqual(recordPlace('', before), { partition: 'changes/3', offset: 41 });
     for (const text of [
       '',
       '{}',
@@ -132,14 +133,14 @@ describe('A Kafka record as an event', () => {
       '{"kafka":7}',
       JSON.stringify({ kafka: { ...place, offset: '41' } }),
     ]) {
-      assert.equal(readRecord(text), undefined, text);
+      assert.equal(recordPlace(text), undefined, text);
     }
-    assert.equal(readRecord('{}', { ...place, topic: '' }), undefined);
-    assert.equal(readRecord('{}', { ...place, partition: -1 }), undefined);
+    assert.equal(recordPlace('{}', { ...place, topic: '' }), undefined);
+    assert.equal(recordPlace('{}', { ...place, partition: -1 }), undefined);
   });
 
   it('is never a canary, whatever it says', () => {
     const { read } = eventOf(record('{"meta":{"domain":"canary"}}'), PLACE);
-    assert(read.ok && !read.canary);
+    assert(read.ok && !read.isCanary);
   });
 });
