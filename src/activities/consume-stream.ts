@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Context, heartbeat, log, metricMeter } from '@temporalio/activity';
+import { type Backoff, backoffMs } from '../backoff';
 import { describeError, isTransient } from '../clients/aws-errors';
 import type { PipelineDefinition } from '../pipeline/definition';
 import { keepGap } from '../lake/gap-objects';
@@ -89,6 +90,9 @@ const GRACE_MS = 500;
  */
 const LAST_GRACE_MS = 60_000;
 const LAST_GRACE_OF_WORKER_MS = 6_000;
+
+/** Between tries to write to the lake. */
+const KEEP_BACKOFF: Backoff = { first: 200, most: 10_000 };
 
 /** So many events in a row that can't become messages mean a wrong stream, not wrong events. */
 const REJECTS_IN_A_ROW = 100;
@@ -562,13 +566,13 @@ function placeInCursor({ positions = {}, read }: SourceEvent): Place {
 }
 
 async function untilWritten(what: string, write: () => Promise<void>, signal: AbortSignal): Promise<void> {
-  for (let wait = 200; ; wait = Math.min(wait * 2, 10_000)) {
+  for (let failures = 1; ; failures += 1) {
     try {
       return await write();
     } catch (error) {
       if (!isTransient(error)) throw error;
       log.warn(`Could not write ${what} yet`, { error: describeError(error) });
-      await delay(wait, undefined, { signal });
+      await delay(backoffMs(failures, KEEP_BACKOFF), undefined, { signal });
     }
   }
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { type Backoff, backoffMs, jittered } from '../backoff';
 import { isTransient } from '../clients/aws-errors';
 import type { Deleted } from '../lane/work';
 import { type Answer, MESSAGES_PER_REQUEST, type Queue } from '../queue/queue';
@@ -16,6 +17,9 @@ const TRIES = 3;
 
 /** The part of a queue that a deletion needs. */
 type DeletingQueue = NamedQueue & Pick<Queue, 'delete'>;
+
+/** Before the second try and the third. */
+const BACKOFF: Backoff = { first: 400, most: 800 };
 
 /**
  * Deletes messages by their receipts. Safe to run twice: SQS answers success for a message that is gone.
@@ -58,7 +62,7 @@ async function deleteChunk(
 ): Promise<void> {
   let left = chunk;
   for (let attempt = 1; left.length > 0 && attempt <= TRIES; attempt += 1) {
-    if (attempt > 1) await delay(100 * 2 ** attempt * (0.5 + Math.random() / 2), undefined, { signal });
+    if (attempt > 1) await delay(jittered(backoffMs(attempt - 1, BACKOFF)), undefined, { signal });
     try {
       const answers = await queue.delete(
         left.map((place) => receipts[place] ?? ''),

@@ -1,10 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { backoffMs, jittered } from '../backoff';
 import { describeError, isTransient } from '../clients/aws-errors';
 import type { OutgoingMessage } from './message';
 import { type Answer, MESSAGES_PER_REQUEST, type Queue } from './queue';
 
 /** Limit of one SendMessageBatch (SQS, since August 2025). */
 const BATCH_BYTES = 1024 * 1024;
+
+/** Between two tries, in milliseconds. */
+const LONGEST_WAIT_MS = 10_000;
 
 /** Error codes with which SQS refuses a message for what it holds. SenderFault alone is no proof: throttling can carry it. */
 const REFUSES_CONTENT = /InvalidMessageContents|InvalidParameterValue|MessageTooLong|BatchRequestTooLong/;
@@ -92,17 +96,16 @@ export class BatchSender {
 
   /** Never rejects. */
   async #deliver(batch: Entry[]): Promise<void> {
-    const { signal, backoffMs, onFailure, onUnconfirmed } = this.#options;
+    const { signal, backoffMs: first, onFailure, onUnconfirmed } = this.#options;
     let left = batch;
     try {
-      for (let attempt = 0; ; attempt += 1) {
+      for (let failures = 1; ; failures += 1) {
         if (signal.aborted || this.#hasFailed) return;
         left = await this.#send(left);
         if (left.length === 0) return;
         onUnconfirmed(left.reduce((sum, { message }) => sum + message.events, 0));
-        await delay(Math.min(backoffMs * 2 ** attempt, 10_000) * (0.5 + Math.random() / 2), undefined, {
-          signal,
-        });
+        const longest = backoffMs(failures, { first, most: LONGEST_WAIT_MS });
+        await delay(jittered(longest), undefined, { signal });
       }
     } catch (error) {
       if (signal.aborted || this.#hasFailed) return;

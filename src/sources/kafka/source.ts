@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { backoffMs, jittered } from '../../backoff';
 import type { AfterLoss } from '../../pipeline/definition';
 import { type Cursor, LARGEST_POSITIONS, type Position } from '../cursor';
 import { partitionName } from '../../event/place';
@@ -484,8 +485,9 @@ class Reading {
 
   /** Exponential back-off with jitter. */
   async #wait(failures: number): Promise<void> {
-    const longest = Math.min(this.#options.backoffMs * 2 ** (failures - 1), LONGEST_WAIT_MS);
-    await this.#pause(longest * (0.5 + Math.random() / 2));
+    await this.#pause(
+      jittered(backoffMs(failures, { first: this.#options.backoffMs, most: LONGEST_WAIT_MS })),
+    );
   }
 
   async #pause(ms: number): Promise<void> {

@@ -11,6 +11,7 @@ import {
   rewound,
   timestampsOf,
 } from '../cursor';
+import { backoffMs, jittered } from '../../backoff';
 import { keyAt } from '../../event/key';
 import { type Payload, type ReadEvent, readPayload } from '../../event/event';
 import { NOWHERE } from '../../event/place';
@@ -374,9 +375,8 @@ class Subscription {
    * apart all the same: `retry: 0` would have hundreds of them in a second.
    */
   async #waitTurn(stop: AbortSignal): Promise<void> {
-    const { backoffMs, longestWaitMs } = this.#options;
-    const longest = this.#failures === 0 ? 0 : Math.min(backoffMs * 2 ** (this.#failures - 1), longestWaitMs);
-    const backoff = longest * (0.5 + Math.random() / 2);
+    const { backoffMs: first, longestWaitMs: most } = this.#options;
+    const backoff = this.#failures === 0 ? 0 : jittered(backoffMs(this.#failures, { first, most }));
     const wait = Math.max(backoff, this.#notBefore - performance.now());
     if (wait > 0) await delay(wait, undefined, { signal: stop });
   }
