@@ -12,14 +12,14 @@ import { ingestWorkflowId } from '../../src/pipeline/names';
 import { dataConverter } from '../../src/clients/payload-codec';
 import { type Output, Pipeline } from '../end-to-end/pipeline';
 import { historiesOf } from '../support/history';
-import { FailingTopic } from './failing-topic';
-import { type FaultProxy, startFaultProxy } from './fault-proxy';
-import type { FaultKind } from './faults';
-import { examineLake, idleProblems, type LakeFindings, lakeProblems } from './judge';
-import { Nemesis } from './nemesis';
-import { describe, type Planned, planSchedule, type SourceName } from './schedule';
-import { type StrictSqs, startStrictSqs } from './strict-sqs';
-import { Workers } from './workers';
+import { FailingTopic } from './nemesis/failing-topic';
+import { type FaultProxy, startFaultProxy } from './proxy/fault-proxy';
+import type { FaultKind } from './rules/faults';
+import { examineLake, idleProblems, type LakeFindings, lakeProblems } from './judge/judge';
+import { Nemesis } from './nemesis/nemesis';
+import { describe, type Planned, planSchedule, type SourceName } from './nemesis/schedule';
+import { type StrictSqs, startStrictSqs } from './proxy/strict-sqs';
+import { Workers } from './nemesis/workers';
 
 /** `fauxqs` is the stricter one. */
 export const SQS_SERVERS = ['moto', 'fauxqs'] as const;

@@ -3,9 +3,9 @@ import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client
 import { stringify } from 'csv-stringify/sync';
 import { type MotoServer, startMotoServer } from '../../local/moto-server';
 import { type Ledger, type PublishedEvent, startSimulatedStream } from '../../local/simulated-stream';
-import { examineLake, idleProblems, lakeProblems } from './judge';
-import { table, verdict } from './report';
-import { describe as describePlanned, lastsMs, nameOf, planSchedule, TRACKS } from './schedule';
+import { examineLake, idleProblems, lakeProblems } from './judge/judge';
+import { table, verdict } from './judge/report';
+import { describe as describePlanned, lastsMs, nameOf, planSchedule, TRACKS } from './nemesis/schedule';
 
 const COLUMNS = ['event_id', 'wiki', 'topic', 'partition', 'offset'];
 const ROWS = 10;

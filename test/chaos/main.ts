@@ -3,8 +3,8 @@ import { parseArgs } from 'node:util';
 import { INTERRUPTED, runInForeground } from '../../local/foreground';
 import { StackError } from '../../local/stack-error';
 import { chaosRun, type RunOptions, type RunReport, SQS_SERVERS, type SqsServerName } from './chaos-run';
-import { reportLines, table } from './report';
-import { type SourceName, SOURCES } from './schedule';
+import { reportLines, table } from './judge/report';
+import { type SourceName, SOURCES } from './nemesis/schedule';
 
 interface Options {
   seeds: number[];

@@ -1,7 +1,7 @@
-import type { Roll } from './faults';
+import type { Roll } from '../rules/faults';
 import { jsonAnswer, sqsRefusal } from './refusals';
 import { parse } from './sqs-backend';
-import { batchRefusal, type Entry, messageRefusal, type Refusal, type SqsError } from './sqs-rules';
+import { batchRefusal, type Entry, messageRefusal, type Refusal, type SqsError } from '../rules/sqs-rules';
 import type { QueueInput, SqsServer, Visit } from './sqs-server';
 import type { Answer } from './upstream';
 

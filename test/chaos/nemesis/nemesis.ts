@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client, Connection } from '@temporalio/client';
-import { SimulatedStream } from '../../local/simulated-stream';
-import type { Pipeline } from '../end-to-end/pipeline';
+import { SimulatedStream } from '../../../local/simulated-stream';
+import type { Pipeline } from '../../end-to-end/pipeline';
 import { FailingTopic } from './failing-topic';
-import type { FaultProxy } from './fault-proxy';
+import type { FaultProxy } from '../proxy/fault-proxy';
 import { reachHistoryPoint } from './history-points';
 import { type Action, type KillPoint, nameOf, type Planned, TRACKS } from './schedule';
-import type { Point } from './watchers';
+import type { Point } from '../proxy/watchers';
 import type { Worker, Workers } from './workers';
 
 export interface Rig {

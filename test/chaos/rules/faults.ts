@@ -1,4 +1,4 @@
-import { seededRandom } from '../../local/simulated-stream/random';
+import { seededRandom } from '../../../local/simulated-stream/random';
 
 /** What the proxy does to requests now and then; each has a rate, 0 to 1. Per request, where nothing else is said. */
 export const FAULTS = [

@@ -1,4 +1,4 @@
-import type { RunReport } from './chaos-run';
+import type { RunReport } from '../chaos-run';
 
 /** `seed 7: 4210 events, 0 lost, …: passed`, and how often what happened. */
 export function reportLines(report: RunReport): string[] {

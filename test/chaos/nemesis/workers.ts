@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { WorkerOptions, WorkerProcess } from '../end-to-end/pipeline';
+import type { WorkerOptions, WorkerProcess } from '../../end-to-end/pipeline';
 import { startTemporalLink, type TemporalLink } from './temporal-link';
 
 export interface Worker {

@@ -1,4 +1,4 @@
-import type { Dice, Roll } from './faults';
+import type { Dice, Roll } from '../rules/faults';
 import { Receipts } from './receipts';
 import type { SqsBackend } from './sqs-backend';
 import type { Call } from './upstream';

@@ -1,4 +1,4 @@
-import type { Roll } from './faults';
+import type { Roll } from '../rules/faults';
 import { LateCounts } from './late-counts';
 import { jsonAnswer } from './refusals';
 import { parse } from './sqs-backend';

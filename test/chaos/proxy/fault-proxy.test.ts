@@ -24,10 +24,10 @@ import {
   TagQueueCommand,
   UntagQueueCommand,
 } from '@aws-sdk/client-sqs';
-import { type MotoServer, startMotoServer } from '../../local/moto-server';
-import { eventually } from '../support/eventually';
-import { Gate } from '../support/gate';
-import { LocalServer } from '../support/local-server';
+import { type MotoServer, startMotoServer } from '../../../local/moto-server';
+import { eventually } from '../../support/eventually';
+import { Gate } from '../../support/gate';
+import { LocalServer } from '../../support/local-server';
 import { type FaultProxy, type FaultProxyOptions, startFaultProxy } from './fault-proxy';
 
 const BUCKET = 'lake-bucket';

@@ -1,6 +1,6 @@
-import type { Dice, Roll } from './faults';
+import type { Dice, Roll } from '../rules/faults';
 import { s3Refusal } from './refusals';
-import { objectRefusal } from './s3-rules';
+import { objectRefusal } from '../rules/s3-rules';
 import { type Answer, type Call, forward, readWhole } from './upstream';
 import type { Watchers } from './watchers';
 

@@ -1,5 +1,5 @@
 import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
-import { type Audit, type AuditRequest, auditLake } from '../../local/audit';
+import { type Audit, type AuditRequest, auditLake } from '../../../local/audit';
 
 /** What an examination of the lake found. Empty lists mean a lake as it should be. */
 export interface LakeFindings extends Audit {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { S3Error } from './s3-rules';
-import type { SqsError } from './sqs-rules';
+import type { S3Error } from '../rules/s3-rules';
+import type { SqsError } from '../rules/sqs-rules';
 import type { Answer, WholeAnswer } from './upstream';
 
 /** Codes that have the old prefix in the header for clients of the query protocol. */

@@ -1,4 +1,4 @@
-import type { FaultKind, Roll } from './faults';
+import type { FaultKind, Roll } from '../rules/faults';
 import type { Message } from './receipts';
 import { jsonAnswer } from './refusals';
 import { parse } from './sqs-backend';

@@ -1,12 +1,12 @@
-import { type KafkaServer, startKafkaServer } from '../../local/kafka-server';
-import { freePort } from '../../local/ports';
-import type { Ledger } from '../../local/simulated-stream';
+import { type KafkaServer, startKafkaServer } from '../../../local/kafka-server';
+import { freePort } from '../../../local/ports';
+import type { Ledger } from '../../../local/simulated-stream';
 import {
   type SimulatedTopic,
   type SimulatedTopicOptions,
   startSimulatedTopic,
-} from '../../local/simulated-topic';
-import { TcpLink } from '../support/tcp-link';
+} from '../../../local/simulated-topic';
+import { TcpLink } from '../../support/tcp-link';
 
 /** It is started again and again, and lives for minutes. */
 const STARTS_FAST = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'];

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { parse, SqsBackend } from './sqs-backend';
-import type { Entry } from './sqs-rules';
+import type { Entry } from '../rules/sqs-rules';
 import type { Call, WholeAnswer } from './upstream';
 
 interface Sent {

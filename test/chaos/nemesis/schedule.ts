@@ -1,6 +1,6 @@
-import { type Random, seededRandom } from '../../local/simulated-stream/random';
-import type { Outage } from './fault-proxy';
-import type { Point } from './watchers';
+import { type Random, seededRandom } from '../../../local/simulated-stream/random';
+import type { Outage } from '../proxy/fault-proxy';
+import type { Point } from '../proxy/watchers';
 
 /**
  * Where workers are killed. Points of the proxy: the answer is held back meanwhile. `frozen`: a batch is in the lane's
