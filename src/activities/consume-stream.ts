@@ -343,7 +343,7 @@ class Stint implements SourceListener {
     try {
       for await (const event of source.read(() => this.#cursor.resume(), reading)) {
         if ('mark' in event) this.#cursor.mark(event.mark);
-        else await this.#take(event, sender);
+        else await this.#sendEvent(event, sender);
         const isEnough = this.#isOver || this.#taken >= this.#input.mostEvents;
         // A source that can't be resumed ends by itself, once it has given all that it holds.
         if ((isEnough && this.#mayEnd()) || (reading.aborted && this.#cursor.canResume === true)) break;
@@ -413,7 +413,8 @@ class Stint implements SourceListener {
     }
   }
 
-  async #take(event: SourceEvent, { messages, maximumBytes }: OpenQueue): Promise<void> {
+  /** Brings an event to the queue, or where it belongs instead. */
+  async #sendEvent(event: SourceEvent, { messages, maximumBytes }: OpenQueue): Promise<void> {
     this.#meters.eventsReceived(1);
     const { read } = event;
     const digest = keyDigest(read.key);

@@ -7,7 +7,7 @@ import { describeHoles, findHoles } from '../sources/completeness';
 import { cursorTime, describeCursor } from '../sources/cursor';
 import { describeGaps } from '../sources/gaps';
 import { describeSourceKind, sourceKindOf } from '../sources/identity';
-import { addCounts, describeBehind } from '../sources/stint-counts';
+import { addCounts, describeBehind, describeCounts } from '../sources/stint-counts';
 import type { LaneStatus } from '../lane/status';
 import type { IngestStatus } from '../workflows/status';
 import type { Context } from './context';
@@ -75,7 +75,7 @@ function lines({ pipeline, ingest, lagSeconds, batch }: PipelineStatus): string[
     `cursor      ${describeCursor(ingest.cursor)}${lagSeconds === undefined ? '' : `, ${Math.round(lagSeconds)} s ago`}`,
     `events      ${ingest.counts.sent} sent, ${ingest.counts.repeats} repeats${describeBehind(ingest.counts, printable)}, ${ingest.counts.canaries} canaries`,
     `identity    ${describeSourceKind(ingest)}`,
-    `source      ${describeHoles(ingest.holes, printable)}; reconnects: ${byName(ingest.counts.reconnects)}; ${ingest.counts.errors} errors told`,
+    `source      ${describeHoles(ingest.holes, printable)}; reconnects: ${describeCounts(ingest.counts.reconnects)}; ${ingest.counts.errors} errors told`,
     ...(ingest.canResume === false || ingest.gaps.count > 0
       ? [`gaps        ${describeGaps(ingest.gaps)}`]
       : []),
@@ -84,18 +84,13 @@ function lines({ pipeline, ingest, lagSeconds, batch }: PipelineStatus): string[
     `last object ${batch.lastObject ?? 'none yet'}`,
     `waiting     ${batch.rowsWaiting} rows, ${batch.batchesInFlight} batches in flight`,
     `repeats     ${counts.repeats} recognised, ${counts.redelivered} redeliveries, window of ${batch.windowKeys} keys`,
-    `rejected    by ingest: ${byName(ingest.counts.rejected)}; by the lane: ${byName(counts.rejected)}`,
+    `rejected    by ingest: ${describeCounts(ingest.counts.rejected)}; by the lane: ${describeCounts(counts.rejected)}`,
     `unsettled   ${batch.unsettled} messages, ${counts.lostReceives} receives lost`,
   ];
 }
 
 function activity({ activity: name, problem }: { activity: string; problem?: string }): string {
   return problem === undefined ? name : `${name}: ${problem}`;
-}
-
-function byName(counts: Readonly<Record<string, number>>): string {
-  const parts = Object.entries(counts).map(([name, count]) => `${count} ${name}`);
-  return parts.length === 0 ? 'none' : parts.join(', ');
 }
 
 /** What the running stint told in its last heartbeat; the workflow hears of it only when the stint ends. */

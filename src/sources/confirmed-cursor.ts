@@ -135,7 +135,7 @@ export class ConfirmedCursor {
     let passed = 0;
     for (const first of this.#pending) {
       if (!first.confirmed) break;
-      this.#pass(first);
+      this.#moveOver(first);
       passed += 1;
     }
     if (passed > 0) this.#pending.splice(0, passed);
@@ -234,7 +234,7 @@ export class ConfirmedCursor {
     this.#hasBegun = true;
   }
 
-  #pass({ id, positions, place, digest, time, comesOnce }: Pending): void {
+  #moveOver({ id, positions, place, digest, time, comesOnce }: Pending): void {
     const { partition } = place;
     this.#onTheWay.delete(digest);
     const now = Date.now();

@@ -57,6 +57,12 @@ export function describeBehind(
   return `, ${behind} of them from behind the resumed id (the first: ${shown(firstBehind.slice(0, 100))})`;
 }
 
+/** For people: `3 not-json, 1 no-key`, or `none`. */
+export function describeCounts(counts: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(counts).map(([name, count]) => `${count} ${name}`);
+  return parts.length === 0 ? 'none' : parts.join(', ');
+}
+
 /** @returns the counts with one more of `name` */
 export function plusOne<Name extends string>(counts: Counts<Name>, name: Name): Counts<Name> {
   const count: number = counts[name] ?? 0;

@@ -2,7 +2,7 @@ import { describeHoles } from '../sources/completeness';
 import { describeCursor } from '../sources/cursor';
 import { describeGaps } from '../sources/gaps';
 import { describeSourceKind } from '../sources/identity';
-import { describeBehind } from '../sources/stint-counts';
+import { describeBehind, describeCounts } from '../sources/stint-counts';
 import type { LaneStatus } from '../lane/status';
 import type { IngestStatus } from './status';
 
@@ -13,7 +13,7 @@ export function laneDetails(status: LaneStatus): string {
     `${counts.rows} rows in ${counts.batches} objects${lastObject === undefined ? '' : `, the last one ${code(lastObject)}`}`,
     `${rowsWaiting} rows waiting, ${batchesInFlight} batches in flight`,
     `${counts.received} messages received, of them ${counts.repeats} repeats recognised and ${counts.redelivered} redeliveries`,
-    `${sum(counts.rejected)} rejected${byReason(counts.rejected)}`,
+    `rejected: ${describeCounts(counts.rejected)}`,
     `window of ${windowKeys} keys, ${unsettled} messages unsettled`,
   ]);
 }
@@ -26,8 +26,8 @@ export function ingestDetails(status: IngestStatus): string {
     `cursor at ${describeCursor(cursor)}`,
     `${counts.repeats} repeats recognised${describeBehind(counts, code)}, ${counts.canaries} canaries`,
     `an event is itself by ${describeSourceKind(status)}; ${describeGaps(gaps)}`,
-    `${sum(counts.rejected)} rejected${byReason(counts.rejected)}`,
-    `${sum(counts.reconnects)} reconnects${byReason(counts.reconnects)}, ${counts.errors} errors told by the source`,
+    `rejected: ${describeCounts(counts.rejected)}`,
+    `reconnects: ${describeCounts(counts.reconnects)}; ${counts.errors} errors told by the source`,
     describeHoles(holes, code),
   ]);
 }
@@ -48,13 +48,4 @@ function page(
 
 function code(text: string): string {
   return `\`${text.replaceAll('`', "'").replaceAll('\n', ' ')}\``;
-}
-
-function sum(counts: Readonly<Record<string, number>>): number {
-  return Object.values(counts).reduce((total, count) => total + count, 0);
-}
-
-function byReason(counts: Readonly<Record<string, number>>): string {
-  const parts = Object.entries(counts).map(([reason, count]) => `${reason} ${count}`);
-  return parts.length === 0 ? '' : `: ${parts.join(', ')}`;
 }
