@@ -49,9 +49,9 @@ export interface StintInput {
   cursor: Cursor;
   completeness: Completeness;
   gaps: Gaps;
-  /** Milliseconds after which the stint ends, where the next one goes on behind it. */
+  /** Milliseconds after which the stint ends, if the next one can go on behind it. */
   longestMs: number;
-  /** Events sent to the queue after which the stint ends, where the next one goes on behind it. Counted across attempts. */
+  /** Events sent to the queue after which the stint ends, if the next one can go on behind it. Counted across attempts. */
   mostEvents: number;
 }
 
@@ -81,7 +81,7 @@ const CONFIRMED_PER_BEAT = 500;
 /** Between looks at the queue's depth, for metrics: one request a minute. */
 const MEASURE_MS = 60_000;
 
-/** How long a stint that is to end waits for what is on its way to the queue, in milliseconds. */
+/** How long a stint that is to end waits for events on their way to the queue, in milliseconds. */
 const GRACE_MS = 500;
 
 /**
@@ -181,7 +181,7 @@ class Stint implements SourceListener {
   readonly #context: Pick<Context, 'cancellationSignal' | 'cancellationDetails'>;
   /** Ends reading. */
   readonly #stop = new AbortController();
-  /** Ends sending: what is not confirmed by then is read again. */
+  /** Ends sending: the next attempt reads again the events that are not confirmed by then. */
   readonly #drop = new AbortController();
   readonly #keeping = new Set<Promise<void>>();
   #counts: StintCounts;
@@ -230,7 +230,7 @@ class Stint implements SourceListener {
     };
   }
 
-  /** What came before the oldest event that is not confirmed is safe. */
+  /** Every event before the oldest one that is not confirmed is safe. */
   #safeGaps(): Gaps {
     const safeUntil = this.#cursor.oldestPending ?? this.#heardAt;
     return safeUntil === undefined ? this.#gaps : { ...this.#gaps, safeUntil };
@@ -239,7 +239,7 @@ class Stint implements SourceListener {
   onConnected(isResumed: boolean | undefined): void {
     const now = Date.now();
     const before = this.#gaps.count;
-    // Only what came over earlier connections: this attempt sends what it has received.
+    // Only events of earlier connections are meant: this attempt sends those that it has received.
     const heard = this.#heardAt === undefined ? {} : { safeUntil: this.#heardAt };
     this.#gaps = connected({ ...this.#gaps, ...heard }, isResumed, now);
     this.#heardAt = now;
@@ -350,7 +350,7 @@ class Stint implements SourceListener {
       }
     } catch (error) {
       if (this.#cursor.canResume !== false) throw error;
-      // What it gave before is sent.
+      // The events that it gave before are sent.
       this.#failure ??= error;
     }
   }
@@ -361,7 +361,7 @@ class Stint implements SourceListener {
     return this.#taken === this.#takenBefore || placeIn(this.#cursor.cursor()) !== this.#beginning;
   }
 
-  /** How long what is on its way is waited for. A process that was stopped, or an attempt beside another, holds only what is old. */
+  /** How long to wait for events on their way. A process that was stopped, or an attempt beside another, holds only old ones. */
   #graceMs(): number {
     const { cancellationSignal, cancellationDetails } = this.#context;
     const isOld = !this.#lease.ended.aborted && !cancellationSignal.aborted;
@@ -371,7 +371,7 @@ class Stint implements SourceListener {
     return isAsked ? LAST_GRACE_MS : LAST_GRACE_OF_WORKER_MS;
   }
 
-  /** What the source will send again is not lost; the attempt that took over tells of what this one still held. */
+  /** An event that the source will send again is not lost. The attempt that took over tells of those that this one still held. */
   #countDropped(): void {
     const dropped = this.#cursor.pending + this.#unsent;
     if (this.#cursor.canResume !== false || dropped === 0 || this.#lease.isSuperseded) return;
@@ -386,7 +386,7 @@ class Stint implements SourceListener {
     this.#drop.abort();
   }
 
-  /** Ends reading, and lets what was read before be sent. */
+  /** Ends reading. Events that were read before are still sent. */
   #endWith(error: unknown): void {
     if (this.#cursor.canResume !== false) return this.#fail(error);
     this.#failure ??= error;
@@ -501,7 +501,7 @@ class Stint implements SourceListener {
     this.#keeping.add(rejecting);
   }
 
-  /** Never rejects its promise: what fails ends the stint. */
+  /** Never rejects its promise: a failure ends the stint. */
   async #reject(pending: Pending, event: SourceEvent, { reason, detail }: Why): Promise<void> {
     const { source } = this.#input;
     const { id, text, record, read } = event;

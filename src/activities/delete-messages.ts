@@ -49,7 +49,7 @@ export async function deleteMessages(queue: DeletingQueue, { receipts }: DeleteI
 }
 
 /**
- * What still fails after some tries is left: its message comes back, and is deleted then.
+ * Leaves a message whose deletion still fails after some tries: it comes back, and the lane deletes it then.
  *
  * @param chunk places in `receipts`
  */

@@ -2,7 +2,7 @@ import { SIGNALS } from '../pipeline/names';
 import type { Context } from './context';
 import { pipelineHandles, signal } from './workflows';
 
-/** What of a pipeline is meant. */
+/** The parts of a pipeline. */
 export type Part = 'ingest' | 'lane' | 'both';
 
 /** `sluice pause`: ingest reads no more, or the lane receives no more, until resumed. */

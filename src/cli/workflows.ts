@@ -82,7 +82,7 @@ export async function signal(handle: WorkflowHandle, name: string): Promise<void
 }
 
 /**
- * What an update under way comes to. An update needs a worker.
+ * Waits for the result of an update under way. An update needs a worker.
  *
  * @throws CommandError when the workflow refuses it, or none is there
  */

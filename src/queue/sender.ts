@@ -10,7 +10,7 @@ const BATCH_BYTES = 1024 * 1024;
 /** Between two tries, in milliseconds. */
 const LONGEST_WAIT_MS = 10_000;
 
-/** Error codes with which SQS refuses a message for what it holds. SenderFault alone is no proof: throttling can carry it. */
+/** Error codes with which SQS refuses the content of a message. SenderFault alone is no proof: throttling can carry it. */
 const REFUSES_CONTENT = /InvalidMessageContents|InvalidParameterValue|MessageTooLong|BatchRequestTooLong/;
 
 export interface SenderOptions {
@@ -26,11 +26,11 @@ export interface SenderOptions {
    * once, and nothing but `signal` does.
    */
   mayBegin?: (signal: AbortSignal) => Promise<AbortSignal>;
-  /** Ends all sending at once; what SQS has not confirmed is dropped. */
+  /** Ends all sending at once. The sender drops messages that SQS has not confirmed. */
   signal: AbortSignal;
   /** Told how many events a try did not bring into the queue; they are sent again. Default: nothing is told. */
   onUnconfirmed?: (events: number) => void;
-  /** Called once, when the queue can't be sent to and trying again won't help. Nothing is sent afterwards. */
+  /** Called once, when SQS refuses the sender and trying again won't help. The sender sends nothing afterwards. */
   onFailure: (error: unknown) => void;
 }
 

@@ -46,7 +46,7 @@ export interface Holes extends Omit<PartitionHoles, 'partition'> {
 /** Of one partition; beyond it the oldest are counted and no longer kept, so that a late event can't fill them. */
 const MOST_HOLES = 100;
 
-/** What is kept travels in heartbeats: of no more partitions a book is kept. A stream of Wikimedia's has one or two. */
+/** The book travels in heartbeats: it is kept of no more partitions. A stream of Wikimedia's has one or two. */
 const MOST_PARTITIONS = 50;
 
 /** Partitions that are named for people. */
@@ -125,7 +125,7 @@ function counted(known: PassedOffsets | undefined, offset: number, now: number):
   return bounded({ ...known, next: offset + 1, holes: [...known.holes, [known.next, offset, now]] });
 }
 
-/** One source, one count: however far ahead it goes on, what it leaves out is missing. */
+/** Of a source that has one count: however far ahead it goes on, the offsets that it leaves out are missing. */
 function covered(
   known: PassedOffsets | undefined,
   { from, end }: { from: number; end: number },
@@ -137,7 +137,7 @@ function covered(
   return bounded({ ...known, next: end, holes: [...known.holes, [known.next, from, now]] });
 }
 
-/** What was missed before stays counted; nothing that comes now can fill it. */
+/** Offsets that were missing before stay counted: no event that comes now can fill them. */
 function jumped(known: PassedOffsets, offset: number): PassedOffsets {
   const lost = known.holes.reduce((sum, [from, end]) => sum + end - from, known.lost);
   return { ...known, next: offset + 1, holes: [], lost, jumps: known.jumps + 1 };

@@ -206,8 +206,8 @@ export class ConfirmedCursor {
   }
 
   /**
-   * The cursor from which a connection is opened now. Only here is forgotten what a source does not send again: while
-   * a connection is open the cursor moves on, yet what was unconfirmed at its start is still to come once more.
+   * The cursor from which a connection is opened now. Only here does it forget events that the source does not send again: while
+   * a connection is open the cursor moves on, yet events that were unconfirmed at its start are still to come once more.
    */
   resume(): Cursor {
     for (const [partition, digests] of this.#recent) {

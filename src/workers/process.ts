@@ -29,7 +29,7 @@ const DEFAULT_ADDRESS = 'localhost:7233';
 /**
  * Runs Workers until SIGTERM or SIGINT. A Worker that fails ends the process, with exit code 1.
  *
- * @throws SettingsError and others for what is in the way of a start
+ * @throws SettingsError for settings that can't be used, and other errors that are in the way of a start
  */
 export async function runWorkerProcess(roles: readonly Role[]): Promise<void> {
   const settings = loadWorkerSettings(process.env);
@@ -115,7 +115,7 @@ async function connect(
   }
 }
 
-/** Where one Worker fails, the others shut down too: whoever started the process starts all of it again. */
+/** When one Worker fails, the others shut down too: the supervisor starts the whole process again. */
 async function runTogether(workers: Worker[]): Promise<void> {
   const runs = workers.map(async (worker) => {
     try {

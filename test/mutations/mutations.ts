@@ -260,7 +260,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'what a stream without ids has sent is dropped at the end of a stint',
     file: 'src/sources/sse/source.ts',
-    find: '      if (this.#ids === undefined) yield* this.#rest(eventSource);\n',
+    find: '      if (this.#ids === undefined) yield* this.#buffer.rest();\n',
     replace: '',
     check: {
       file: 'test/activities/plain-streams.test.ts',

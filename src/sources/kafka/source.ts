@@ -16,7 +16,9 @@ import {
   type KafkaSecurity,
   type TopicPartition,
 } from './brokers';
+import { EventBuffer } from '../buffer';
 import { eventOf } from './event';
+import { Gate } from '../gate';
 
 export interface KafkaOptions extends KafkaAddress, KafkaSecurity {
   /** Where payloads have their key: names of members joined by dots. Default: topic, partition and offset are the key. */
@@ -74,7 +76,7 @@ export function kafkaSource(options: KafkaOptions): Source {
 interface Progress {
   /** The offset to ask for. */
   next: number;
-  /** What the log holds is known up to here: the offset after the last record. */
+  /** The offset after the last record: up to here we know which offsets hold a record. */
   known: number;
   /** The broker to ask; -1 while it is not known. */
   leader: number;
@@ -84,7 +86,6 @@ interface Waiting {
   partition: number;
   record: LogRecord;
   from: number;
-  bytes: number;
 }
 
 /** One reader of a topic: a loop that follows the partitions about the cluster, and one loop for each broker that leads some. */
@@ -95,14 +96,10 @@ class Reading {
   readonly #brokers: Brokers;
   readonly #partitions = new Map<number, Progress>();
   readonly #asked = new Set<number>();
-  #marks: SourceMark[] = [];
-  #waiting: Waiting[] = [];
-  #waitingBytes = 0;
-  #problem: Error | undefined;
+  /** Marks and records, in the order in which they are given: where a partition begins is stated before its first record. */
+  readonly #buffer = new EventBuffer<Waiting | SourceMark>({ bytes: BUFFER_BYTES });
   #begun = false;
-  #wakeReader = () => {};
-  #room = new Gate();
-  #refreshes = new Gate();
+  readonly #refreshes = new Gate();
 
   constructor(options: KafkaOptions, resumeFrom: () => Cursor, signal: AbortSignal) {
     this.#options = {
@@ -128,10 +125,7 @@ class Reading {
       ...(tls ? { tls } : {}),
       ...(sasl ? { sasl } : {}),
     });
-    this.#stop.signal.addEventListener('abort', () => {
-      this.#brokers.close();
-      this.#wakeReader();
-    });
+    this.#stop.signal.addEventListener('abort', () => this.#brokers.close());
   }
 
   async *events(): AsyncGenerator<SourceEvent | SourceMark> {
@@ -140,45 +134,26 @@ class Reading {
       if (signal.aborted) return;
       this.#start(() => this.#follow());
       if (this.#options.group !== undefined) this.#start(() => this.#commit(this.#options.group ?? ''));
-      while (!signal.aborted) {
-        for (const mark of this.#marks.splice(0)) yield mark;
-        for (let event = this.#take(); event; event = this.#take()) {
-          yield event;
-          if (signal.aborted) return;
-        }
-        if (this.#problem) throw this.#problem;
-        await new Promise<void>((resolve) => {
-          this.#wakeReader = resolve;
-          if (this.#hasSomething() || signal.aborted) resolve();
-        });
+      for await (const waiting of this.#buffer.read(signal)) {
+        yield 'mark' in waiting ? waiting : this.#eventOf(waiting);
       }
     } finally {
       this.#stop.abort();
-      this.#waiting = [];
+      this.#buffer.clear();
     }
   }
 
-  #hasSomething(): boolean {
-    return this.#marks.length > 0 || this.#waiting.length > 0 || this.#problem !== undefined;
-  }
-
-  /** Parsed only now: what waits is bytes. */
-  #take(): SourceEvent | undefined {
-    const first = this.#waiting.shift();
-    if (!first) return undefined;
-    const { record, partition, from, bytes } = first;
-    this.#waitingBytes -= bytes;
-    if (this.#waitingBytes < BUFFER_BYTES) this.#room.open();
+  /** Called when a record is taken: records wait as bytes. */
+  #eventOf({ record, partition, from }: Waiting): SourceEvent {
     const { topic, keyPath } = this.#options;
     return eventOf(record, { topic, partition, from, keyPath });
   }
 
-  /** What a loop fails with ends the reading, after what waits. */
+  /** A loop that fails ends the reading, once the reader has taken all that waits. */
   #start(loop: () => Promise<void>): void {
     loop().catch((error: unknown) => {
       if (this.#stop.signal.aborted) return;
-      this.#problem ??= error instanceof Error ? error : new Error(String(error));
-      this.#wakeReader();
+      this.#buffer.fail(error instanceof Error ? error : new Error(String(error)));
     });
   }
 
@@ -204,7 +179,7 @@ class Reading {
       }
       this.#refreshes.close();
       if ([...this.#partitions.values()].some(({ leader }) => leader < 0)) await this.#wait(1);
-      else await this.#refreshes.passed(this.#options.refreshMs, this.#stop.signal);
+      else await this.#refreshes.passed(this.#stop.signal, this.#options.refreshMs);
     }
   }
 
@@ -268,12 +243,11 @@ class Reading {
     }
     this.#begun = true;
     const mark = rest.map((each) => [nameOf(each), { offset: starts.get(each.partition) ?? 0 }]);
-    if (mark.length > 0) this.#marks.push({ mark: Object.fromEntries(mark) as SourceMark['mark'] });
-    this.#wakeReader();
+    if (mark.length > 0) this.#buffer.put({ mark: Object.fromEntries(mark) as SourceMark['mark'] }, 0);
   }
 
   async #startsSince(partitions: readonly TopicPartition[], since: number): Promise<Map<number, number>> {
-    // The end first: what is published between the two answers is wanted.
+    // The end first: an event that is published between the two answers is wanted.
     const ends = await this.#offsetsAt(partitions, LATEST);
     const found = await this.#offsetsAt(partitions, since === 0 ? EARLIEST : since);
     return new Map(
@@ -311,7 +285,7 @@ class Reading {
     let failures = 0;
     let turn = 0;
     for (;;) {
-      await this.#room.passed(Infinity, this.#stop.signal);
+      await this.#buffer.room(this.#stop.signal);
       const wanted = [...this.#partitions]
         .filter(([, progress]) => progress.leader === leader)
         .map(([partition, { next }]) => ({ partition, offset: next }));
@@ -362,13 +336,9 @@ class Reading {
     );
     progress.next = next;
     for (const record of records) {
-      const bytes = bytesOf(record);
-      this.#waiting.push({ partition, record, from: progress.known, bytes });
-      this.#waitingBytes += bytes;
+      this.#buffer.put({ partition, record, from: progress.known }, bytesOf(record));
       progress.known = record.offset + 1;
     }
-    if (this.#waitingBytes >= BUFFER_BYTES) this.#room.close();
-    if (records.length > 0) this.#wakeReader();
   }
 
   #readable<T>(partition: number, read: () => T): T {
@@ -491,7 +461,7 @@ class Reading {
   }
 
   async #pause(ms: number): Promise<void> {
-    // Who waits looks at the signal next.
+    // Every caller looks at the signal next.
     await delay(ms, undefined, { signal: this.#stop.signal }).catch(() => {});
   }
 
@@ -501,37 +471,6 @@ class Reading {
 }
 
 const MISSING = 'correct SLUICE_SOURCE_URL, or create the topic';
-
-/** Opened and closed by one side, waited at by the other. */
-class Gate {
-  #isOpen = true;
-  #wake = new Set<() => void>();
-
-  open(): void {
-    this.#isOpen = true;
-    for (const wake of this.#wake) wake();
-  }
-
-  close(): void {
-    this.#isOpen = false;
-  }
-
-  /** Resolves when it is open, after so long, or when the signal aborts. */
-  async passed(longestMs: number, signal: AbortSignal): Promise<void> {
-    if (this.#isOpen || signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        this.#wake.delete(done);
-        resolve();
-      };
-      const timer = Number.isFinite(longestMs) ? setTimeout(done, longestMs) : undefined;
-      signal.addEventListener('abort', done);
-      this.#wake.add(done);
-    });
-  }
-}
 
 function offsetOf(position: Position | undefined): number | undefined {
   return position && 'offset' in position ? position.offset : undefined;

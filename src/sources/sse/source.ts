@@ -15,6 +15,7 @@ import { backoffMs, jittered } from '../../backoff';
 import { keyAt } from '../../event/key';
 import { type Payload, type ReadEvent, readPayload } from '../../event/event';
 import { NOWHERE } from '../../event/place';
+import { EventBuffer } from '../buffer';
 import { arrivalKey, EventNames } from './event-names';
 import { httpGet } from './http-get';
 import { RetryField } from './retry-field';
@@ -63,7 +64,7 @@ const EMPTY_COMMENT = Buffer.from(':\n');
 /** Bytes of an id. A longer one could not be sent back: Node takes 16 KiB for all headers, nginx 8 KiB for one. */
 const LONGEST_ID_BYTES = 16 * 1024;
 
-/** What no header may hold: in an id as it is, or in a topic's name as JSON writes it. */
+/** Characters that no header may hold: in an id as they are, or in a topic's name as JSON writes them. */
 const UNSENDABLE = /\p{Cc}|\\u007[fF]/u;
 
 /** How long the words of a refusal are waited for. */
@@ -77,7 +78,7 @@ const REFUSES_ID = new Set([400, 431]);
 /** Codings that leave the body as it is. No standard names `none`, and servers send it so that no proxy compresses. */
 const PLAIN_CODINGS = new Set(['', 'identity', 'none']);
 
-/** Of what a server says when it refuses. */
+/** Characters kept of a server's words when it refuses. */
 const EXCERPT_LENGTH = 200;
 
 /** A partition this far behind the newest is silent, and no reason to ask for a day of the others again. */
@@ -101,13 +102,9 @@ class Subscription {
   readonly #resumeFrom: () => Cursor;
   readonly #signal: AbortSignal;
   readonly #names = new EventNames();
+  readonly #buffer = new EventBuffer<SourceEvent>({ items: BUFFER_EVENTS, bytes: BUFFER_BYTES });
   /** What the stream's ids are; undefined as long as none came. */
   #ids: Cursor['ids'];
-  #buffer: SourceEvent[] = [];
-  #bufferedBytes = 0;
-  #problem: Error | undefined;
-  #wakeReader = () => {};
-  #wakeGate = () => {};
   /** Connections in a row that brought no event. */
   #failures = 0;
   #rewindMs = REWIND_MS;
@@ -142,36 +139,16 @@ class Subscription {
 
   async *events(): AsyncGenerator<SourceEvent> {
     if (this.#signal.aborted) return;
-    const wake = () => this.#wakeReader();
-    this.#signal.addEventListener('abort', wake);
     const eventSource = this.#open();
     try {
-      while (!this.#signal.aborted) {
-        for (let event = this.#take(); event; event = this.#take()) {
-          yield event;
-          if (this.#signal.aborted) break;
-        }
-        if (this.#signal.aborted) break;
-        if (this.#problem) throw this.#problem;
-        await new Promise<void>((resolve) => {
-          this.#wakeReader = resolve;
-          if (this.#buffer.length > 0 || this.#problem || this.#signal.aborted) resolve();
-        });
-      }
-      // Nothing brings again what a stream without ids has sent.
-      if (this.#ids === undefined) yield* this.#rest(eventSource);
-    } finally {
-      this.#signal.removeEventListener('abort', wake);
+      yield* this.#buffer.read(this.#signal);
       eventSource.close();
-      this.#buffer = [];
-      this.#bufferedBytes = 0;
-      this.#wakeGate();
+      // Nothing brings again what a stream without ids has sent.
+      if (this.#ids === undefined) yield* this.#buffer.rest();
+    } finally {
+      eventSource.close();
+      this.#buffer.clear();
     }
-  }
-
-  *#rest(eventSource: EventSource): Generator<SourceEvent> {
-    eventSource.close();
-    for (let event = this.#take(); event; event = this.#take()) yield event;
   }
 
   #open(): EventSource {
@@ -180,8 +157,8 @@ class Subscription {
         try {
           return await this.#connect(url, init.signal);
         } catch (error) {
-          // What leaves here, EventSource retries; what must not be retried ends the reading.
-          if (error instanceof SourceRefused) this.#end(error);
+          // EventSource retries after every error that leaves here. One that must not be retried ends the reading.
+          if (error instanceof SourceRefused) this.#buffer.fail(error);
           throw error;
         }
       },
@@ -208,7 +185,7 @@ class Subscription {
     const read = this.#read(text, id);
     if (this.#isBeforeCursor(read, positions)) return;
     const receivedAt = Date.now();
-    this.#buffer.push({
+    const event = {
       id,
       positions,
       text,
@@ -218,9 +195,8 @@ class Subscription {
       ...(this.#ids === 'wikimedia' ? {} : { time: receivedAt }),
       ...(this.#ids === undefined ? { comesOnce: true } : { ids: this.#ids }),
       ...(this.#ids === 'own' ? { idInForce: this.#names.inForce } : {}),
-    });
-    this.#bufferedBytes += text.length;
-    this.#wakeReader();
+    };
+    this.#buffer.put(event, text.length);
   }
 
   #read(text: string, id: string): ReadEvent {
@@ -248,22 +224,6 @@ class Subscription {
     if (this.#failures > 0) this.#distrustId = true;
     this.#options.onError(data.slice(0, EXCERPT_LENGTH));
     this.#serverError = data.slice(0, EXCERPT_LENGTH);
-  }
-
-  #take(): SourceEvent | undefined {
-    const event = this.#buffer.shift();
-    if (event) this.#bufferedBytes -= event.text.length;
-    if (!this.#isFull()) this.#wakeGate();
-    return event;
-  }
-
-  #isFull(): boolean {
-    return this.#buffer.length >= BUFFER_EVENTS || this.#bufferedBytes >= BUFFER_BYTES;
-  }
-
-  #end(problem: Error): void {
-    this.#problem = problem;
-    this.#wakeReader();
   }
 
   /** @returns an answer that EventSource takes: status 200 and an event stream, resumed from the cursor */
@@ -316,7 +276,7 @@ class Subscription {
     }
   }
 
-  /** A busy stream that is cut often may end before it gets past what is sent again: then less is asked for. */
+  /** A busy stream that is cut often may end before it gets past the events that it sends again: then we ask for fewer. */
   #chooseRewind({ positions }: Cursor): void {
     const place = JSON.stringify(positions);
     const gotNowhere = this.#failures === 0 && place === this.#resumedAt;
@@ -362,7 +322,7 @@ class Subscription {
         if (text.length >= EXCERPT_LENGTH) break;
       }
     } catch {
-      // What came so far has to do.
+      // The text that came so far has to do.
     } finally {
       clearTimeout(tooLong);
       connection.abort();
@@ -412,9 +372,7 @@ class Subscription {
         this.#retryMs = retry.read(bytes) ?? this.#retryMs;
         yield bytes;
         held = true;
-        while (this.#isFull() && !stop.aborted) {
-          await new Promise<void>((resolve) => (this.#wakeGate = resolve));
-        }
+        await this.#buffer.room(stop);
         held = false;
         watchdog.refresh();
       }
