@@ -4,7 +4,8 @@ import { describeError } from '../clients/aws-errors';
 import { keyDigest } from '../event/key';
 import { keepRejected } from '../lake/kept';
 import type { LakeStore } from '../lake/store';
-import type { Received, ReceiveInput } from '../lane/work';
+import { type Received, type ReceivedMessage, takenApart } from '../lane/received';
+import type { ReceiveInput } from '../lane/work';
 import { decodeMessage, type QueuedEvent, type QueueMessage } from '../queue/message';
 import { Pace } from '../queue/pace';
 import { MESSAGES_PER_REQUEST, type Queue } from '../queue/queue';
@@ -45,7 +46,7 @@ export async function receiveMessages(clients: Clients, input: ReceiveInput): Pr
       await collector.poll();
       await collector.pause(signal);
     }
-    return collector.result;
+    return collector.result();
   });
 }
 
@@ -58,14 +59,14 @@ interface JudgedMessage {
 }
 
 class Collector {
-  readonly result: Received = {
-    messages: [],
+  readonly #facts: Omit<Received, 'messages' | 'events'> = {
     leftInQueue: [],
     from: 0,
     until: 0,
     behind: false,
     lostPolls: 0,
   };
+  readonly #messages: ReceivedMessage[] = [];
   readonly #clients: Clients;
   readonly #input: ReceiveInput;
   readonly #rows: RowReader;
@@ -84,9 +85,13 @@ class Collector {
     this.#rows = new RowReader(input);
   }
 
+  result(): Received {
+    return { ...takenApart(this.#messages), ...this.#facts };
+  }
+
   wantsMore(): boolean {
     if (!this.#polled) return true;
-    if (this.result.lostPolls > 0 || this.#events === 0) return false;
+    if (this.#facts.lostPolls > 0 || this.#events === 0) return false;
     return this.#room() > 0 && Date.now() < this.#collectUntil;
   }
 
@@ -100,13 +105,13 @@ class Collector {
     const begun = Date.now();
     const answers = await Promise.allSettled(sizes.map((size) => this.#receive(size, polls > 1)));
     this.#polled = true;
-    this.result.from ||= begun;
-    this.result.until = Date.now();
+    this.#facts.from ||= begun;
+    this.#facts.until = Date.now();
     const messages = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
     const errors = answers.flatMap((answer) =>
       answer.status === 'rejected' ? [answer.reason as unknown] : [],
     );
-    this.result.lostPolls += errors.length;
+    this.#facts.lostPolls += errors.length;
     if (errors.length > 0) {
       log.warn('A poll failed', { queue: this.#input.queue, error: describeError(errors[0]) });
       if (messages.length + this.#events === 0)
@@ -122,11 +127,11 @@ class Collector {
   /** How much is waiting, and so how many polls to make at once. A poll that was paused for is often full, too. */
   #lookAhead(messages: QueueMessage[], isFull: boolean): void {
     const sentAt = messages.flatMap((message) => message.sentAt ?? []);
-    this.#pace.saw(sentAt, this.result.messages.length);
+    this.#pace.saw(sentAt, this.#messages.length);
     const now = Date.now();
     const isOld = now - Math.max(...sentAt) > BACKLOG_AGE_MS;
     const waiting = isOld ? Infinity : this.#pace.fullPolls(now);
-    this.result.behind = isFull && waiting >= BACKLOG_POLLS;
+    this.#facts.behind = isFull && waiting >= BACKLOG_POLLS;
     this.#polls = isFull ? Math.max(1, Math.min(this.#polls * 2, waiting, MOST_POLLS_AT_ONCE)) : 1;
   }
 
@@ -135,7 +140,7 @@ class Collector {
    * not spent on ones and twos.
    */
   async pause(signal: AbortSignal): Promise<void> {
-    if (this.result.behind || !this.wantsMore()) return;
+    if (this.#facts.behind || !this.wantsMore()) return;
     const pause = Math.min(this.#pace.pauseMs(Date.now()), this.#collectUntil - Date.now());
     if (pause > 0) await delay(pause, undefined, { signal }).catch(() => {});
   }
@@ -143,15 +148,15 @@ class Collector {
   /** Messages that the next polls may bring: their rows, as many and as large as those so far, must fit. */
   #room(): number {
     const { rows, backlogRows = rows, bytes } = this.#input;
-    const wanted = (this.result.behind ? backlogRows : rows) - this.#events;
+    const wanted = (this.#facts.behind ? backlogRows : rows) - this.#events;
     if (this.#events === 0) return wanted;
     const rowBytes = this.#bytes / this.#events;
     const fitting = rowBytes === 0 ? wanted : Math.min(wanted, Math.floor((bytes - this.#bytes) / rowBytes));
-    return Math.ceil((fitting * this.result.messages.length) / this.#events);
+    return Math.ceil((fitting * this.#messages.length) / this.#events);
   }
 
   #reach(time: number): void {
-    this.result.reached = Math.max(this.result.reached ?? 0, time);
+    this.#facts.reached = Math.max(this.#facts.reached ?? 0, time);
   }
 
   async #receive(size: number, isOneOfSeveral: boolean): Promise<QueueMessage[]> {
@@ -182,7 +187,7 @@ class Collector {
     const areKept = await Promise.all(taken.map((judged) => this.#keepRejected(judged)));
     for (const [place, judged] of taken.entries()) {
       if (areKept[place] === true) this.#take(judged);
-      else this.result.leftInQueue.push(judged.message.id);
+      else this.#facts.leftInQueue.push(judged.message.id);
     }
     if (excess.length > 0) await this.#release(excess);
   }
@@ -198,7 +203,7 @@ class Collector {
 
   #take({ message: { id, receipt }, events }: JudgedMessage): void {
     this.#events += events.length;
-    this.result.messages.push({
+    this.#messages.push({
       id,
       receipt,
       events: events.map(({ key: published, read }) => {
@@ -211,7 +216,7 @@ class Collector {
   #sentAt(time: number | undefined): void {
     if (time === undefined) return;
     this.#reach(time);
-    this.result.oldestSentAt = Math.min(this.result.oldestSentAt ?? Infinity, time);
+    this.#facts.oldestSentAt = Math.min(this.#facts.oldestSentAt ?? Infinity, time);
   }
 
   /** @returns false where an event can't be kept: then its message stays in the queue, and the others go on */
@@ -239,9 +244,9 @@ class Collector {
    */
   async #release(messages: QueueMessage[]): Promise<void> {
     this.#bytes = this.#input.bytes;
-    this.result.leftInQueue.push(...messages.map(({ id }) => id));
+    this.#facts.leftInQueue.push(...messages.map(({ id }) => id));
     const problems = await this.#clients.queue.release(messages.map(({ receipt }) => receipt));
-    this.result.lostPolls += problems.length;
+    this.#facts.lostPolls += problems.length;
     for (const error of problems) {
       log.warn('Messages were not released early', { queue: this.#input.queue, error });
     }

@@ -9,6 +9,7 @@ import { Draining } from './draining';
 import { type LaneLimits, LIMITS } from './limits';
 import { type LaneListener, NO_LISTENER } from './listener';
 import { Receiving } from './receiving';
+import { messagesOf, type Received, type ReceivedMessage, type RejectedEvent } from './received';
 import { hasRoomForBytes, type Load, mustTrickle, receiveSize, type ReceiveSize, trickleMs } from './room';
 import { Standing } from './standing';
 import { type LaneCounts, type LaneStatus, NO_COUNTS } from './status';
@@ -21,11 +22,8 @@ import type {
   MeasureWork,
   Outcome,
   QueueDepth,
-  Received,
-  ReceivedMessage,
   ReceiveInput,
   ReceiveWork,
-  RejectedEvent,
   Uploaded,
   UploadWork,
   WaitWork,
@@ -420,7 +418,7 @@ export class Lane {
   #admitAll(received: Received): number {
     const { messages, leftInQueue, from, until, reached, oldestSentAt = until } = received;
     this.#tick(until);
-    for (const message of messages) this.#admit(message, { from, until });
+    for (const message of messagesOf(received)) this.#admit(message, { from, until });
     this.#counts.received += messages.length;
     this.#listener.received({
       messages: messages.length,

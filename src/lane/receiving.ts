@@ -1,6 +1,7 @@
 import type { LaneLimits } from './limits';
 import type { ReceiveSize } from './room';
-import type { Received, WaitWork } from './work';
+import type { Received } from './received';
+import type { WaitWork } from './work';
 
 /** The receives of a lane: which are under way, what the last one told of the queue, and how long to wait after those that fail. */
 export class Receiving {

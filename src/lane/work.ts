@@ -1,4 +1,3 @@
-import type { RejectReason } from '../event/event';
 import type { Lake, ObjectAcl } from '../pipeline/definition';
 import type { Depth } from '../queue/queue';
 
@@ -41,48 +40,6 @@ export interface ReceiveInput {
   /** Milliseconds for which more messages are collected after the first. */
   collectMs: number;
   visibilityTimeoutSeconds: number;
-}
-
-/** An event that becomes a row. */
-export interface ReceivedEvent {
-  /** Digest of its key, 16 hexadecimal digits. */
-  key: string;
-  cells: string[];
-  /** Bytes of the cells as JSON. */
-  bytes: number;
-}
-
-/** An event that can't become a row. It is kept under `rejected/`. */
-export interface RejectedEvent {
-  key: string;
-  reason: RejectReason;
-}
-
-/** An SQS message with the events that it carries, in their order. It is received whole or not at all. */
-export interface ReceivedMessage {
-  id: string;
-  receipt: string;
-  events: (ReceivedEvent | RejectedEvent)[];
-}
-
-export interface Received {
-  messages: ReceivedMessage[];
-  /** Ids of messages that were received and stay in the queue: released, or with an event to reject that could not be kept. */
-  leftInQueue: string[];
-  /**
-   * Epoch milliseconds: everything sent before was seen, as far as the queue's order can be trusted. The newest
-   * SentTimestamp received or, when a long poll came back empty, the moment at which it began.
-   */
-  reached?: number;
-  /** Epoch milliseconds at which the oldest message was sent; without one when there was none. */
-  oldestSentAt?: number;
-  /** Epoch milliseconds, by the worker's clock: when the first poll began and when the last was answered. */
-  from: number;
-  until: number;
-  /** The last polls came back full, and many more should be waiting: several receives at once would find work. */
-  behind: boolean;
-  /** Polls that failed, and releases: they may have hidden messages that nobody knows of until their visibility timeout ends. */
-  lostPolls: number;
 }
 
 /** Write a frozen batch. Every try writes the same bytes to the same key. */

@@ -4,7 +4,8 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import type { QueueMessage } from '../../src/queue/message';
 import type { Queue } from '../../src/queue/queue';
 import { FakeStore } from '../support/fake-store';
-import type { Received, ReceiveInput } from '../../src/lane/work';
+import type { Received } from '../../src/lane/received';
+import type { ReceiveInput } from '../../src/lane/work';
 import { receiveMessages } from '../../src/activities/receive-messages';
 
 const OLD_MS = 60_000;

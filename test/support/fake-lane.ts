@@ -6,15 +6,8 @@ import type { BatchActivities } from '../../src/activities';
 import type { ClaimInput } from '../../src/activities/claim-queue';
 import type { DeleteInput } from '../../src/activities/delete-messages';
 import { BATCH_HEARTBEAT_MS, withHeartbeat } from '../../src/activities/heartbeat';
-import type {
-  Deleted,
-  QueueDepth,
-  Received,
-  ReceivedMessage,
-  ReceiveInput,
-  Uploaded,
-  UploadInput,
-} from '../../src/lane/work';
+import { type Received, type ReceivedMessage, takenApart } from '../../src/lane/received';
+import type { Deleted, QueueDepth, ReceiveInput, Uploaded, UploadInput } from '../../src/lane/work';
 import { projectionOf } from '../../src/rows/columns';
 import { keyDigest } from '../../src/event/key';
 import { wikimediaEvent } from '../../src/sources/sse/wikimedia';
@@ -178,7 +171,7 @@ export class FakeLane {
     await this.#pass(this.afterReceive, count);
     const rowOf = projectionOf(input.paths.map((path) => ({ path })));
     return {
-      messages: all.map((message) => this.#received(message, rowOf(message.value))),
+      ...takenApart(all.map((message) => this.#received(message, rowOf(message.value)))),
       leftInQueue: [],
       reached: all.length === 0 ? begun : Math.max(...all.map(({ sentAt }) => sentAt)),
       from: begun,

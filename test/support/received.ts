@@ -1,15 +1,15 @@
-import type { Received, ReceivedEvent, RejectedEvent } from '../../src/lane/work';
+import type { Received, ReceivedEvent, RejectedEvent } from '../../src/lane/received';
 import { KEY_ATTRIBUTE } from '../../src/pipeline/names';
 import type { OutgoingMessage } from '../../src/queue/message';
 
 /** The events of a receive that become rows. */
-export function rowsIn({ messages }: Received): ReceivedEvent[] {
-  return messages.flatMap(({ events }) => events.flatMap((event) => ('cells' in event ? event : [])));
+export function rowsIn({ events }: Received): ReceivedEvent[] {
+  return events.flatMap((event) => ('cells' in event ? event : []));
 }
 
 /** The events of a receive that can't become a row. */
-export function rejectedIn({ messages }: Received): RejectedEvent[] {
-  return messages.flatMap(({ events }) => events.flatMap((event) => ('reason' in event ? event : [])));
+export function rejectedIn({ events }: Received): RejectedEvent[] {
+  return events.flatMap((event) => ('reason' in event ? event : []));
 }
 
 /** The key that a message says beside its body. */

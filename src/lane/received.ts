@@ -1,0 +1,73 @@
+import type { RejectReason } from '../event/event';
+
+/** An event that becomes a row. */
+export interface ReceivedEvent {
+  /** Digest of its key, 16 hexadecimal digits. */
+  key: string;
+  cells: string[];
+  /** Bytes of the cells as JSON. */
+  bytes: number;
+}
+
+/** An event that can't become a row. It is kept under `rejected/`. */
+export interface RejectedEvent {
+  key: string;
+  reason: RejectReason;
+}
+
+/** An SQS message with the events that it carries, in their order. It is received whole or not at all. */
+export interface ReceivedMessage {
+  id: string;
+  receipt: string;
+  events: (ReceivedEvent | RejectedEvent)[];
+}
+
+/** A message, and how many events it carries. */
+export interface MessageHead {
+  id: string;
+  receipt: string;
+  events: number;
+}
+
+/**
+ * What a receive brought. JSON, and most of a lane's history: receipts are random, and events that stand apart from them take a
+ * twentieth less room.
+ */
+export interface Received {
+  messages: MessageHead[];
+  /** Of all messages, one after the other. */
+  events: ReceivedMessage['events'];
+  /** Ids of messages that were received and stay in the queue: released, or with an event to reject that could not be kept. */
+  leftInQueue: string[];
+  /**
+   * Epoch milliseconds: everything sent before was seen, as far as the queue's order can be trusted. The newest
+   * SentTimestamp received or, when a long poll came back empty, the moment at which it began.
+   */
+  reached?: number;
+  /** Epoch milliseconds at which the oldest message was sent; without one when there was none. */
+  oldestSentAt?: number;
+  /** Epoch milliseconds, by the worker's clock: when the first poll began and when the last was answered. */
+  from: number;
+  until: number;
+  /** The last polls came back full, and many more should be waiting: several receives at once would find work. */
+  behind: boolean;
+  /** Polls that failed, and releases: they may have hidden messages that nobody knows of until their visibility timeout ends. */
+  lostPolls: number;
+}
+
+/** Takes messages and their events apart, as a receive brings them. */
+export function takenApart(messages: readonly ReceivedMessage[]): Pick<Received, 'messages' | 'events'> {
+  return {
+    messages: messages.map(({ id, receipt, events }) => ({ id, receipt, events: events.length })),
+    events: messages.flatMap(({ events }) => events),
+  };
+}
+
+/** The messages of a receive, each with its events. */
+export function messagesOf({ messages, events }: Pick<Received, 'messages' | 'events'>): ReceivedMessage[] {
+  let next = 0;
+  return messages.map(({ id, receipt, events: count }) => {
+    next += count;
+    return { id, receipt, events: events.slice(next - count, next) };
+  });
+}
