@@ -84,16 +84,16 @@ export const METRICS = {
   retention: gauge('sluice_queue_retention_seconds', 'after so long SQS forgets a message'),
   messagesReceived: counter(
     'sluice_messages_received',
-    'messages received from the queue, redeliveries and repeats included',
+    'messages received from the queue, redeliveries included',
   ),
   messagesRedelivered: counter('sluice_messages_redelivered', 'messages that SQS delivered again'),
-  messagesRepeated: counter(
-    'sluice_messages_repeated',
-    'messages whose key was known: recognised repeats, not written',
+  rowsRepeated: counter(
+    'sluice_rows_repeated',
+    'events in the queue whose key was known: recognised repeats, which become no row',
   ),
-  messagesRejected: counter(
-    'sluice_messages_rejected',
-    'messages kept under `rejected/` by the lane',
+  rowsRejected: counter(
+    'sluice_rows_rejected',
+    'events that the lane kept under `rejected/`, since they can become no row',
     'reason',
   ),
   lostReceives: counter('sluice_receives_lost', 'receives whose answer was lost; what they hid comes back'),

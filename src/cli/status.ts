@@ -83,7 +83,7 @@ function lines({ pipeline, ingest, lagSeconds, batch }: PipelineStatus): string[
     `lake        ${counts.rows} rows in ${counts.batches} objects, ${counts.bytes} bytes`,
     `last object ${batch.lastObject ?? 'none yet'}`,
     `waiting     ${batch.rowsWaiting} rows, ${batch.batchesInFlight} batches in flight`,
-    `repeats     ${counts.repeats} recognised, ${counts.redelivered} redeliveries, window of ${batch.windowKeys} keys`,
+    `repeats     ${counts.repeats} events recognised, ${counts.redelivered} messages redelivered, window of ${batch.windowKeys} keys`,
     `rejected    by ingest: ${describeCounts(ingest.counts.rejected)}; by the lane: ${describeCounts(counts.rejected)}`,
     `unsettled   ${batch.unsettled} messages, ${counts.lostReceives} receives lost`,
   ];

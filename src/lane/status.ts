@@ -25,12 +25,13 @@ export interface LaneStatus {
 
 /** Counted since the pipeline's first start. */
 export interface LaneCounts {
-  /** Messages received, redeliveries and repeats included. */
+  /** Messages received, redeliveries included. */
   received: number;
   /** Messages that SQS delivered again. */
   redelivered: number;
-  /** Messages with a key that was known. */
+  /** Events with a key that was known. They became no row. */
   repeats: number;
+  /** Events that can become no row, by the reason. */
   rejected: Readonly<Partial<Record<RejectReason, number>>>;
   /** Receives whose answer was lost. */
   lostReceives: number;

@@ -66,6 +66,8 @@ interface OpenKey {
   messages: string[];
 }
 
+type PackedMark = [] | [at: number, received: number, visibilityMs: number, ...backBy: [] | [number]];
+
 /** A message as continue-as-new carries it; there may be thousands. The receipt is empty where it is no longer needed. */
 type PackedMessage = [
   messageId: string,
@@ -77,7 +79,7 @@ type PackedMessage = [
   visibilityMs: number,
   ambiguous: 0 | 1,
   state: number,
-  ...unsettledSince: [] | [at: number, received: number, ...backBy: [] | [number]],
+  ...unsettledSince: PackedMark,
 ];
 
 /** What continue-as-new carries; JSON. The settled keys travel apart, see {@link Window.packKeys}. */
@@ -123,7 +125,7 @@ const KEY_BYTES = 8;
 const KEY_DIGITS = 2 * KEY_BYTES;
 
 /** Of a message in {@link WindowState}, without its receipt and its keys. */
-const MESSAGE_BYTES = 152;
+const MESSAGE_BYTES = 160;
 
 export class Window {
   #limits: WindowLimits;
@@ -531,15 +533,15 @@ function packMessage([messageId, message]: [string, Message]): PackedMessage {
   ];
 }
 
-function packMark(mark: Mark | undefined): [] | [number, number, ...([] | [number])] {
+function packMark(mark: Mark | undefined): PackedMark {
   if (!mark) return [];
-  const { at, received, backBy } = mark;
-  return [at, received, ...(backBy === undefined ? ([] as const) : ([backBy] as const))];
+  const { at, received, visibilityMs, backBy } = mark;
+  return [at, received, visibilityMs, ...(backBy === undefined ? ([] as const) : ([backBy] as const))];
 }
 
 function unpackMessage(packed: PackedMessage): [string, Message] {
-  const [messageId, keys, receipt, from, until, visibilityMs, ambiguous, state, at, received, backBy] =
-    packed;
+  const [messageId, keys, receipt, from, until, visibilityMs, ambiguous, state, ...mark] = packed;
+  const unsettledSince = unpackMark(mark);
   const message: Message = {
     keys: splitKeys(keys),
     receipt,
@@ -548,11 +550,15 @@ function unpackMessage(packed: PackedMessage): [string, Message] {
     ambiguous: ambiguous === 1,
     claims: 0,
     state: STATES[state] ?? 'unsettled',
+    ...(unsettledSince ? { unsettledSince } : {}),
   };
-  if (at !== undefined && received !== undefined) {
-    message.unsettledSince = { at, received, visibilityMs, ...(backBy === undefined ? {} : { backBy }) };
-  }
   return [messageId, message];
+}
+
+function unpackMark(packed: PackedMark): Mark | undefined {
+  if (packed.length === 0) return undefined;
+  const [at, received, visibilityMs, backBy] = packed;
+  return { at, received, visibilityMs, ...(backBy === undefined ? {} : { backBy }) };
 }
 
 function splitKeys(keys: string): string[] {

@@ -12,7 +12,7 @@ export function laneDetails(status: LaneStatus): string {
   return page(status, [
     `${counts.rows} rows in ${counts.batches} objects${lastObject === undefined ? '' : `, the last one ${code(lastObject)}`}`,
     `${rowsWaiting} rows waiting, ${batchesInFlight} batches in flight`,
-    `${counts.received} messages received, of them ${counts.repeats} repeats recognised and ${counts.redelivered} redeliveries`,
+    `${counts.received} messages received, ${counts.redelivered} of them once more; ${counts.repeats} of their events were repeats`,
     `rejected: ${describeCounts(counts.rejected)}`,
     `window of ${windowKeys} keys, ${unsettled} messages unsettled`,
   ]);

@@ -28,11 +28,11 @@ export class LaneMeters implements LaneListener {
   }
 
   repeated(): void {
-    this.#meters.messagesRepeated(1);
+    this.#meters.rowsRepeated(1);
   }
 
   rejected(reason: RejectReason): void {
-    this.#meters.messagesRejected(1, { reason });
+    this.#meters.rowsRejected(1, { reason });
   }
 
   receiveLost(): void {

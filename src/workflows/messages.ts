@@ -10,7 +10,7 @@ export const pauseSignal = defineSignal(SIGNALS.pause);
 export const resumeSignal = defineSignal(SIGNALS.resume);
 export const flushSignal = defineSignal(SIGNALS.flush);
 const statusQuery = defineQuery<{ activity: Activity }>(QUERIES.status);
-const updateUpdate = defineUpdate<number, [PipelineDefinition]>(UPDATES.update);
+const settingsUpdate = defineUpdate<number, [PipelineDefinition]>(UPDATES.update);
 const removeUpdate = defineUpdate(UPDATES.remove);
 
 /** What a workflow can be told, and asked. */
@@ -49,7 +49,7 @@ export function handleMessages(receiver: Receiver, { start, stop, pause, status 
   });
   if (flush) setHandler(flushSignal, () => flush(), { description: 'Write the partial batch now' });
   setHandler(statusQuery, () => receiver.status(), { description: status });
-  setHandler(updateUpdate, (wanted) => receiver.update(wanted), {
+  setHandler(settingsUpdate, (wanted) => receiver.update(wanted), {
     description: 'Other settings: a pipeline definition',
     validator: (wanted) =>
       refuseUnusable(wanted, receiver.status().definition, { hasRead: receiver.hasRead() }),

@@ -121,8 +121,8 @@ describe('The metrics', function () {
     const receivedOnce =
       scrape.sum('sluice_messages_received_total') - scrape.sum('sluice_messages_redelivered_total');
     assert.equal(receivedOnce, sent + 2);
-    assert.equal(scrape.sum('sluice_messages_repeated_total'), 1);
-    assert.equal(scrape.sum('sluice_messages_rejected_total', { reason: 'not-json' }), 1);
+    assert.equal(scrape.sum('sluice_rows_repeated_total'), 1);
+    assert.equal(scrape.sum('sluice_rows_rejected_total', { reason: 'not-json' }), 1);
     assert.deepEqual(audit.unknown, [BROKEN_MESSAGE]);
     assert.equal(scrape.sum('sluice_rows_written_total'), audit.rows);
     assert.equal(scrape.sum('sluice_batches_written_total'), audit.objects);
