@@ -1,3 +1,4 @@
+import { backoffMs } from '../backoff';
 import type { LaneLimits } from './limits';
 import type { ReceiveSize } from './room';
 import type { Received } from './received';
@@ -42,7 +43,7 @@ export class Receiving {
   /** @returns milliseconds to wait before the next one */
   failed(): number {
     this.#failures += 1;
-    return Math.min(1_000 * 2 ** (this.#failures - 1), this.#limits.longestReceiveWaitMs);
+    return backoffMs(this.#failures, { first: 1_000, most: this.#limits.longestReceiveWaitMs });
   }
 
   /** What was handed out is not known. */

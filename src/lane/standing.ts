@@ -1,11 +1,11 @@
+import { backoffMs } from '../backoff';
 import type { WaitWork } from './work';
 
 /** What a workflow is doing. `parked` says what a person must change; it tries again by itself, slowly. */
 export type Activity = 'running' | 'paused' | 'stopping' | 'stopped' | 'parked';
 
-/** First and longest wait, in milliseconds, before a parked workflow tries again by itself. */
-const FIRST_WAIT_MS = 30_000;
-const LONGEST_WAIT_MS = 10 * 60_000;
+/** Before a parked workflow tries again by itself: longer each time that the same thing fails. */
+const BACKOFF = { first: 30_000, most: 10 * 60_000 };
 
 /** Why a workflow is parked. JSON: it travels through continue-as-new. */
 export interface Parked {
@@ -111,7 +111,12 @@ export class Standing {
   /** @returns the wait until a parked workflow tries again by itself, once for each time that it parks */
   takeWait(): WaitWork | undefined {
     if (!this.isParked || this.#parked?.isFinal === true || this.#wait) return undefined;
-    this.#wait = { kind: 'wait', why: 'parked', ms: this.#waitMs(), summary: 'parked: the next try' };
+    this.#wait = {
+      kind: 'wait',
+      why: 'parked',
+      ms: backoffMs(this.#parked?.tries ?? 1, BACKOFF),
+      summary: 'parked: the next try',
+    };
     return this.#wait;
   }
 
@@ -163,10 +168,5 @@ export class Standing {
       ...(this.#parked ? { parked: this.#parked } : {}),
       mayTry: this.#mayTry,
     };
-  }
-
-  /** Longer each time that the same thing fails. */
-  #waitMs(): number {
-    return Math.min(FIRST_WAIT_MS * 2 ** ((this.#parked?.tries ?? 1) - 1), LONGEST_WAIT_MS);
   }
 }
