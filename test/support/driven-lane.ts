@@ -36,11 +36,6 @@ export function digestOf(n: number): string {
   return n.toString(16).padStart(16, '0');
 }
 
-/** The event that a row is of, by its key's digest. */
-export function eventOf(digest: string): number {
-  return parseInt(digest, 16);
-}
-
 /** A message with these events, each of which becomes a row. */
 export function messageOf(id: string, ...events: number[]): ReceivedMessage {
   return {
@@ -53,6 +48,11 @@ export function messageOf(id: string, ...events: number[]): ReceivedMessage {
 /** A message for each event, `from` on. */
 export function messagesOf(count: number, from = 1): ReceivedMessage[] {
   return Array.from({ length: count }, (_, index) => messageOf(`m${from + index}`, from + index));
+}
+
+/** The events whose rows an upload has, of messages as {@link messageOf} makes them. */
+export function eventsOf({ input }: UploadWork): number[] {
+  return input.rows.map(([cell = '']) => Number(cell.split(' ')[1]));
 }
 
 /**
@@ -113,6 +113,11 @@ export class DrivenLane {
     return this.begun.filter((work): work is WorkOf<K> => work.kind === kind);
   }
 
+  /** Ids of the messages that are being deleted. */
+  get deleting(): string[] {
+    return this.underWay('delete').flatMap(({ deletions }) => deletions.map(({ messageId }) => messageId));
+  }
+
   /** The oldest piece of such work under way. */
   next<K extends Kind>(kind: K): WorkOf<K> {
     const [work] = this.underWay(kind);
@@ -124,6 +129,11 @@ export class DrivenLane {
   tell(what: (lane: Lane) => void): void {
     what(this.lane);
     this.#begin();
+  }
+
+  /** The run is to end: what is under way may end, and nothing more is received. */
+  windUp(): void {
+    this.tell((lane) => lane.windUp());
   }
 
   claimed(
