@@ -119,6 +119,23 @@ describe('A lane that meets a failure', () => {
     assert.deepEqual([lane.status.counts.lostReceives, lane.doing], [1, ['receive']]);
   });
 
+  it('lets no key leave the window after a deletion that deleted nothing: its messages may come back late', () => {
+    for (const [fail, keys] of [
+      [(lane: DrivenLane) => lane.nothingDeleted(), 10 + 10],
+      [(lane: DrivenLane) => lane.deleted(), 5],
+    ] as const) {
+      const lane = DrivenLane.claimed({ ...TEN, windowKeys: 5 });
+      lane.received(messagesOf(10));
+      lane.uploaded();
+      fail(lane);
+      lane.received(messagesOf(10, 11));
+      lane.finish();
+      lane.pass(1_000);
+      lane.received([]);
+      assert.equal(lane.status.windowKeys, keys);
+    }
+  });
+
   it('receives ten messages a second while deletions fail, and all there is once they work', () => {
     const lane = withoutDeletions();
     lane.received([], { behind: true });
@@ -172,6 +189,7 @@ describe('A lane for as long as nothing works', () => {
     for (const until = lane.now + ms; lane.now < until;) {
       lane.pass(1_000);
       everySecond();
+      assert(lane.allBegun('wait').length < before + 5_000, 'a lane sleeps');
     }
     return lane.allBegun('wait').length - before;
   }

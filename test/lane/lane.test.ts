@@ -314,10 +314,12 @@ describe('A lane that gets other settings', () => {
     const before = lane.underWay('receive');
     assert.equal(before.length, 3);
     lane.tell((told) => told.want(OTHERS));
+    // There is room for more.
+    lane.finish();
     for (const [index, receive] of before.entries()) {
       assert.deepEqual([lane.lane.isChanging, lane.status.version], [true, 1]);
       assert.equal(lane.underWay('receive').length, 3 - index);
-      lane.received(messagesOf(1, 201 + index), {}, receive);
+      lane.received(messagesOf(1, 201 + index), { behind: true }, receive);
     }
     assert.deepEqual([lane.lane.isChanging, lane.status.version], [false, 2]);
     lane.finish();
