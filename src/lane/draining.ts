@@ -20,8 +20,9 @@ export class Draining {
     return this.#isMeasuring;
   }
 
-  /** The lane was asked to stop: it counts from now on. */
+  /** The lane was asked to stop: what it saw before counts for nothing. */
   begin(): void {
+    this.#looksEmpty = false;
     this.#quietSince = undefined;
   }
 

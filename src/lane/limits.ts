@@ -26,8 +26,10 @@ export interface LaneLimits {
   receiveBytes: number;
   /** Of one receive that brings no more than `trickleRows`: one row of the largest kind. */
   trickleBytes: number;
-  /** SQS receipts are some 400 characters long, 1,024 at most. */
+  /** Of a row beside its cells, its message's receipt above all. Receipts of SQS are some 400 characters long, 1,024 at most. */
   receiptBytes: number;
+  /** Of a message in the window, the receipt aside. */
+  entryBytes: number;
 
   // What the window holds.
   /**
@@ -75,7 +77,8 @@ export const LIMITS: LaneLimits = {
   mostStateBytes: 1_900 * 1024,
   receiveBytes: 256 * 1024,
   trickleBytes: 64 * 1024,
-  receiptBytes: 450,
+  receiptBytes: 550,
+  entryBytes: 180,
   mostKeys: 75_000,
   mostKeysHeld: 100_000,
   mostUnsettled: 4_000,

@@ -52,10 +52,14 @@ export function receiveSize(load: Load, limits: LaneLimits): ReceiveSize | undef
   const isTrickle = mustTrickle(load);
   const atOnce = load.hasBacklog && !isTrickle ? limits.receivesAtOnce : 1;
   if (load.receives.underWay >= atOnce || load.window.undeleted >= limits.mostUndeleted) return undefined;
-  const rows = isTrickle ? trickle(limits) : rowsWanted(load, limits);
-  if (!rows) return undefined;
-  if (hasRoomForBytes(load, limits)) return { ...rows, bytes: limits.receiveBytes };
-  return isStarved(load, limits) ? { ...rows, bytes: limits.trickleBytes } : undefined;
+  const wanted = isTrickle ? trickle(limits) : rowsWanted(load, limits);
+  if (!wanted) return undefined;
+  const { rows, most } = wanted;
+  if (hasRoomForBytes(load, limits)) {
+    const fitting = rowsThatFit(load, limits);
+    return { rows: Math.min(rows, fitting), most: Math.min(most, fitting), bytes: limits.receiveBytes };
+  }
+  return isStarved(load, limits) ? { ...trickle(limits), bytes: limits.trickleBytes } : undefined;
 }
 
 /** Whether only receiving can let messages leave, and must not bring many. */
@@ -63,12 +67,17 @@ export function mustTrickle({ window, deletionsFail }: Pick<Load, 'window' | 'de
   return window.isFull || deletionsFail;
 }
 
-/** Whether one more receive fits into what continue-as-new carries. */
+/** Whether one more receive fits into what continue-as-new carries, with as many rows as a trickle has. */
 export function hasRoomForBytes(load: Load, limits: LaneLimits): boolean {
-  const { waiting, frozen, receives, window } = load;
-  const receipts = (waiting.rows + frozen.rows + receives.rows) * limits.receiptBytes;
-  const held = window.bytes + waiting.bytes + frozen.bytes + receipts;
-  return limits.stateBytes - held - receives.underWay * limits.receiveBytes >= limits.receiveBytes;
+  return rowsThatFit(load, limits) >= limits.trickleRows;
+}
+
+/** How many rows one more receive may bring: beside the bytes of its rows it takes room for their receipts, and in the window. */
+function rowsThatFit({ waiting, frozen, receives, window }: Load, limits: LaneLimits): number {
+  const { stateBytes, receiveBytes, receiptBytes, entryBytes } = limits;
+  const inHand = window.bytes + waiting.bytes + frozen.bytes + (waiting.rows + frozen.rows) * receiptBytes;
+  const onTheWay = receives.underWay * receiveBytes + receives.rows * (receiptBytes + entryBytes);
+  return Math.floor((stateBytes - inHand - onTheWay - receiveBytes) / (receiptBytes + entryBytes));
 }
 
 /** @returns milliseconds to wait after a receive of a trickle, which makes the state grow */

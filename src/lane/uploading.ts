@@ -97,9 +97,9 @@ export class Uploading {
   }
 
   *work(): Iterable<UploadWork> {
-    const frozen = this.#frozen;
-    this.#frozen = [];
-    for (const batch of frozen) {
+    while (this.#underWay.size < this.#limits.uploadsAtOnce) {
+      const batch = this.#frozen.shift();
+      if (!batch) return;
       const { sequence, bucket, objectKey: key, acl, columns, rows } = batch;
       this.#underWay.set(sequence, batch);
       const input = { bucket, key, ...(acl === undefined ? {} : { acl }), columns, rows };

@@ -3,7 +3,11 @@ import * as fc from 'fast-check';
 import { LIMITS } from '../../src/lane/limits';
 import { hasRoomForBytes, type Load, receiveSize, trickleMs } from '../../src/lane/room';
 
-const { receiveBytes, trickleBytes, receiptBytes, stateBytes, mostStateBytes } = LIMITS;
+const { receiveBytes, trickleBytes, receiptBytes, entryBytes, trickleRows, stateBytes, mostStateBytes } =
+  LIMITS;
+
+/** Of a row that is to come, beside its cells. */
+const rowBytes = receiptBytes + entryBytes;
 
 /** Batches of 100 rows, and a lane that holds nothing. */
 const EMPTY: Load = {
@@ -125,8 +129,8 @@ describe('What a lane may receive', () => {
   }
 
   it('is nothing where another receive would not fit into what continue-as-new carries', () => {
-    const room = stateBytes - receiveBytes;
-    assert.notEqual(sizeOf({ window: windowOf({ bytes: room }) }), undefined);
+    const room = stateBytes - receiveBytes - trickleRows * rowBytes;
+    assert.equal(sizeOf({ window: windowOf({ bytes: room }) })?.rows, trickleRows, 'as many as fit');
     assert.equal(sizeOf({ window: windowOf({ bytes: room + 1 }) }), undefined);
   });
 
@@ -137,20 +141,17 @@ describe('What a lane may receive', () => {
       frozen: { rows: 20, bytes: 7_000 },
       receives: { underWay: 2, rows: 40 },
     };
-    const taken = 12_000 + 70 * receiptBytes + 2 * receiveBytes;
+    const taken = 12_000 + 30 * receiptBytes + 40 * rowBytes + 2 * receiveBytes + trickleRows * rowBytes;
     const hasRoom = (bytes: number) => hasRoomForBytes({ ...load, window: windowOf({ bytes }) }, LIMITS);
     assert.equal(hasRoom(stateBytes - taken - receiveBytes), true);
     assert.equal(hasRoom(stateBytes - taken - receiveBytes + 1), false);
   });
 
-  it('is one row of the largest kind where all room is taken by messages that only receiving lets leave', () => {
+  it('is a trickle, of one row of the largest kind, where all room is taken by messages that only receiving lets leave', () => {
     const starved = { window: FULL_OF_BYTES, isStill: true };
-    assert.deepEqual(sizeOf(starved), { rows: 100, most: 100, bytes: trickleBytes });
-    assert.deepEqual(sizeOf({ ...starved, deletionsFail: true }), {
-      rows: 10,
-      most: 10,
-      bytes: trickleBytes,
-    });
+    const least = { rows: trickleRows, most: trickleRows, bytes: trickleBytes };
+    assert.deepEqual(sizeOf(starved), least);
+    assert.deepEqual(sizeOf({ ...starved, deletionsFail: true }), least);
   });
 
   for (const [what, load] of [
@@ -255,17 +256,21 @@ describe('Whatever a lane holds, what it may receive', () => {
   });
 
   it('makes whole batches in a backlog, and otherwise completes the one that waits', () => {
-    always(({ batchRows, waiting, hasBacklog, window, deletionsFail }, { most, rows: wanted }) => {
+    always((load, size) => {
+      const { batchRows, waiting, hasBacklog, window, deletionsFail } = load;
+      const roomy = receiveSize(load, { ...LIMITS, stateBytes: Infinity });
+      assert(roomy && size.most <= roomy.most, 'fewer only for want of room');
       if (window.isFull || deletionsFail) return;
+      const { most, rows: wanted } = roomy;
       if (hasBacklog) assert.deepEqual([most % batchRows, wanted], [0, batchRows]);
       else assert.deepEqual([(waiting.rows + most) % batchRows, wanted], [0, most]);
     });
   });
 
-  it('fits with its bytes into what continue-as-new carries, its own receipts aside', () => {
-    always((load, { bytes }) => {
+  it('fits into what continue-as-new carries, with receipts and keys', () => {
+    always((load, { bytes, most }) => {
       const { waiting, frozen, receives, window } = load;
-      const receipts = (waiting.rows + frozen.rows + receives.rows) * receiptBytes;
+      const receipts = (waiting.rows + frozen.rows) * receiptBytes + (receives.rows + most) * rowBytes;
       const inHand =
         window.bytes + waiting.bytes + frozen.bytes + receipts + receives.underWay * receiveBytes;
       if (bytes === receiveBytes) assert(inHand + bytes <= stateBytes);
