@@ -175,7 +175,8 @@ class Collector {
     const taken: JudgedMessage[] = [];
     for (const message of messages) {
       const judged = this.#judge(message);
-      if (judged.bytes > 0 && this.#bytes + judged.bytes > this.#input.bytes) {
+      // The first one is taken whatever its size: released, it would come back for ever.
+      if (this.#bytes > 0 && this.#bytes + judged.bytes > this.#input.bytes) {
         excess.push(message);
         continue;
       }
