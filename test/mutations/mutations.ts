@@ -56,8 +56,8 @@ export const MUTATIONS: readonly Mutation[] = [
     find: '      const input = { bucket, key,',
     replace: '      const input = { bucket, key: `${key}-${Math.random()}`,',
     check: {
-      file: 'test/workflows/batch.test.ts',
-      title: 'The workflow batch parks when an upload can not work, and resume tries the same object',
+      file: 'test/lane/lane.test.ts',
+      title: 'A lane keys an object when its rows are frozen',
     },
     model: 'caught',
   },
@@ -129,6 +129,28 @@ export const MUTATIONS: readonly Mutation[] = [
     model: 'caught',
   },
   {
+    name: 'after continue-as-new, a message claims what it was held for, in the lake or not',
+    file: 'src/lane/window.ts',
+    find: 'this.#addKeys(messageId, message.keys, (key) => !inState.has(key)).length;',
+    replace: "this.#addKeys(messageId, message.keys, () => message.state !== 'held').length;",
+    check: {
+      file: 'test/lane/window.test.ts',
+      title: 'A window, of messages with several events waits, after continue-as-new',
+    },
+    model: 'caught',
+  },
+  {
+    name: 'a message is deleted when the first of its rows is in the lake',
+    file: 'src/lane/window.ts',
+    find: '      if (message.claims === 0) this.#makeDue(first, message);\n',
+    replace: '      this.#makeDue(first, message);\n',
+    check: {
+      file: 'test/lane/window.test.ts',
+      title: 'A window, of messages with several events deletes a message once all rows',
+    },
+    model: 'caught',
+  },
+  {
     name: 'a lost receive is forgotten',
     file: 'src/lane/window.ts',
     find: '    this.#lost = Math.max(this.#lost, this.#limits.visibilityTimeoutMs);\n',
@@ -176,8 +198,8 @@ export const MUTATIONS: readonly Mutation[] = [
     replace:
       '    if (!first) return false;\n    for (const { key } of [first, ...others]) this.#window.uploaded(key);\n',
     check: {
-      file: 'test/workflows/batch.test.ts',
-      title: 'The workflow batch deletes no message before its object is confirmed',
+      file: 'test/lane/lane.test.ts',
+      title: 'A lane deletes no message before its row is in the lake',
     },
     model: 'caught',
   },
@@ -210,19 +232,20 @@ export const MUTATIONS: readonly Mutation[] = [
     replace:
       "      if ('reason' in event) this.#window.uploaded(event.key);\n      if (verdicts[place] === 'repeat') this.#countRepeat();\n",
     check: {
-      file: 'test/workflows/batch.test.ts',
-      title: 'The workflow batch keeps a message whose row waits, when a copy of it is rejected',
+      file: 'test/lane/lane.test.ts',
+      title:
+        'A lane, of messages with several events keeps one whose row waits, when a copy of its event is rejected',
     },
     model: 'survives',
   },
   {
     name: 'a lane that only messages which may come back fill receives nothing more',
     file: 'src/lane/room.ts',
-    find: '  return isStarved(load, limits) ? { ...rows, bytes: limits.trickleBytes } : undefined;\n',
+    find: '  return isStarved(load, limits) ? { ...trickle(limits), bytes: limits.trickleBytes } : undefined;\n',
     replace: '  return undefined;\n',
     check: {
-      file: 'test/workflows/batch.test.ts',
-      title: 'The workflow batch receives a little where only messages that may come back take all room',
+      file: 'test/lane/lane-failures.test.ts',
+      title: 'A lane whose room is taken by messages that may come back receives a little',
     },
     model: 'survives',
   },
@@ -232,8 +255,8 @@ export const MUTATIONS: readonly Mutation[] = [
     find: ' || isAsleep || dueAt <= this.#now) return undefined;\n',
     replace: ' || isAsleep) return undefined;\n',
     check: {
-      file: 'test/workflows/batch.test.ts',
-      title: 'The workflow batch makes no timers while objects can not be written',
+      file: 'test/lane/lane-failures.test.ts',
+      title: 'A lane for as long as nothing works makes no timers while no upload ends',
     },
     model: 'caught',
   },
