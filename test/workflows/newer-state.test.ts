@@ -1,17 +1,23 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { History } from '@temporalio/common/lib/proto-utils';
 import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
 import { dataConverter, payloadCodec } from '../../src/clients/payload-codec';
 import type { CarriedLane } from '../../src/lane/carried';
+import { Standing } from '../../src/lane/standing';
 import { NO_COUNTS } from '../../src/lane/status';
 import { Window } from '../../src/lane/window';
+import { NO_GAPS } from '../../src/sources/gaps';
+import { NO_COUNTS as NO_STINT_COUNTS } from '../../src/sources/stint-counts';
+import type { CarriedIngest, ingest } from '../../src/workflows/ingest';
 import { definitionOf } from '../support/definition';
 import { eventually } from '../support/eventually';
 import type { FakeLane } from '../support/fake-lane';
 import { keysOf } from '../support/fake-lane';
+import { cursorAt, FakeStints } from '../support/fake-stints';
 import { historiesOf } from '../support/history';
-import { batchStatus, lanePerTest } from '../support/pipelines';
+import { batchStatus, ingestStatus, lanePerTest } from '../support/pipelines';
 import { TestTemporal, workflowBundle } from '../support/temporal';
 
 /** As a lane that waits would carry it. */
@@ -49,7 +55,7 @@ describe('A workflow whose state a newer worker wrote', () => {
   before(() => temporal.start());
   after(() => temporal.stop());
 
-  const { startLane } = lanePerTest(temporal, (own) => {
+  const { startLane, endAfterTest } = lanePerTest(temporal, (own) => {
     lane = own;
   });
 
@@ -90,6 +96,31 @@ describe('A workflow whose state a newer worker wrote', () => {
     });
     await eventually('stopped', async () => (await batchStatus(handle)).activity === 'stopped');
     assert.equal((await batchStatus(handle)).nextSequence, 7);
+  });
+
+  it('is parked, of ingest, too, and reads nothing', async () => {
+    const taskQueue = `ingest-${randomUUID()}`;
+    const stints = new FakeStints();
+    await temporal.runWorker('ingest', { taskQueue, activities: stints.activities });
+    const carried: CarriedIngest = {
+      ...new Standing().carried(),
+      schema: 2,
+      version: 1,
+      cursor: cursorAt(1),
+      completeness: {},
+      gaps: NO_GAPS,
+      counts: { ...NO_STINT_COUNTS, stints: 1 },
+    };
+    handle = await temporal.client.workflow.start<typeof ingest>('ingest', {
+      workflowId: taskQueue,
+      taskQueue,
+      args: [{ definition: definitionOf(), lane: 'nobody' }, carried],
+    });
+    endAfterTest(handle);
+    const { activity, problem } = await ingestStatus(handle);
+    assert.equal(activity, 'parked');
+    assert.match(problem ?? '', /schema 2, and it can read 1/);
+    assert.equal(stints.seen.length, 0);
   });
 
   it('stays parked in the run that an older worker began, under a newer worker too, and goes on in the next', async () => {
