@@ -131,6 +131,11 @@ export class Window {
   #limits: WindowLimits;
   /** Settled keys, the longest unseen first. */
   readonly #settled: Set<string>;
+  /**
+   * Goes on where it was: all keys behind it are deleted. A new one would pass over each of them, since a set keeps their places for a
+   * while: half of a lane's time. Asked only for a key that leaves.
+   */
+  readonly #longestUnseen: Iterator<string>;
   /** Keys that newer ones pushed out, with how many receives had begun by then: those may hold a copy. */
   readonly #leaving = new Map<string, number>();
   readonly #open = new Map<string, OpenKey>();
@@ -165,6 +170,7 @@ export class Window {
   ) {
     this.#limits = limits;
     this.#settled = new Set(unpack(packedKeys));
+    this.#longestUnseen = this.#settled.values();
     this.#messages = new Map(state?.messages.map(unpackMessage));
     this.#hold = state?.hold;
     this.#lost = state?.lost ?? 0;
@@ -464,8 +470,9 @@ export class Window {
     const { keys, mostKeysHeld = LIMITS.mostKeysHeld } = this.#limits;
     const most = isHeld ? Math.max(keys, mostKeysHeld) : keys;
     if (isHeld && this.#settled.size <= most) return;
-    for (const key of this.#settled) {
-      if (this.#settled.size <= most) break;
+    while (this.#settled.size > most) {
+      const { value: key } = this.#longestUnseen.next();
+      if (key === undefined) break;
       this.#settled.delete(key);
       this.#leaving.set(key, this.#begun);
     }
