@@ -54,12 +54,12 @@ export function receiveSize(load: Load, limits: LaneLimits): ReceiveSize | undef
   if (load.receives.underWay >= atOnce || load.window.undeleted >= limits.mostUndeleted) return undefined;
   const wanted = isTrickle ? trickle(limits) : rowsWanted(load, limits);
   if (!wanted) return undefined;
-  const { rows, most } = wanted;
-  if (hasRoomForBytes(load, limits)) {
-    const fitting = rowsThatFit(load, limits);
-    return { rows: Math.min(rows, fitting), most: Math.min(most, fitting), bytes: limits.receiveBytes };
-  }
-  return isStarved(load, limits) ? { ...trickle(limits), bytes: limits.trickleBytes } : undefined;
+  const fitting = rowsThatFit(load, limits);
+  // Where something is under way its end makes room for a whole batch: it is waited for.
+  const least = load.isStill ? limits.trickleRows : wanted.rows;
+  if (fitting >= least) return { ...whatFits(wanted, fitting, load), bytes: limits.receiveBytes };
+  if (!isStarved(load, limits)) return undefined;
+  return { ...whatFits(wanted, limits.trickleRows, load), bytes: limits.trickleBytes };
 }
 
 /** Whether only receiving can let messages leave, and must not bring many. */
@@ -70,6 +70,13 @@ export function mustTrickle({ window, deletionsFail }: Pick<Load, 'window' | 'de
 /** Whether one more receive fits into what continue-as-new carries, with as many rows as a trickle has. */
 export function hasRoomForBytes(load: Load, limits: LaneLimits): boolean {
   return rowsThatFit(load, limits) >= limits.trickleRows;
+}
+
+/** In a backlog whole batches, as far as they fit. */
+function whatFits({ rows, most }: Pick<ReceiveSize, 'rows' | 'most'>, fitting: number, { batchRows }: Load) {
+  if (most <= fitting) return { rows, most };
+  if (rows > fitting) return { rows: fitting, most: fitting };
+  return { rows, most: Math.max(rows, batchRows * Math.floor(fitting / batchRows)) };
 }
 
 /** How many rows one more receive may bring: beside the bytes of its rows it takes room for their receipts, and in the window. */

@@ -130,8 +130,13 @@ describe('What a lane may receive', () => {
 
   it('is nothing where another receive would not fit into what continue-as-new carries', () => {
     const room = stateBytes - receiveBytes - trickleRows * rowBytes;
-    assert.equal(sizeOf({ window: windowOf({ bytes: room }) })?.rows, trickleRows, 'as many as fit');
-    assert.equal(sizeOf({ window: windowOf({ bytes: room + 1 }) }), undefined);
+    const sizeWith = (bytes: number, isStill: boolean) => sizeOf({ window: windowOf({ bytes }), isStill });
+    assert.equal(sizeWith(room, true)?.rows, trickleRows, 'as many as fit');
+    assert.equal(sizeWith(room, false), undefined, 'the end of what is under way makes room for a batch');
+    assert.equal(
+      sizeOf({ window: windowOf({ bytes: room + 1 }), waiting: rows(1), isStill: true }),
+      undefined,
+    );
   });
 
   it('leaves room for the rows, for their receipts, and for all that receives under way may bring', () => {
