@@ -2,9 +2,7 @@ import assert from 'node:assert/strict';
 import { LIMITS } from '../../src/lane/limits';
 import type { ReceivedMessage } from '../../src/lane/received';
 import { definitionOf } from '../support/definition';
-import { DrivenLane, digestOf, HOPELESS, messagesOf } from '../support/driven-lane';
-
-const NEVER = 36_000;
+import { digestOf, DrivenLane, HOPELESS, messagesOf, NEVER } from '../support/driven-lane';
 
 /** Messages of one row each, with ids and receipts as long as those of SQS. */
 function longMessages(count: number, { from, bytes }: { from: number; bytes: number }): ReceivedMessage[] {

@@ -1,24 +1,17 @@
 import assert from 'node:assert/strict';
-import { definitionOf } from '../support/definition';
-import { DrivenLane, eventsOf, HOPELESS, messageOf, messagesOf, PASSING } from '../support/driven-lane';
-
-/** Longer than any test, in seconds. */
-const NEVER = 36_000;
-
-/** Batches as they are by default. */
-const HUNDRED = { batch: { rows: 100, flushAfterSeconds: NEVER } };
-
-/** Batches of three rows, which wait for as long as it takes. */
-const THREE = { batch: { rows: 3, flushAfterSeconds: NEVER } };
-
-const { lake } = definitionOf();
-const OTHERS = definitionOf({
-  batch: { rows: 2, flushAfterSeconds: NEVER },
-  lake: { ...lake, prefix: 'new', columns: [{ name: 'id', path: 'key' }] },
-});
-
-/** Ten messages that are deleted together: as many as wait for no others. */
-const TEN = { batch: { rows: 10, flushAfterSeconds: NEVER } };
+import {
+  DrivenLane,
+  eventsOf,
+  HOPELESS,
+  HUNDRED,
+  messageOf,
+  messagesOf,
+  NEVER,
+  OTHERS,
+  PASSING,
+  TEN,
+  THREE,
+} from '../support/driven-lane';
 
 /** A lane none of whose deletions works. */
 function withoutDeletions(): DrivenLane {

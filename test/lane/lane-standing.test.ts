@@ -7,23 +7,11 @@ import {
   HOPELESS,
   messageOf,
   messagesOf,
+  OTHERS,
   PASSING,
+  TEN,
+  THREE,
 } from '../support/driven-lane';
-
-/** Longer than any test, in seconds. */
-const NEVER = 36_000;
-
-/** Batches of three rows, which wait for as long as it takes. */
-const THREE = { batch: { rows: 3, flushAfterSeconds: NEVER } };
-
-const { lake } = definitionOf();
-const OTHERS = definitionOf({
-  batch: { rows: 2, flushAfterSeconds: NEVER },
-  lake: { ...lake, prefix: 'new', columns: [{ name: 'id', path: 'key' }] },
-});
-
-/** Ten messages that are deleted together: as many as wait for no others. */
-const TEN = { batch: { rows: 10, flushAfterSeconds: NEVER } };
 
 describe('A lane that is paused', () => {
   it('receives no more, and does the rest', () => {

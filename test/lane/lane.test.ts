@@ -1,24 +1,17 @@
 import assert from 'node:assert/strict';
-import { definitionOf } from '../support/definition';
-import { DrivenLane, digestOf, eventsOf, HOPELESS, messageOf, messagesOf } from '../support/driven-lane';
-
-/** Longer than any test, in seconds. */
-const NEVER = 36_000;
-
-/** Batches as they are by default. */
-const HUNDRED = { batch: { rows: 100, flushAfterSeconds: NEVER } };
-
-/** Batches of three rows, which wait for as long as it takes. */
-const THREE = { batch: { rows: 3, flushAfterSeconds: NEVER } };
-
-const { lake } = definitionOf();
-const OTHERS = definitionOf({
-  batch: { rows: 2, flushAfterSeconds: NEVER },
-  lake: { ...lake, prefix: 'new', columns: [{ name: 'id', path: 'key' }] },
-});
-
-/** Ten messages that are deleted together: as many as wait for no others. */
-const TEN = { batch: { rows: 10, flushAfterSeconds: NEVER } };
+import {
+  digestOf,
+  DrivenLane,
+  eventsOf,
+  HOPELESS,
+  HUNDRED,
+  messageOf,
+  messagesOf,
+  NEVER,
+  OTHERS,
+  TEN,
+  THREE,
+} from '../support/driven-lane';
 
 describe('A lane', () => {
   it('claims its queue first, and wants nothing else meanwhile', () => {

@@ -18,6 +18,25 @@ import type {
 import type { PipelineDefinition } from '../../src/pipeline/definition';
 import { definitionOf } from './definition';
 
+/** Longer than any test, in seconds. */
+export const NEVER = 36_000;
+
+/** Batches as they are by default. */
+export const HUNDRED = { batch: { rows: 100, flushAfterSeconds: NEVER } };
+
+/** Batches of three rows, which wait for as long as it takes. */
+export const THREE = { batch: { rows: 3, flushAfterSeconds: NEVER } };
+
+const { lake } = definitionOf();
+/** Other settings than these, with other columns and another prefix. */
+export const OTHERS = definitionOf({
+  batch: { rows: 2, flushAfterSeconds: NEVER },
+  lake: { ...lake, prefix: 'new', columns: [{ name: 'id', path: 'key' }] },
+});
+
+/** Ten messages that are deleted together: as many as wait for no others. */
+export const TEN = { batch: { rows: 10, flushAfterSeconds: NEVER } };
+
 export type Kind = Work['kind'];
 export type WorkOf<K extends Kind> = Extract<Work, { kind: K }>;
 
