@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Holes } from '../../src/sources/completeness';
+import type { IngestStatus } from '../../src/workflows/status';
 import { freePort, HOST } from '../../local/ports';
 import { eventually } from '../support/eventually';
 import { Pipeline } from './pipeline';
@@ -85,22 +86,21 @@ describe('Events that the source withholds', function () {
 
   it("are told by the workflow's query and by its details in the web UI, once the stint has ended", async () => {
     await pipeline.sluice('pause', 'ingest');
-    await eventually('paused', async () => (await pipeline.status()).ingest.activity === 'paused');
     const ingest = ['--workflow-id', 'sluice-ingest/recentchange'];
-    const query = await pipeline.temporal(
-      'workflow',
-      'query',
-      ...ingest,
-      '--type',
-      'status',
-      '--output',
-      'json',
-    );
-    const [told] = (JSON.parse(query.stdout) as { queryResult: { holes: Holes }[] }).queryResult;
-    assert(told);
-    assert.equal(told.holes.offsets, WITHHELD);
-    assert.equal(told.holes.partitions[0]?.partition, PARTITION);
-    isSince(told.holes.since);
+    const query = ['workflow', 'query', ...ingest, '--type', 'status', '--output', 'json'];
+    const told = async (): Promise<IngestStatus> => {
+      const { stdout } = await pipeline.temporal(...query);
+      const { queryResult } = JSON.parse(stdout) as { queryResult: [IngestStatus] };
+      return queryResult[0];
+    };
+    // It says so before the stint has ended, which then brings what it found.
+    await eventually('paused, and told what the stint found', async () => {
+      const { activity, holes: found } = await told();
+      return activity === 'paused' && found.offsets === WITHHELD;
+    });
+    const { holes: found } = await told();
+    assert.equal(found.partitions[0]?.partition, PARTITION);
+    isSince(found.since);
     const details = await pipeline.temporal('workflow', 'metadata', ...ingest);
     assert.match(details.stdout, new RegExp(`${WITHHELD} offsets missing, since .+${PARTITION}`));
   });
