@@ -6,6 +6,7 @@ import {
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
 import { batchWorkflowId, ingestWorkflowId } from '../pipeline/names';
+import { BETWEEN_WORKERS } from '../workflows/query-guard';
 import type { Context } from './context';
 import { CommandError } from './errors';
 import { explainingQueue } from './explain';
@@ -26,45 +27,34 @@ export async function pipelineHandles({ pipeline, temporal, queue }: Context): P
   };
 }
 
-/** For how long a workflow may be at work, in milliseconds, before no worker counts as answering. */
+/** For how long a query may wait for a worker, in milliseconds. */
 const PATIENCE_MS = 20_000;
-const LOOK_EVERY_MS = 50;
+const ASK_AGAIN_MS = 500;
 
 /**
- * Asks a workflow. A query needs a worker.
+ * Asks a workflow. A query needs a worker. One that comes between the death of a worker and the moment at which another takes its workflow
+ * over may fail, and is asked again.
  *
  * @throws CommandError when none answers
  */
 export async function query<T>(handle: WorkflowHandle, name: string, patienceMs = PATIENCE_MS): Promise<T> {
-  await untilIdle(handle, patienceMs);
-  try {
-    return await handle.query<T>(name);
-  } catch (error) {
-    if (error instanceof QueryNotRegisteredError) throw error;
-    if (isNotFound(error)) throw neverStarted();
-    throw new CommandError(
-      `No worker answers for ${handle.workflowId} (is \`sluice worker\` running?): ${error instanceof Error ? error.message : String(error)}`,
-    );
+  const deadline = Date.now() + patienceMs;
+  for (;;) {
+    try {
+      return await handle.client.withDeadline(deadline, () => handle.query<T>(name));
+    } catch (error) {
+      if (isNotFound(error)) throw neverStarted();
+      const message = error instanceof Error ? error.message : String(error);
+      const isBetweenWorkers = message === BETWEEN_WORKERS && Date.now() + ASK_AGAIN_MS < deadline;
+      if (!isBetweenWorkers)
+        throw error instanceof QueryNotRegisteredError ? error : noAnswer(handle, message);
+    }
+    await delay(ASK_AGAIN_MS);
   }
 }
 
-/**
- * Waits until no workflow task is pending. Where the worker of a pending one is dead, another worker would answer the query from a
- * copy of the workflow that is ahead of its history; when that worker is then given the task, the copy goes on otherwise
- * than a replay would, and every later task fails as nondeterministic (SDK 1.24.0; found by the chaos runs).
- */
-async function untilIdle(handle: WorkflowHandle, patienceMs: number): Promise<void> {
-  const deadline = Date.now() + patienceMs;
-  for (;;) {
-    const { raw } = await handle.describe().catch((error: unknown) => {
-      throw isNotFound(error) ? neverStarted() : error;
-    });
-    if (!raw.pendingWorkflowTask) return;
-    if (Date.now() > deadline) {
-      throw new CommandError(`No worker answers for ${handle.workflowId} (is \`sluice worker\` running?)`);
-    }
-    await delay(LOOK_EVERY_MS);
-  }
+function noAnswer({ workflowId }: WorkflowHandle, why: string): CommandError {
+  return new CommandError(`No worker answers for ${workflowId} (is \`sluice worker\` running?): ${why}`);
 }
 
 /**

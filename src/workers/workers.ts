@@ -31,7 +31,7 @@ export async function createWorker(role: Role, environment: WorkerEnvironment): 
   const ofRole: Record<Role, Partial<WorkerOptions>> = {
     ingest: {
       shutdownGraceTime: 0,
-      // Replayed from the start each time, which is cheap here: a kept copy can be spoiled by a query (see src/cli/workflows.ts).
+      // Replayed from the start each time, which is cheap here: no task ever waits for a worker that died and kept a copy.
       maxCachedWorkflows: 0,
       // A stint of a source that can't be resumed sends what it has received. Docker kills after ten seconds.
       shutdownForceTime: '8s',

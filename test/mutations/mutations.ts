@@ -320,4 +320,14 @@ export const MUTATIONS: readonly Mutation[] = [
       title: `${PLAIN} makes one row of each event, over kills and cuts: one id for several events`,
     },
   },
+  {
+    name: 'a copy that a query made from events of no task is kept',
+    file: 'src/workflows/query-guard.ts',
+    find: 'if (isReplaying === false && named === task && length > carried) throw new Error(BETWEEN_WORKERS);\n',
+    replace: '',
+    check: {
+      file: 'test/workflows/query-guard.test.ts',
+      title: 'The guard against queries fails a step that brings more events than its task',
+    },
+  },
 ];

@@ -14,6 +14,7 @@ import {
 import type { BatchActivities, IngestActivities } from '../../src/activities';
 import { startTemporalServer, type TemporalServer } from '../../local/temporal-server';
 import { dataConverter } from '../../src/clients/payload-codec';
+import { bundleOptions } from '../../src/workers/bundle';
 import { createWorker, type Role } from '../../src/workers/workers';
 
 /** Of clients and Workers, in place of this machine's name: histories are recorded. */
@@ -38,8 +39,7 @@ export function installRuntime(): void {
 /** The workflows' code, bundled once per process. */
 export function workflowBundle(): ReturnType<typeof bundleWorkflowCode> {
   bundle ??= bundleWorkflowCode({
-    workflowsPath: require.resolve('../../src/workflows'),
-    payloadConverterPath: dataConverter.payloadConverterPath,
+    ...bundleOptions,
     logger: new DefaultLogger('ERROR'),
   });
   return bundle;

@@ -11,6 +11,7 @@ import { Window } from '../../src/lane/window';
 import { NO_GAPS } from '../../src/sources/gaps';
 import { NO_COUNTS as NO_STINT_COUNTS } from '../../src/sources/stint-counts';
 import type { CarriedIngest, ingest } from '../../src/workflows/ingest';
+import { bundleOptions } from '../../src/workers/bundle';
 import { definitionOf } from '../support/definition';
 import { eventually } from '../support/eventually';
 import type { FakeLane } from '../support/fake-lane';
@@ -130,8 +131,8 @@ describe('A workflow whose state a newer worker wrote', () => {
     await eventually('another run', async () => (await runs()).length === 2);
     const [parked] = await runs();
     const newer = await bundleWorkflowCode({
+      ...bundleOptions,
       workflowsPath: require.resolve('../support/newer-workflows'),
-      payloadConverterPath: dataConverter.payloadConverterPath,
       logger: new DefaultLogger('ERROR'),
     });
     assert.ok(parked);
