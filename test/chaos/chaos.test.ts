@@ -169,7 +169,7 @@ describe('The schedule of a chaos run', () => {
     for (const point of ['sent', 'received', 'put', 'deleted', 'frozen', 'continued']) {
       assert.ok(names.has(`kill at ${point}`), point);
     }
-    assert.equal(names.size, 28, [...names].join(', '));
+    assert.equal(names.size, 30, [...names].join(', '));
   });
 
   it('disturbs a Kafka topic in place of the stream, and all else as before', () => {

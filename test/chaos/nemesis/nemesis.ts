@@ -128,10 +128,14 @@ export class Nemesis {
         return await this.#freeze(action.forMs);
       case 'two workers':
         return await this.#twoWorkers(action.forMs);
+      case 'wrong clock':
+        return await this.#wrongClock(action);
       case 'cut off':
         return await this.#cutOff(action);
       case 'cut':
         return await this.#during(action.forMs, proxy.cut(action.service));
+      case 'refuse receives':
+        return await this.#during(action.forMs, proxy.refuseReceives());
       case 'end stream':
         return this.#stream.sendError('Ended on purpose.');
       case 'stall stream':
@@ -252,6 +256,12 @@ export class Nemesis {
     await workers.start();
     await this.#delay(forMs);
     workers.retire(await workers.setAside());
+  }
+
+  async #wrongClock({ hours, forMs }: Extract<Action, { kind: 'wrong clock' }>): Promise<void> {
+    const { workers } = this.#rig;
+    const worker = await workers.startAside({ clockAheadMs: hours * 3_600_000 });
+    await this.#during(forMs, () => workers.retire(worker));
   }
 
   async #cutOff({ forMs, how }: Extract<Action, { kind: 'cut off' }>): Promise<void> {

@@ -23,7 +23,11 @@ export type Action =
   | { kind: 'two workers'; forMs: number }
   /** A worker alone no longer reaches Temporal, while another takes over. */
   | { kind: 'cut off'; forMs: number; how: 'silent' | 'reset' }
+  /** A worker beside the others whose clock is wrong. @param hours by which it is ahead; behind where negative */
+  | { kind: 'wrong clock'; hours: number; forMs: number }
   | { kind: 'cut'; service: Outage; forMs: number }
+  /** SQS hands out nothing, and says so. */
+  | { kind: 'refuse receives'; forMs: number }
   | { kind: 'end stream' }
   | { kind: 'stall stream'; forMs: number }
   | { kind: 'refuse id' }
@@ -111,6 +115,14 @@ const DECKS: Readonly<Record<Exclude<Track, 'source'>, Deck>> = {
       { deal: (random) => ({ kind: 'two workers', forMs: random.integer(5_000, 15_000) }) },
       { deal: (random) => cutOff(random, random.integer(8_000, 14_000)) },
       { least: 3, deal: (random) => cutOff(random, random.integer(50_000, 70_000)) },
+      {
+        least: 1,
+        deal: (random) => ({
+          kind: 'wrong clock',
+          hours: random.pick([-1, 1]) * random.pick([0.05, 10, 20_000]),
+          forMs: random.integer(8_000, 15_000),
+        }),
+      },
     ],
   },
   services: {
@@ -124,6 +136,7 @@ const DECKS: Readonly<Record<Exclude<Track, 'source'>, Deck>> = {
         least: 1,
         deal: (random) => ({ kind: 'cut', service: 'deletions', forMs: random.integer(10_000, 20_000) }),
       },
+      { least: 1, deal: (random) => ({ kind: 'refuse receives', forMs: random.integer(3_000, 12_000) }) },
     ],
   },
   commands: {
@@ -223,6 +236,7 @@ export function lastsMs(action: Action): number {
       return 4_000 + action.awayMs;
     case 'freeze':
     case 'two workers':
+    case 'wrong clock':
     case 'cut off':
       return 3_000 + action.forMs;
     case 'stop':
@@ -231,6 +245,7 @@ export function lastsMs(action: Action): number {
     case 'pause activity':
       return 2_000 + action.forMs;
     case 'cut':
+    case 'refuse receives':
     case 'stall stream':
     case 'freeze broker':
     case 'cut broker':

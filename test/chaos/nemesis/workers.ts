@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WorkerOptions, WorkerProcess } from '../../end-to-end/pipeline';
 import { startTemporalLink, type TemporalLink } from './temporal-link';
@@ -17,6 +18,9 @@ export interface WorkersOptions {
   /** The log of a worker. */
   logOf: (name: string) => string;
 }
+
+/** Makes the clock of the process that loads it wrong. */
+const WRONG_CLOCK = join(__dirname, 'wrong-clock.cjs');
 
 /** How long a worker may take to end after SIGTERM: its own limit is 40 s. */
 const LONGEST_END_MS = 45_000;
@@ -45,18 +49,17 @@ export class Workers {
   }
 
   async start(): Promise<void> {
-    const { start, temporalAddress, endpoint, logOf } = this.#options;
-    this.#started += 1;
-    const name = `worker-${this.#started}`;
-    const link = await startTemporalLink(temporalAddress);
-    const settings = {
-      TEMPORAL_ADDRESS: link.address,
-      AWS_ENDPOINT_URL: endpoint,
-      AWS_ENDPOINT_URL_SQS: endpoint,
-    };
-    const worker = { name, link, process: start({ settings, log: logOf(name) }) };
-    this.#ready.add(worker);
-    void worker.process.exited.then((code) => this.#ended(worker, code));
+    this.#ready.add(await this.#start());
+  }
+
+  /** Starts one that is apart from the others. @param clockAheadMs milliseconds by which its clock is wrong */
+  async startAside({ clockAheadMs }: { clockAheadMs: number }): Promise<Worker> {
+    const worker = await this.#start({
+      NODE_OPTIONS: `--require ${WRONG_CLOCK}`,
+      CLOCK_AHEAD_MS: String(clockAheadMs),
+    });
+    this.#aside.add(worker);
+    return worker;
   }
 
   /** At least one is there, or is being started. */
@@ -99,6 +102,22 @@ export class Workers {
     const all = [...this.#ready, ...this.#aside];
     await this.kill(all);
     process.off('exit', this.#killAll);
+  }
+
+  async #start(more: Record<string, string> = {}): Promise<Worker> {
+    const { start, temporalAddress, endpoint, logOf } = this.#options;
+    this.#started += 1;
+    const name = `worker-${this.#started}`;
+    const link = await startTemporalLink(temporalAddress);
+    const settings = {
+      TEMPORAL_ADDRESS: link.address,
+      AWS_ENDPOINT_URL: endpoint,
+      AWS_ENDPOINT_URL_SQS: endpoint,
+      ...more,
+    };
+    const worker = { name, link, process: start({ settings, log: logOf(name) }) };
+    void worker.process.exited.then((code) => this.#ended(worker, code));
+    return worker;
   }
 
   async #end({ name, process }: Worker): Promise<void> {

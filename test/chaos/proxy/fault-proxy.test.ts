@@ -281,6 +281,16 @@ describe('The fault proxy, in front of moto', () => {
       await remove(messages);
       assert.equal(await left(), 0);
     });
+
+    it('receives alone, with 400 or 403, and hands out nothing meanwhile', async () => {
+      await start();
+      await send(['one']);
+      const mend = proxy.refuseReceives();
+      for (let times = 0; times < 5; times += 1)
+        await assert.rejects(receive(), ({ name }: Error) => /Throttl/.test(name));
+      mend();
+      assert.equal((await receive()).length, 1);
+    });
   });
 
   describe('loses the answer', () => {

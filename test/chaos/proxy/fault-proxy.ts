@@ -50,6 +50,8 @@ export interface FaultProxy {
   heal(): Promise<void>;
   /** Resets every connection that asks for it. @returns what ends the outage */
   cut(outage: Outage): () => void;
+  /** Answers 400 or 403 to every receive: it hands out nothing. @returns what ends that */
+  refuseReceives(): () => void;
   /** @returns what ends the observation */
   observe(point: Point, listener: Listener): () => void;
   /** Ends the proxy and every connection. */
@@ -86,6 +88,7 @@ class ProxyServer implements FaultProxy {
   readonly #server: Server;
   readonly #healed = new AbortController();
   readonly #cut = new Set<Outage>();
+  #refusesReceives = false;
 
   constructor(options: FaultProxyOptions) {
     const { target, seed, rates = {}, slowestMs = 3_000, countsLagMs = 2_000, acls = 'refused' } = options;
@@ -124,6 +127,7 @@ class ProxyServer implements FaultProxy {
   async heal(): Promise<void> {
     this.#dice.heal();
     this.#cut.clear();
+    this.#refusesReceives = false;
     this.#healed.abort();
     await this.#sqs.heal();
   }
@@ -131,6 +135,11 @@ class ProxyServer implements FaultProxy {
   cut(outage: Outage): () => void {
     this.#cut.add(outage);
     return () => this.#cut.delete(outage);
+  }
+
+  refuseReceives(): () => void {
+    this.#refusesReceives = true;
+    return () => (this.#refusesReceives = false);
   }
 
   observe(point: Point, listener: Listener): () => void {
@@ -178,6 +187,7 @@ class ProxyServer implements FaultProxy {
     const { service, operation, call, roll } = exchange;
     const isAway = this.#cut.has(service) || (isDeletion(operation) && this.#cut.has('deletions'));
     if (isAway) return reset(exchange.response);
+    if (this.#refusesReceives && operation === 'ReceiveMessage') return this.#refuse(exchange, 'throttled');
     const isSlow = roll.happens('slow');
     const isSlowFirst = roll.fraction('slow first') < 0.5;
     if (isSlow && isSlowFirst) await this.#pause(exchange);
