@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Uploaded, UploadInput } from '../lane/work';
 import { writeCsv } from '../rows/csv';
+import { tableOf } from '../rows/table';
 import type { LakeStore } from '../lake/store';
 import { DIGEST_METADATA } from '../pipeline/names';
 import { awsFailure } from './failures';
@@ -20,12 +21,13 @@ type UploadingStore = Pick<LakeStore, 'putIfAbsent' | 'metadata'>;
  */
 export async function uploadBatch(
   store: UploadingStore,
-  { bucket, key, columns, rows }: UploadInput,
+  { bucket, key, ...batch }: UploadInput,
 ): Promise<Uploaded> {
+  const { header, rows } = tableOf(batch);
   const digest = createHash('sha256')
-    .update(JSON.stringify([columns, rows]))
+    .update(JSON.stringify([header, rows]))
     .digest('hex');
-  const body = writeCsv(columns, rows);
+  const body = writeCsv(header, rows);
   return await withHeartbeat({ everyMs: BATCH_HEARTBEAT_MS }, async (signal) => {
     const object = {
       key,

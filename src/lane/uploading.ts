@@ -2,7 +2,7 @@ import { batchKey, type LaneLife } from '../lake/layout';
 import type { ObjectAcl, PipelineDefinition } from '../pipeline/definition';
 import type { WaitingRow } from './assembler';
 import type { LaneLimits } from './limits';
-import type { UploadWork } from './work';
+import type { UploadInput, UploadWork } from './work';
 
 /** A batch in its final form: every try to upload it writes the same bytes to the same key. JSON. */
 export interface FrozenBatch {
@@ -16,6 +16,8 @@ export interface FrozenBatch {
   rows: (readonly string[])[];
   /** Digests of the rows' keys. */
   keys: string[];
+  /** Whether they are written, as a last column. */
+  keyColumn: boolean;
   bytes: number;
   /** When its oldest row was received, in epoch milliseconds. */
   admittedAt: number;
@@ -73,7 +75,7 @@ export class Uploading {
     { lake }: PipelineDefinition,
     { version, now }: { version: number; now: number },
   ): void {
-    const { bucket, prefix, acl, columns } = lake;
+    const { bucket, prefix, acl, columns, keyColumn } = lake;
     const [first] = rows;
     const sequence = this.#nextSequence;
     this.#nextSequence += 1;
@@ -91,6 +93,7 @@ export class Uploading {
       columns: columns.map(({ name }) => name),
       rows: rows.map(({ cells }) => cells),
       keys: rows.map(({ key }) => key),
+      keyColumn,
       bytes: rows.reduce((sum, { bytes }) => sum + bytes, 0),
       admittedAt: first.admittedAt,
     });
@@ -100,10 +103,8 @@ export class Uploading {
     while (this.#underWay.size < this.#limits.uploadsAtOnce) {
       const batch = this.#frozen.shift();
       if (!batch) return;
-      const { sequence, bucket, objectKey: key, acl, columns, rows } = batch;
-      this.#underWay.set(sequence, batch);
-      const input = { bucket, key, ...(acl === undefined ? {} : { acl }), columns, rows };
-      yield { kind: 'upload', sequence, input };
+      this.#underWay.set(batch.sequence, batch);
+      yield { kind: 'upload', sequence: batch.sequence, input: inputOf(batch) };
     }
   }
 
@@ -116,4 +117,15 @@ export class Uploading {
       this.#frozen = [...this.#frozen, batch].sort((one, other) => one.sequence - other.sequence);
     return batch;
   }
+}
+
+function inputOf({ bucket, objectKey: key, acl, columns, rows, keys, keyColumn }: FrozenBatch): UploadInput {
+  return {
+    bucket,
+    key,
+    ...(acl === undefined ? {} : { acl }),
+    columns,
+    rows,
+    ...(keyColumn ? { keys } : {}),
+  };
 }

@@ -57,6 +57,8 @@ export interface UploadInput {
   acl?: ObjectAcl;
   columns: readonly string[];
   rows: readonly (readonly string[])[];
+  /** Digests of the rows' keys, for a last column. Default: there is none. */
+  keys?: readonly string[];
 }
 
 export interface Uploaded {

@@ -29,6 +29,8 @@ export interface PipelineDefinition {
     bucket: string;
     prefix: string;
     columns: Column[];
+    /** Whether each row has its key in a last column. */
+    keyColumn: boolean;
     /** Of every object written. Without it none is sent: new buckets refuse them. */
     acl?: ObjectAcl;
     /** Whether texts that a spreadsheet takes for formulas are marked as text. */

@@ -38,6 +38,9 @@ export const KEY_ATTRIBUTE = 'sluice.key';
  */
 export const ADDED_MEMBERS = { kafka: 'kafka', sluice: 'sluice' } as const;
 
+/** The last column of the CSV: the digest of what makes the row itself. It is nobody else's, in capitals neither. */
+export const KEY_COLUMN = '_key';
+
 /** The queue tag that names the lane which alone may read the queue. */
 export const OWNER_TAG = 'sluice:owner';
 

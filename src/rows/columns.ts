@@ -1,5 +1,6 @@
 import { membersOf, valueAt } from '../event/json-path';
 import type { Column } from '../pipeline/definition';
+import { KEY_COLUMN } from '../pipeline/names';
 
 export const DEFAULT_COLUMNS = [
   'event_id=meta.id,dt=meta.dt,uri=meta.uri',
@@ -18,6 +19,10 @@ export function parseColumns(text: string): Column[] {
   const columns = pairsOf(text).map(columnOf);
   const twice = columns.find(({ name }, index) => columns.findIndex((other) => other.name === name) < index);
   if (twice) throw new Error(`must name every column once, and names ${JSON.stringify(twice.name)} twice`);
+  // Some readers, DuckDB among them, take names that differ in capitals for one.
+  const key = columns.find(({ name }) => name.toLowerCase() === KEY_COLUMN);
+  if (key)
+    throw new Error(`must leave the name ${key.name} to the column that Sluice adds (SLUICE_KEY_COLUMN)`);
   return columns;
 }
 

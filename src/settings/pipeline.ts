@@ -11,6 +11,7 @@ import {
   type Environment,
   type Notation,
   oneOf,
+  onOrOff,
   optional,
   reader,
   refuse,
@@ -192,6 +193,14 @@ export const SETTINGS: SettingsTable = {
         'columns of the CSV: `name=path` pairs joined by commas; `name` alone is short for `name=name`; the path `sluice.key` is what makes the row itself',
       parse: parseColumns,
       print: printColumns,
+      changes: ALWAYS,
+    },
+    keyColumn: {
+      name: 'SLUICE_KEY_COLUMN',
+      fallback: 'on',
+      meaning:
+        "`on` adds a last column `_key`, sixteen hexadecimal digits of what makes the row itself; `off` leaves it out: then `sluice verify` can't look for repeats, nor `sluice start --adopt` know what is in the lake",
+      ...onOrOff,
       changes: ALWAYS,
     },
     acl: {

@@ -55,6 +55,11 @@ export const trueOrFalse: Notation<boolean> = {
   print: String,
 };
 
+export const onOrOff: Notation<boolean> = {
+  parse: (value) => oneOf(['on', 'off']).parse(value) === 'on',
+  print: (value) => (value ? 'on' : 'off'),
+};
+
 /** @param nothing the text that stands for no value. Default: the empty one */
 export const optional = <T>({ parse, print }: Notation<T>, nothing = ''): Notation<T | undefined> => ({
   parse: (value) => (value === nothing ? undefined : parse(value)),

@@ -181,6 +181,18 @@ describe('The activities of a lane, against moto', () => {
       assert.match(Metadata?.[DIGEST_METADATA] ?? '', /^[0-9a-f]{64}$/);
     });
 
+    it('writes the key of each row into a last column where it is given keys', async () => {
+      const key = 'keys/batch-1.csv';
+      const keys = ['0123456789abcdef'];
+      await run(() => activities.uploadBatch({ ...batch, key, keys }));
+      const { Body } = await s3.send(new GetObjectCommand({ Bucket: BUCKET, Key: key }));
+      assert.equal(await Body?.transformToString(), 'a,b,_key\n1,"x,""y""",0123456789abcdef\n');
+      await assert.rejects(
+        run(() => activities.uploadBatch({ ...batch, key, keys: ['f'.repeat(16)] })),
+        hopeless('ObjectDiffers'),
+      );
+    });
+
     it('replaces no object that holds other rows, and says what to do', async () => {
       const key = 'differs/batch-1.csv';
       await run(() => activities.uploadBatch({ ...batch, key }));

@@ -34,7 +34,13 @@ const LIFE = { lane: 0, incarnation: '1a2b3c4d' };
 
 const OWNER = { pipeline: 'test', lane: 'sluice-batch/test', run: 'default/run' };
 
-const lakeOf = (prefix: string) => ({ bucket: 'lake', prefix, columns: COLUMNS, escapeFormulas: false });
+const lakeOf = (prefix: string) => ({
+  bucket: 'lake',
+  prefix,
+  columns: COLUMNS,
+  keyColumn: true,
+  escapeFormulas: false,
+});
 
 /** One row for each offset of the partition `t/0`; its id follows from the offset. */
 function batchOf(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import type { UploadInput } from '../../src/lane/work';
 import { definitionOf } from '../support/definition';
-import { DrivenLane, HOPELESS, messageOf, PASSING } from '../support/driven-lane';
+import { digestOf, DrivenLane, HOPELESS, messageOf, PASSING } from '../support/driven-lane';
 
 const VISIBILITY_MS = 8_000;
 
@@ -105,6 +105,15 @@ class World {
       rows.map(([cell]) => Number(cell?.split(' ')[1])),
     );
     return all.sort((one, other) => one - other);
+  }
+
+  /** Those of rows beside which another key stands. */
+  get wronglyKeyed(): number[] {
+    return [...this.lake.values()].flatMap(({ rows, keys }) =>
+      rows
+        .map(([cell]) => Number(cell?.split(' ')[1]))
+        .filter((event, index) => keys?.[index] !== digestOf(event)),
+    );
   }
 
   get sequences(): number[] {
@@ -270,6 +279,7 @@ describe('A lane, whatever comes of its work', () => {
         for (const step of all) world.act(step);
         world.drain();
         assert.deepEqual(world.rows, world.published);
+        assert.deepEqual(world.wronglyKeyed, []);
         assert.equal(world.isEmpty, true);
         assert.deepEqual(world.deletedTooEarly, []);
         assert.deepEqual(

@@ -46,12 +46,26 @@ describe('Uploading', () => {
             acl: 'private',
             columns: ['key', 'text'],
             rows: [['event 1', '']],
+            keys: [digestOf(1)],
           },
         },
       ],
     );
     assert.deepEqual([...uploading.work()], []);
     assert.equal(uploading.underWay, 1);
+  });
+
+  it('leaves the keys of the rows out where the definition wants no column of them, and knows them still', () => {
+    const { lake } = DEFINITION;
+    const uploading = new Uploading(LIFE, LIMITS);
+    const without = definitionOf({ lake: { ...lake, keyColumn: false } });
+    uploading.freeze([row(1)], without, { version: 1, now: NOW });
+    uploading.freeze([row(2)], DEFINITION, { version: 2, now: NOW });
+    assert.deepEqual(
+      [...uploading.work()].map(({ input }) => input.keys),
+      [undefined, [digestOf(2)]],
+    );
+    assert.deepEqual(uploading.ended(1, true).keys, [digestOf(1)]);
   });
 
   it('hands out the same again, key and rows, after a try that failed', () => {

@@ -24,6 +24,11 @@ export const COLUMNS: readonly (readonly Column[])[] = [
   [FILLER, KIND, KEY_COLUMN],
 ];
 
+/** Whether rows of these columns have their keys beside them (`SLUICE_KEY_COLUMN`). */
+export function isKeyed(columns: readonly string[]): boolean {
+  return columns[0] === KEY_COLUMN.name;
+}
+
 /** @param paths of the columns @param filler what makes a row as large as it is */
 export function cellsOf(event: number, paths: readonly string[], filler: string): string[] {
   return paths.map((path) => {

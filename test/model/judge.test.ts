@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { UploadWork } from '../../src/lane/work';
-import { cellsOf, isRejected } from './events';
+import { cellsOf, isKeyed, isRejected, keyOf } from './events';
 import { judge, problemsOf } from './judge';
 import { calm } from './scenario';
 import { type World, worldOf } from './world';
@@ -24,7 +24,9 @@ function deleteAll({ queue }: World): void {
 
 function object(sequence: number, events: readonly number[], columns = COLUMNS): UploadWork {
   const rows = events.map((event) => cellsOf(event, COLUMNS, '.'));
-  return { kind: 'upload', sequence, input: { bucket: 'lake', key: `object-${sequence}`, columns, rows } };
+  const keys = events.map(keyOf);
+  const input = { bucket: 'lake', key: `object-${sequence}`, columns, rows };
+  return { kind: 'upload', sequence, input: isKeyed(columns) ? { ...input, keys } : input };
 }
 
 const from = (first: number, last: number) =>
@@ -84,6 +86,17 @@ describe('The judge of the model', () => {
     world.lake.put(object(1, from(0, 5)));
     world.lake.put(object(2, from(6, 11), ['filler', 'kind', 'key']));
     assert.deepEqual(problems(world, false), ['never stopped', '6 rows that do not fit their columns']);
+  });
+
+  it('finds rows with the key of another, and those without one', () => {
+    const world = worldOfSent();
+    const { input, ...work } = object(1, from(0, 5));
+    const keys = input.keys?.toReversed();
+    assert(keys);
+    world.lake.put({ ...work, input: { ...input, keys } });
+    const { bucket, key, columns, rows } = object(2, from(6, 11)).input;
+    world.lake.put({ kind: 'upload', sequence: 2, input: { bucket, key, columns, rows } });
+    assert.deepEqual(problems(world, false), ['never stopped', '12 rows that do not fit their columns']);
   });
 
   it('finds rejected events that became rows, or were not kept', () => {

@@ -1,12 +1,12 @@
 import type { UploadWork } from '../../src/lane/work';
-import { eventOf, KEY_COLUMN } from './events';
+import { eventOf, isKeyed, KEY_COLUMN } from './events';
 import type { Trace } from './trace';
 
 export interface StoredObject {
   sequence: number;
   /** Of all columns and rows. */
   content: string;
-  /** Events of its rows; undefined where a row does not fit the columns. */
+  /** Events of its rows; undefined where a row does not fit the columns, or has another's key. */
   events: (number | undefined)[];
 }
 
@@ -27,15 +27,18 @@ export class Lake {
   }
 
   /** @returns whether the key holds this content now */
-  put({ sequence, input: { key, columns, rows } }: UploadWork): boolean {
-    const content = JSON.stringify({ columns, rows });
+  put({ sequence, input: { key, columns, rows, keys } }: UploadWork): boolean {
+    const content = JSON.stringify({ columns, rows, keys });
     const there = this.objects.get(key);
     if (there) {
       if (there.content === content) return true;
       this.differing.add(key);
       return false;
     }
-    const events = rows.map((cells) => eventIn(cells, columns));
+    const isKeyedRight = isKeyed(columns) === (keys !== undefined);
+    const events = rows.map((cells, index) =>
+      isKeyedRight ? eventIn(cells, columns, keys?.[index]) : undefined,
+    );
     this.objects.set(key, { sequence, content, events });
     const known = events.filter((event) => event !== undefined);
     for (const event of known) this.#written.add(event);
@@ -53,9 +56,13 @@ export class Lake {
   }
 }
 
-function eventIn(cells: readonly string[], columns: readonly string[]): number | undefined {
+/** @param written what stands in the last column as the row's key */
+function eventIn(
+  cells: readonly string[],
+  columns: readonly string[],
+  written: string | undefined,
+): number | undefined {
   const key = cells[columns.indexOf(KEY_COLUMN.name)];
-  return cells.length === columns.length && key !== undefined && /^[0-9a-f]{16}$/.test(key)
-    ? eventOf(key)
-    : undefined;
+  const isRow = cells.length === columns.length && key !== undefined && /^[0-9a-f]{16}$/.test(key);
+  return isRow && (written ?? key) === key ? eventOf(key) : undefined;
 }

@@ -1,5 +1,5 @@
-import type { PipelineDefinition } from '../../src/pipeline/definition';
-import { COLUMNS } from './events';
+import type { Column, PipelineDefinition } from '../../src/pipeline/definition';
+import { COLUMNS, isKeyed } from './events';
 import type { Host } from './host';
 import type { World } from './world';
 
@@ -49,7 +49,7 @@ export class People {
       case 'rows':
         return this.#change({ batch: { ...batch, rows: random.pick([3, 10, 25]) } });
       case 'columns':
-        return this.#change({ lake: { ...lake, columns: [...random.pick(COLUMNS)] } });
+        return this.#change({ lake: { ...lake, ...columnsLike(random.pick(COLUMNS)) } });
       case 'grow':
         time.after(INGEST_HEARS_AFTER_MS, () => ingest.resize(this.#definition.windowKeys));
         return this.#change({ windowKeys: windowKeys * 2 });
@@ -71,6 +71,10 @@ export class People {
     this.#definition = { ...this.#definition, ...changes };
     this.#host.update(this.#definition);
   }
+}
+
+function columnsLike(columns: readonly Column[]): Pick<PipelineDefinition['lake'], 'columns' | 'keyColumn'> {
+  return { columns: [...columns], keyColumn: isKeyed(columns.map(({ name }) => name)) };
 }
 
 /** Stints need some room. */

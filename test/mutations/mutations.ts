@@ -53,11 +53,22 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a batch is keyed when it is uploaded, not when it is frozen',
     file: 'src/lane/uploading.ts',
-    find: '      const input = { bucket, key,',
-    replace: '      const input = { bucket, key: `${key}-${Math.random()}`,',
+    find: '    bucket,\n    key,\n',
+    replace: '    bucket,\n    key: `${key}-${Math.random()}`,\n',
     check: {
       file: 'test/lane/lane.test.ts',
       title: 'A lane keys an object when its rows are frozen',
+    },
+    model: 'caught',
+  },
+  {
+    name: "a row's key is another's",
+    file: 'src/lane/uploading.ts',
+    find: '      keys: rows.map(({ key }) => key),\n',
+    replace: '      keys: rows.map(({ key }) => key).reverse(),\n',
+    check: {
+      file: 'test/lane/lane-at-random.test.ts',
+      title: 'A lane, whatever comes of its work writes each event once',
     },
     model: 'caught',
   },

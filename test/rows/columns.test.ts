@@ -91,6 +91,15 @@ describe('The columns', () => {
     );
   });
 
+  it('leave a name to the column of keys, in capitals too: some readers take the two for one', () => {
+    for (const name of ['_key', '_Key']) {
+      assert.throws(() => parseColumns(`a,${name}=b`), {
+        message: `must leave the name ${name} to the column that Sluice adds (SLUICE_KEY_COLUMN)`,
+      });
+    }
+    assert.deepEqual(parseColumns('key=_key'), [{ name: 'key', path: '_key' }]);
+  });
+
   it('have each name once, though two may show the same value', () => {
     assert.throws(() => parseColumns('a,b,a=c'), {
       message: 'must name every column once, and names "a" twice',

@@ -172,6 +172,7 @@ describe('A running pipeline', () => {
       SLUICE_BUCKET: 'other',
       SLUICE_PREFIX: 'p',
       SLUICE_COLUMNS: 'title',
+      SLUICE_KEY_COLUMN: 'off',
       SLUICE_OBJECT_ACL: 'private',
       SLUICE_ESCAPE_FORMULAS: 'true',
       SLUICE_BATCH_ROWS: '7',

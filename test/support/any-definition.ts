@@ -71,6 +71,7 @@ const TEXTS: Readonly<Record<string, fc.Arbitrary<string>>> = {
   [SETTINGS.lake.columns.name]: fc
     .uniqueArray(fc.stringMatching(/^[^\s"'=,.]{1,10}$/), { minLength: 1 })
     .map((names) => names.map((name, index) => (index % 2 ? name : `${name}=meta.${name}`)).join()),
+  [SETTINGS.lake.keyColumn.name]: fc.constantFrom('on', 'off'),
   [SETTINGS.lake.acl.name]: fc.constantFrom('', 'private', 'bucket-owner-full-control'),
   [SETTINGS.lake.escapeFormulas.name]: fc.constantFrom('true', 'false'),
   [SETTINGS.batch.rows.name]: fc.integer({ min: 1, max: 1_000 }).map(String),

@@ -13,6 +13,7 @@ export function definitionOf(overrides: Partial<PipelineDefinition> = {}): Pipel
         { name: 'key', path: 'key' },
         { name: 'text', path: 'text' },
       ],
+      keyColumn: true,
       escapeFormulas: false,
     },
     batch: { rows: 100, flushAfterSeconds: 1 },

@@ -16,7 +16,7 @@ const COLUMNS = ['meta.id', 'meta.topic', 'meta.partition', 'meta.offset'].map((
 }));
 
 const PIPELINE = definitionOf({
-  lake: { ...LAKE, columns: COLUMNS, escapeFormulas: false },
+  lake: { ...LAKE, columns: COLUMNS, keyColumn: true, escapeFormulas: false },
   source: { url: 'https://stream.wikimedia.org/v2/stream/recentchange', contact: '' },
 });
 

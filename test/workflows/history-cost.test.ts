@@ -29,6 +29,7 @@ describe('The history of a lane', () => {
           bucket: 'sse-bucket',
           prefix: '',
           columns: parseColumns(DEFAULT_COLUMNS),
+          keyColumn: true,
           escapeFormulas: false,
         },
         batch: { rows: 100, flushAfterSeconds: 60 },
