@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
+import { sha256 } from '../event/key';
+import { bodyDigest, columnsText, digestIn, metadataOf } from '../lake/stated';
+import type { LakeStore } from '../lake/store';
 import type { Uploaded, UploadInput } from '../lane/work';
 import { writeCsv } from '../rows/csv';
 import { tableOf } from '../rows/table';
-import type { LakeStore } from '../lake/store';
-import { DIGEST_METADATA } from '../pipeline/names';
 import { awsFailure } from './failures';
 import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
 
@@ -13,7 +13,7 @@ type UploadingStore = Pick<LakeStore, 'putIfAbsent' | 'metadata'>;
 
 /**
  * Writes one frozen batch as a CSV object. Safe to run twice, also at the same time: key and rows are fixed, and an
- * object that is already there is compared, never replaced. Compared are the digests of columns and rows, not
+ * object that is already there is compared, never replaced. Compared are the digests of header and rows, not
  * bytes, since a deploy between two attempts may have changed the CSV writer.
  *
  * @throws ApplicationFailure `ObjectDiffers` (not retryable) when the key holds another batch; other not retryable
@@ -21,19 +21,18 @@ type UploadingStore = Pick<LakeStore, 'putIfAbsent' | 'metadata'>;
  */
 export async function uploadBatch(
   store: UploadingStore,
-  { bucket, key, ...batch }: UploadInput,
+  { bucket, key, version, place, ...batch }: UploadInput,
 ): Promise<Uploaded> {
   const { header, rows } = tableOf(batch);
-  const digest = createHash('sha256')
-    .update(JSON.stringify([header, rows]))
-    .digest('hex');
+  const digest = sha256(JSON.stringify([header, rows]));
   const body = writeCsv(header, rows);
+  const stated = { rows: rows.length, columns: columnsText(header), version, place };
   return await withHeartbeat({ everyMs: BATCH_HEARTBEAT_MS }, async (signal) => {
     const object = {
       key,
       body,
       contentType: 'text/csv; charset=utf-8',
-      metadata: { [DIGEST_METADATA]: digest },
+      metadata: metadataOf({ digest, sha256: bodyDigest(body), ...stated }),
     };
     const isNew = await store.putIfAbsent(object, { abortSignal: signal }).catch((error: unknown) => {
       throw awsFailure(error, `write s3://${bucket}/${key}`);
@@ -48,7 +47,7 @@ export async function uploadBatch(
 
 async function digestOf(store: UploadingStore, bucket: string, key: string): Promise<string | undefined> {
   try {
-    return (await store.metadata(key))[DIGEST_METADATA];
+    return digestIn(await store.metadata(key));
   } catch (error) {
     throw awsFailure(error, `read the metadata of s3://${bucket}/${key}`);
   }

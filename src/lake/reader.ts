@@ -1,5 +1,9 @@
 import { parse } from 'papaparse';
+import type { KnownPlace } from '../event/place';
+import { KEY_COLUMN } from '../pipeline/names';
 import type { ListedObject } from './layout';
+import { placeIn } from './place-columns';
+import { bodyDigest, columnsText, type Stated, statedIn } from './stated';
 import type { LakeStore, ObjectContent } from './store';
 
 /** Reads the lake back: what its objects hold. */
@@ -30,6 +34,67 @@ export async function* readObjects<T extends ListedObject>(
     if (ahead.length === READS_AT_ONCE) yield* ahead.splice(0, 1);
   }
   yield* ahead;
+}
+
+/** A row as it stands in the lake. */
+export interface BatchRow {
+  cells: readonly string[];
+  /** The digest of what makes it itself; undefined in an object without such a column. */
+  key: string | undefined;
+  /** Undefined where it states none, or nothing says which columns would. */
+  place: KnownPlace | undefined;
+}
+
+/** An object of rows, and what it states of itself, or what is wrong with it. */
+export type ReadBatch =
+  | {
+      ok: true;
+      header: readonly string[];
+      rows: readonly BatchRow[];
+      /** Whether there is a column of keys. */
+      hasKeys: boolean;
+      /** Undefined where it states nothing. */
+      stated: Stated | undefined;
+      /** In what it is not what was written, in words; undefined where nothing shows that it is not. */
+      changed: string | undefined;
+    }
+  | { ok: false; problem: string };
+
+/** Reads an object of rows, by its header and its metadata alone. Never throws. */
+export function readBatch({ body, metadata }: Pick<ObjectContent, 'body' | 'metadata'>): ReadBatch {
+  const csv = readCsv(body);
+  if (!csv.ok) return csv;
+  const { header } = csv;
+  const stated = statedIn(metadata);
+  const changed = stated && whatChanged(stated, { body, header, rows: csv.rows.length });
+  const keyAt = header.indexOf(KEY_COLUMN);
+  const hasKeys = keyAt !== -1;
+  const rows = csv.rows.map((cells) => ({
+    cells,
+    key: hasKeys ? cells[keyAt] : undefined,
+    place: stated?.place && placeIn(cells, stated.place),
+  }));
+  const without = hasKeys ? rows.findIndex(({ key }) => !isKeyDigest(key)) : -1;
+  if (without !== -1) {
+    return { ok: false, problem: changed ?? `row ${without + 1} has no key in ${KEY_COLUMN}` };
+  }
+  return { ok: true, header, rows, hasKeys, stated, changed };
+}
+
+function whatChanged(
+  stated: Stated,
+  { body, header, rows }: { body: Uint8Array; header: readonly string[]; rows: number },
+): string | undefined {
+  if (bodyDigest(body) !== stated.sha256)
+    return 'its body is not the one that was written: it has another SHA-256 than its metadata states';
+  if (rows !== stated.rows) return `it has ${rows} rows, and its metadata states ${stated.rows}`;
+  return columnsText(header) === stated.columns
+    ? undefined
+    : 'its columns are not those that its metadata states';
+}
+
+function isKeyDigest(field: string | undefined): boolean {
+  return field !== undefined && /^[0-9a-f]{16}$/.test(field);
 }
 
 /** Reads a batch's object. Never throws. */

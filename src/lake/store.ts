@@ -23,10 +23,11 @@ export interface NewObject {
   metadata?: Record<string, string>;
 }
 
-/** What an object holds, and the tag that changes with it. */
+/** What an object holds, the tag that changes with it, and what was written beside it. */
 export interface ObjectContent {
   body: Uint8Array;
   etag: string | undefined;
+  metadata: Partial<Record<string, string>>;
 }
 
 export interface RequestOptions {
@@ -86,10 +87,13 @@ export class LakeStore {
   /** @returns undefined when there is no such object */
   async read(key: string): Promise<ObjectContent | undefined> {
     try {
-      const { Body, ETag } = await this.#s3.send(
-        new GetObjectCommand({ Bucket: this.lake.bucket, Key: key }),
-      );
-      return { body: (await Body?.transformToByteArray()) ?? new Uint8Array(), etag: ETag };
+      const {
+        Body,
+        ETag,
+        Metadata = {},
+      } = await this.#s3.send(new GetObjectCommand({ Bucket: this.lake.bucket, Key: key }));
+      const body = (await Body?.transformToByteArray()) ?? new Uint8Array();
+      return { body, etag: ETag, metadata: Metadata };
     } catch (error) {
       if (isNamed(error, 'NoSuchKey')) return undefined;
       throw error;

@@ -1,4 +1,5 @@
 import { batchKey, type LaneLife } from '../lake/layout';
+import { type PlaceColumns, placeColumnsOf } from '../lake/place-columns';
 import type { ObjectAcl, PipelineDefinition } from '../pipeline/definition';
 import type { WaitingRow } from './assembler';
 import type { LaneLimits } from './limits';
@@ -13,6 +14,7 @@ export interface FrozenBatch {
   /** Of the definition whose columns the rows have. */
   version: number;
   columns: string[];
+  place: PlaceColumns;
   rows: (readonly string[])[];
   /** Digests of the rows' keys. */
   keys: string[];
@@ -72,10 +74,10 @@ export class Uploading {
    */
   freeze(
     rows: readonly [WaitingRow, ...WaitingRow[]],
-    { lake }: PipelineDefinition,
+    definition: PipelineDefinition,
     { version, now }: { version: number; now: number },
   ): void {
-    const { bucket, prefix, acl, columns, keyColumn } = lake;
+    const { bucket, prefix, acl, columns, keyColumn } = definition.lake;
     const [first] = rows;
     const sequence = this.#nextSequence;
     this.#nextSequence += 1;
@@ -91,6 +93,7 @@ export class Uploading {
       ...(acl === undefined ? {} : { acl }),
       version,
       columns: columns.map(({ name }) => name),
+      place: placeColumnsOf(definition),
       rows: rows.map(({ cells }) => cells),
       keys: rows.map(({ key }) => key),
       keyColumn,
@@ -119,12 +122,15 @@ export class Uploading {
   }
 }
 
-function inputOf({ bucket, objectKey: key, acl, columns, rows, keys, keyColumn }: FrozenBatch): UploadInput {
+function inputOf(batch: FrozenBatch): UploadInput {
+  const { bucket, objectKey: key, acl, version, columns, place, rows, keys, keyColumn } = batch;
   return {
     bucket,
     key,
     ...(acl === undefined ? {} : { acl }),
+    version,
     columns,
+    place,
     rows,
     ...(keyColumn ? { keys } : {}),
   };

@@ -1,3 +1,4 @@
+import type { PlaceColumns } from '../lake/place-columns';
 import type { Lake, ObjectAcl } from '../pipeline/definition';
 import type { Depth } from '../queue/queue';
 
@@ -55,7 +56,11 @@ export interface UploadInput {
   /** Key of the object. */
   key: string;
   acl?: ObjectAcl;
+  /** Of the definition whose columns the rows have. */
+  version: number;
   columns: readonly string[];
+  /** Which of them hold the places of the rows. */
+  place: PlaceColumns;
   rows: readonly (readonly string[])[];
   /** Digests of the rows' keys, for a last column. Default: there is none. */
   keys?: readonly string[];

@@ -44,8 +44,15 @@ export const KEY_COLUMN = '_key';
 /** The queue tag that names the lane which alone may read the queue. */
 export const OWNER_TAG = 'sluice:owner';
 
-/** The object metadata (`x-amz-meta-…`) that holds the digest of a batch's columns and rows. */
-export const DIGEST_METADATA = 'sluice-digest';
+/** The metadata (`x-amz-meta-…`) of an object of rows, by what it states. */
+export const OBJECT_METADATA = {
+  digest: 'sluice-digest',
+  sha256: 'sluice-sha256',
+  rows: 'sluice-rows',
+  columns: 'sluice-columns',
+  version: 'sluice-version',
+  place: 'sluice-place',
+} as const;
 
 /** Search attributes, as `sluice provision` registers them. Workflows run without where that was refused. */
 export const SEARCH_ATTRIBUTES = {

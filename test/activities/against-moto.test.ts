@@ -21,10 +21,11 @@ import { DefaultLogger } from '@temporalio/worker';
 import { activityClients, createBatchActivities } from '../../src/activities';
 import type { Received } from '../../src/lane/received';
 import type { ReceiveInput } from '../../src/lane/work';
-import { DIGEST_METADATA, KEY_ATTRIBUTE, OWNER_TAG } from '../../src/pipeline/names';
+import { KEY_ATTRIBUTE, OWNER_TAG } from '../../src/pipeline/names';
 import { keyDigest } from '../../src/event/key';
 import { type MotoServer, startMotoServer } from '../../local/moto-server';
 import { rejectedIn, rowsIn } from '../support/received';
+import { sha256 } from '../support/sha256';
 
 const BUCKET = 'lake-bucket';
 const PATHS = ['meta.id', 'title'];
@@ -162,7 +163,13 @@ describe('The activities of a lane, against moto', () => {
   });
 
   describe('uploadBatch', () => {
-    const batch = { bucket: BUCKET, columns: ['a', 'b'], rows: [['1', 'x,"y"']] };
+    const batch = {
+      bucket: BUCKET,
+      version: 3,
+      columns: ['a', 'b'],
+      place: { kind: 'meta', at: [] } as const,
+      rows: [['1', 'x,"y"']],
+    };
 
     it('writes the CSV once, and is done when the same batch is there already', async () => {
       const key = 'twice/batch-1.csv';
@@ -178,7 +185,14 @@ describe('The activities of a lane, against moto', () => {
       assert.equal(second.bytes, first.bytes);
       assert.ok(first.at <= second.at && second.at <= Date.now(), 'the times at which each was known');
       assert.deepEqual(LastModified, before.LastModified, 'it was not written again');
-      assert.match(Metadata?.[DIGEST_METADATA] ?? '', /^[0-9a-f]{64}$/);
+      assert.deepEqual(Metadata, {
+        'sluice-digest': sha256('[["a","b"],[["1","x,\\"y\\""]]]'),
+        'sluice-sha256': sha256(text),
+        'sluice-rows': '1',
+        'sluice-columns': 'a,b',
+        'sluice-version': '3',
+        'sluice-place': 'meta',
+      });
     });
 
     it('writes the key of each row into a last column where it is given keys', async () => {
@@ -191,6 +205,31 @@ describe('The activities of a lane, against moto', () => {
         run(() => activities.uploadBatch({ ...batch, key, keys: ['f'.repeat(16)] })),
         hopeless('ObjectDiffers'),
       );
+    });
+
+    it('is done where an older version wrote the same batch in other bytes', async () => {
+      const key = 'bytes/batch-1.csv';
+      await run(() => activities.uploadBatch({ ...batch, key: 'bytes/now.csv' }));
+      const { Metadata } = await s3.send(new HeadObjectCommand({ Bucket: BUCKET, Key: 'bytes/now.csv' }));
+      const before = { ...Metadata, 'sluice-sha256': sha256('"a","b"\n') };
+      await s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: key, Body: '"a","b"\n', Metadata: before }));
+      await run(() => activities.uploadBatch({ ...batch, key }));
+      const { Body } = await s3.send(new GetObjectCommand({ Bucket: BUCKET, Key: key }));
+      assert.equal(await Body?.transformToString(), '"a","b"\n');
+    });
+
+    it('states many columns, and names that are not ASCII, in what S3 takes', async () => {
+      const key = 'wide/batch-1.csv';
+      const columns = Array.from({ length: 200 }, (_, n) => `spalte-für-größen-${n}-\u0001`);
+      const wide = { ...batch, columns, rows: [columns.map(() => '1')], key };
+      await run(() => activities.uploadBatch(wide));
+      await run(() =>
+        activities.uploadBatch({ ...wide, columns: ['größe'], rows: [['1']], key: 'wide/2.csv' }),
+      );
+      const statedBy = async (Key: string) =>
+        (await s3.send(new HeadObjectCommand({ Bucket: BUCKET, Key }))).Metadata?.['sluice-columns'] ?? '';
+      assert.match(await statedBy(key), /^sha256:[0-9a-f]{64}$/);
+      assert.equal(await statedBy('wide/2.csv'), 'gr%C3%B6%C3%9Fe');
     });
 
     it('replaces no object that holds other rows, and says what to do', async () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { writeCsv } from '../../src/rows/csv';
-import { readCsv, readObjects } from '../../src/lake/reader';
+import { readBatch, readCsv, readObjects } from '../../src/lake/reader';
+import { bodyDigest, columnsText, metadataOf } from '../../src/lake/stated';
 import { s3Error } from '../support/fake-store';
 import { MemoryBucket } from '../support/memory-bucket';
 
@@ -49,6 +50,66 @@ describe('A CSV object', () => {
       assert.match(read.problem, problem);
     });
   }
+});
+
+describe('An object of rows', () => {
+  const header = ['title', 'topic', 'partition', 'offset', '_key'];
+  const rows = [
+    ['x', 't', '0', '7', '0123456789abcdef'],
+    ['y', '', '', '', 'fedcba9876543210'],
+  ];
+  const body = writeCsv(header, rows);
+  const metadata = metadataOf({
+    digest: '',
+    sha256: bodyDigest(body),
+    rows: 2,
+    columns: columnsText(header),
+    version: 1,
+    place: { kind: 'meta', at: [1, 2, 3] },
+  });
+
+  it('is read by its header and metadata alone: keys and places, and what it states', () => {
+    const read = readBatch({ body, metadata });
+    assert.ok(read.ok);
+    assert.deepEqual([read.header, read.hasKeys, read.changed], [header, true, undefined]);
+    assert.equal(read.stated?.version, 1);
+    assert.deepEqual(read.rows, [
+      { cells: rows[0], key: '0123456789abcdef', place: { partition: 't/0', offset: 7 } },
+      { cells: rows[1], key: 'fedcba9876543210', place: undefined },
+    ]);
+  });
+
+  it('has no keys without the column, and no places where nothing says which columns hold them', () => {
+    const read = readBatch({ body: writeCsv(['title', 'offset'], [['x', '7']]), metadata: {} });
+    assert.ok(read.ok);
+    assert.deepEqual([read.hasKeys, read.stated, read.changed], [false, undefined, undefined]);
+    assert.deepEqual(read.rows, [{ cells: ['x', '7'], key: undefined, place: undefined }]);
+  });
+
+  it('is known to be changed where its body, its number of rows or its columns are not what it states', () => {
+    const changed = (other: Uint8Array, stated: Record<string, string>) => {
+      const read = readBatch({ body: other, metadata: { ...metadata, ...stated } });
+      return read.ok && read.changed;
+    };
+    assert.match(
+      String(changed(writeCsv(header, rows.toReversed()), {})),
+      /^its body is not the one that was written/,
+    );
+    assert.equal(changed(body, { 'sluice-rows': '3' }), 'it has 2 rows, and its metadata states 3');
+    assert.match(String(changed(body, { 'sluice-columns': 'title' })), /^its columns are not/);
+  });
+
+  it('is refused where a row has no key in the column of keys', () => {
+    const other = Buffer.from('a,_key\n1,0123456789abcdef\n2,1.23E+15\n');
+    assert.deepEqual(readBatch({ body: other, metadata: {} }), {
+      ok: false,
+      problem: 'row 2 has no key in _key',
+    });
+  });
+
+  it('is refused where it is no CSV', () => {
+    assert.equal(readBatch({ body: Buffer.from('a,b\n1\n'), metadata }).ok, false);
+  });
 });
 
 describe('Reading a bucket', () => {

@@ -85,10 +85,12 @@ describe('An object that is written unless its key is taken', () => {
 });
 
 describe('A store', () => {
-  it('reads an object with its tag, and nothing where there is none', async () => {
-    const { store } = stub({ body: 'one', headers: { etag: '"tag"' } }, refusal(404, 'NoSuchKey'));
+  it('reads an object with its tag and its metadata, and nothing where there is none', async () => {
+    const headers = { etag: '"tag"', 'x-amz-meta-sluice-rows': '1' };
+    const { store } = stub({ body: 'one', headers }, refusal(404, 'NoSuchKey'));
     const found = await store.read('raw/a.csv');
     assert.deepEqual([Buffer.from(found?.body ?? '').toString(), found?.etag], ['one', '"tag"']);
+    assert.deepEqual(found?.metadata, { 'sluice-rows': '1' });
     assert.equal(await store.read('raw/b.csv'), undefined);
   });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { WaitingRow } from '../../src/lane/assembler';
 import { LIMITS } from '../../src/lane/limits';
 import { Uploading } from '../../src/lane/uploading';
+import { parseColumns } from '../../src/rows/columns';
 import { definitionOf } from '../support/definition';
 import { digestOf } from '../support/driven-lane';
 
@@ -44,7 +45,9 @@ describe('Uploading', () => {
             bucket: 'lake',
             key: `raw/date=2026-01-31/hour=12/batch-1a2b3c4d-0000000001-${digestOf(1)}.csv`,
             acl: 'private',
+            version: 1,
             columns: ['key', 'text'],
+            place: { kind: 'maybe-meta', at: [] },
             rows: [['event 1', '']],
             keys: [digestOf(1)],
           },
@@ -66,6 +69,16 @@ describe('Uploading', () => {
       [undefined, [digestOf(2)]],
     );
     assert.deepEqual(uploading.ended(1, true).keys, [digestOf(1)]);
+  });
+
+  it('says under which definition its rows came, and which of its columns hold their places', () => {
+    const { lake } = DEFINITION;
+    const columns = parseColumns('o=meta.offset,t=meta.topic,p=meta.partition');
+    const uploading = new Uploading(LIFE, LIMITS);
+    uploading.freeze([row(1)], definitionOf({ lake: { ...lake, columns } }), { version: 7, now: NOW });
+    const [work] = [...uploading.work()];
+    assert.equal(work?.input.version, 7);
+    assert.deepEqual(work.input.place, { kind: 'maybe-meta', at: [1, 2, 0] });
   });
 
   it('hands out the same again, key and rows, after a try that failed', () => {

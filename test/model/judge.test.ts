@@ -25,7 +25,8 @@ function deleteAll({ queue }: World): void {
 function object(sequence: number, events: readonly number[], columns = COLUMNS): UploadWork {
   const rows = events.map((event) => cellsOf(event, COLUMNS, '.'));
   const keys = events.map(keyOf);
-  const input = { bucket: 'lake', key: `object-${sequence}`, columns, rows };
+  const place = { kind: 'none', at: [] } as const;
+  const input = { bucket: 'lake', key: `object-${sequence}`, version: 1, columns, place, rows };
   return { kind: 'upload', sequence, input: isKeyed(columns) ? { ...input, keys } : input };
 }
 
@@ -91,11 +92,9 @@ describe('The judge of the model', () => {
   it('finds rows with the key of another, and those without one', () => {
     const world = worldOfSent();
     const { input, ...work } = object(1, from(0, 5));
-    const keys = input.keys?.toReversed();
-    assert(keys);
-    world.lake.put({ ...work, input: { ...input, keys } });
-    const { bucket, key, columns, rows } = object(2, from(6, 11)).input;
-    world.lake.put({ kind: 'upload', sequence: 2, input: { bucket, key, columns, rows } });
+    const { keys = [], ...without } = input;
+    world.lake.put({ ...work, input: { ...input, keys: keys.toReversed() } });
+    world.lake.put({ ...work, sequence: 2, input: { ...without, key: 'object-2' } });
     assert.deepEqual(problems(world, false), ['never stopped', '12 rows that do not fit their columns']);
   });
 

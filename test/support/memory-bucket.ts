@@ -6,9 +6,15 @@ import type { Lake } from '../../src/pipeline/definition';
 /** What commands do with a lake's objects. */
 type Store = Pick<LakeStore, 'lake' | 'list' | 'read' | 'putIfAbsent' | 'delete'>;
 
+interface StoredObject {
+  body: string | Uint8Array;
+  modifiedAt: number;
+  metadata: Record<string, string>;
+}
+
 /** A bucket in memory: its objects are listed, read, written and deleted, on conditions as in S3. */
 export class MemoryBucket {
-  readonly objects = new Map<string, { body: string | Uint8Array; modifiedAt: number }>();
+  readonly objects = new Map<string, StoredObject>();
   /** What was done, in its order, such as `Get raw/a.csv`. */
   readonly commands: string[] = [];
   /** Keys that listings told of. */
@@ -29,8 +35,8 @@ export class MemoryBucket {
     };
   }
 
-  put(key: string, body: string | Uint8Array, modifiedAt = Date.now()): void {
-    this.objects.set(key, { body, modifiedAt: Math.floor(modifiedAt / 1_000) * 1_000 });
+  put(key: string, body: string | Uint8Array, modifiedAt = Date.now(), metadata = {}): void {
+    this.objects.set(key, { body, modifiedAt: Math.floor(modifiedAt / 1_000) * 1_000, metadata });
   }
 
   text(key: string): string | undefined {
@@ -60,13 +66,15 @@ export class MemoryBucket {
     await Promise.resolve();
     this.#gets -= 1;
     const object = this.objects.get(key);
-    return object && { body: Buffer.from(object.body), etag: etagOf(object.body) };
+    if (!object) return undefined;
+    const { body, metadata } = object;
+    return { body: Buffer.from(body), etag: etagOf(body), metadata };
   }
 
-  async #put({ key, body }: NewObject): Promise<boolean> {
+  async #put({ key, body, metadata }: NewObject): Promise<boolean> {
     this.#begin(`Put ${key}`);
     if (this.objects.has(key)) return false;
-    this.put(key, body);
+    this.put(key, body, Date.now(), metadata);
     return true;
   }
 
