@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { GetObjectCommand, paginateListObjectsV2, type S3Client } from '@aws-sdk/client-s3';
 import { parse } from 'papaparse';
 
@@ -37,6 +38,9 @@ export interface Audit {
   unknown: string[];
   changed: ChangedField[];
 }
+
+/** What Sluice adds to the columns, unless `SLUICE_KEY_COLUMN` is off. */
+const keyColumn = '_key';
 
 /** Default columns whose name is not the path of their value. */
 const pathOfColumn: ReadonlyMap<string, string> = new Map([
@@ -166,11 +170,21 @@ function parseRows(name: string, text: string): ReadonlyMap<string, string>[] {
 }
 
 function changedFields(row: ReadonlyMap<string, string>, event: PublishedEvent | undefined): ChangedField[] {
-  if (!event || event.text === '') return [];
-  const value: unknown = JSON.parse(event.text);
+  if (!event) return [];
+  const { key, text } = event;
+  const value: unknown = text === '' ? undefined : JSON.parse(text);
   return [...row]
-    .map(([column, actual]) => ({ key: event.key, column, expected: expectedField(value, column), actual }))
+    .filter(([column]) => text !== '' || column === keyColumn)
+    .map(([column, actual]) => {
+      const expected = column === keyColumn ? digestOf(key) : expectedField(value, column);
+      return { key, column, expected, actual };
+    })
     .filter(({ expected, actual }) => expected !== actual);
+}
+
+/** The first 64 bits of the SHA-256, in hexadecimal. */
+function digestOf(key: string): string {
+  return createHash('sha256').update(key).digest('hex').slice(0, 16);
 }
 
 function expectedField(event: unknown, column: string): string {

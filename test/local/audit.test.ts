@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 
@@ -125,6 +126,26 @@ describe('The audit of a lake', () => {
       formatAudit(result),
       '3 events published: 3 rows in 2 objects, 1 rejected, 2 missing, 1 repeated, 4 unknown, 1 changed',
     );
+  });
+
+  it('sees a row with the key of another, also where the ledger has no payloads', async () => {
+    const keyOf = (id: string) => createHash('sha256').update(id).digest('hex').slice(0, 16);
+    const rows = [
+      ['event_id', '_key'],
+      ['one', keyOf('one')],
+      ['two', keyOf('one')],
+    ];
+    objects.set('wiki/1.csv', stringify(rows, { record_delimiter: '\n' }));
+    const events = [one, { ...two, text: '' }];
+
+    const { changed } = await auditLake({
+      s3,
+      bucket: 'lake',
+      prefix: 'wiki',
+      ledger: { published: events, broken: [] },
+    });
+
+    assert.deepEqual(changed, [{ key: 'two', column: '_key', expected: keyOf('two'), actual: keyOf('one') }]);
   });
 
   it('counts a broken event that was kept twice as repeated', async () => {
