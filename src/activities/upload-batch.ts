@@ -1,10 +1,8 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { sha256 } from '../event/key';
-import { bodyDigest, columnsText, digestIn, metadataOf } from '../lake/stated';
+import { rowsObject } from '../lake/rows-object';
+import { digestIn } from '../lake/stated';
 import type { LakeStore } from '../lake/store';
 import type { Uploaded, UploadInput } from '../lane/work';
-import { writeCsv } from '../rows/csv';
-import { tableOf } from '../rows/table';
 import { awsFailure } from './failures';
 import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
 
@@ -21,19 +19,11 @@ type UploadingStore = Pick<LakeStore, 'putIfAbsent' | 'metadata'>;
  */
 export async function uploadBatch(
   store: UploadingStore,
-  { bucket, key, version, place, ...batch }: UploadInput,
+  { bucket, key, ...rows }: UploadInput,
 ): Promise<Uploaded> {
-  const { header, rows } = tableOf(batch);
-  const digest = sha256(JSON.stringify([header, rows]));
-  const body = writeCsv(header, rows);
-  const stated = { rows: rows.length, columns: columnsText(header), version, place };
+  const { body, metadata, digest } = rowsObject(rows);
   return await withHeartbeat({ everyMs: BATCH_HEARTBEAT_MS }, async (signal) => {
-    const object = {
-      key,
-      body,
-      contentType: 'text/csv; charset=utf-8',
-      metadata: metadataOf({ digest, sha256: bodyDigest(body), ...stated }),
-    };
+    const object = { key, body, contentType: 'text/csv; charset=utf-8', metadata };
     const isNew = await store.putIfAbsent(object, { abortSignal: signal }).catch((error: unknown) => {
       throw awsFailure(error, `write s3://${bucket}/${key}`);
     });

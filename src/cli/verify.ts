@@ -28,19 +28,19 @@ export interface Surroundings extends Pick<AuditSurroundings, 'pause'> {
 
 /**
  * `sluice verify`: audits the lake from its objects alone: what is missing, what is there twice, what is not what it
- * should be. While the pipeline runs, an object or a row may be on its way: then it looks again, for half a minute at most.
+ * should be. Of the settings it takes bucket and prefix, and no more. While the pipeline runs, an object or a row may be on its way: then it looks again, for half a minute at most.
  *
  * @returns whether everything could be checked, and nothing was found
  * @throws UsageError for options that can't be used, CommandError when S3 refuses
  */
 export async function verify(
-  { pipeline, store, say }: Pick<Context, 'pipeline' | 'say'> & { store: AuditedStore },
+  { store, say }: Pick<Context, 'say'> & { store: AuditedStore },
   { json = false, ...options }: VerifyOptions = {},
   { screen = process.stderr, ...surroundings }: Surroundings = {},
 ): Promise<boolean> {
   const rules = rulesOf(options);
-  const report = await explainingS3(pipeline.lake, () =>
-    auditLake(store, pipeline, rules, {
+  const report = await explainingS3(store.lake, () =>
+    auditLake(store, rules, {
       ...surroundings,
       progress: (items, of) => withProgress(items, { screen, ...of }),
     }),

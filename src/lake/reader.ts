@@ -81,16 +81,17 @@ export function readBatch({ body, metadata }: Pick<ObjectContent, 'body' | 'meta
   return { ok: true, header, rows, hasKeys, stated, changed };
 }
 
+const ANOTHER_BODY =
+  'its body is not the one that was written: it has another SHA-256 than its metadata states';
+const OTHER_COLUMNS = 'its columns are not those that its metadata states';
+
 function whatChanged(
   stated: Stated,
   { body, header, rows }: { body: Uint8Array; header: readonly string[]; rows: number },
 ): string | undefined {
-  if (bodyDigest(body) !== stated.sha256)
-    return 'its body is not the one that was written: it has another SHA-256 than its metadata states';
+  if (bodyDigest(body) !== stated.sha256) return ANOTHER_BODY;
   if (rows !== stated.rows) return `it has ${rows} rows, and its metadata states ${stated.rows}`;
-  return columnsText(header) === stated.columns
-    ? undefined
-    : 'its columns are not those that its metadata states';
+  return columnsText(header) === stated.columns ? undefined : OTHER_COLUMNS;
 }
 
 function isKeyDigest(field: string | undefined): boolean {

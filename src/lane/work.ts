@@ -1,4 +1,4 @@
-import type { PlaceColumns } from '../lake/place-columns';
+import type { RowsToWrite } from '../lake/rows-object';
 import type { Lake, ObjectAcl } from '../pipeline/definition';
 import type { Depth } from '../queue/queue';
 
@@ -51,19 +51,11 @@ export interface UploadWork {
 }
 
 /** One frozen batch: everything that its object depends on. */
-export interface UploadInput {
+export interface UploadInput extends RowsToWrite {
   bucket: string;
   /** Key of the object. */
   key: string;
   acl?: ObjectAcl;
-  /** Of the definition whose columns the rows have. */
-  version: number;
-  columns: readonly string[];
-  /** Which of them hold the places of the rows. */
-  place: PlaceColumns;
-  rows: readonly (readonly string[])[];
-  /** Digests of the rows' keys, for a last column. Default: there is none. */
-  keys?: readonly string[];
 }
 
 export interface Uploaded {

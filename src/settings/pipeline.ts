@@ -190,7 +190,7 @@ export const SETTINGS: SettingsTable = {
       name: 'SLUICE_COLUMNS',
       fallback: DEFAULT_COLUMNS,
       meaning:
-        'columns of the CSV: `name=path` pairs joined by commas; `name` alone is short for `name=name`; the path `sluice.key` is what makes the row itself',
+        'columns of the CSV: `name=path` pairs joined by commas; `name` alone is short for `name=name`; the path `sluice.key` is what makes the row itself, whole',
       parse: parseColumns,
       print: printColumns,
       changes: ALWAYS,
@@ -199,7 +199,7 @@ export const SETTINGS: SettingsTable = {
       name: 'SLUICE_KEY_COLUMN',
       fallback: 'on',
       meaning:
-        "`on` adds a last column `_key`, sixteen hexadecimal digits of what makes the row itself; `off` leaves it out: then `sluice verify` can't look for repeats, nor `sluice start --adopt` know what is in the lake",
+        "`on` adds a last column `_key`, sixteen hexadecimal digits of what makes the row itself; `off` leaves it out: then `sluice verify` can't look for repeats",
       ...onOrOff,
       changes: ALWAYS,
     },

@@ -11,13 +11,12 @@ import {
   partsOf,
   prefixClaimedBy,
 } from '../lake/layout';
-import { type ReadCsv, readCsv, readObjects } from '../lake/reader';
+import { type ReadBatch, readBatch, readObjects } from '../lake/reader';
 import type { LakeStore, ObjectContent } from '../lake/store';
-import type { PipelineDefinition } from '../pipeline/definition';
 import { recordPlace } from '../sources/kafka/event';
 import { wikimediaPlace } from '../sources/sse/wikimedia';
 import { Findings } from './findings';
-import { LakeAudit, type LakeReport, type RowPaths, rowPathsOf } from './lake-audit';
+import { LakeAudit, type LakeReport } from './lake-audit';
 import { mayComeYet, type Rules } from './verification';
 
 /** The part of a lake's store that an audit needs. */
@@ -37,15 +36,13 @@ const LOOK_AGAIN_MS = [1_000, 2_000, 4_000, 8_000, 15_000];
 const LONGEST_WAIT_HOURS = 14 * 24;
 
 /**
- * Audits a lake from its objects alone: what is missing, what is there twice, what is not what it should be. While the pipeline
- * runs, an object or a row may be on its way: then it looks again, for half a minute at most.
+ * Audits a lake from its objects alone, by what they hold and state: what is missing, what is there twice, what is not what it should
+ * be. While the pipeline runs, an object or a row may be on its way: then it looks again, for half a minute at most.
  *
- * @param pipeline what the rows are, and what tells them apart
  * @throws the S3 client's error
  */
 export async function auditLake(
   store: AuditedStore,
-  { lake: { columns }, source }: Pick<PipelineDefinition, 'lake' | 'source'>,
   rules: Rules,
   { progress = (items) => items, pause = delay }: AuditSurroundings = {},
 ): Promise<LakeReport> {
@@ -56,13 +53,12 @@ export async function auditLake(
   const readEvents = (objects: readonly KeptObject[], what = 'objects read') =>
     progress(readKept(store, objects), { what, total: objects.length });
 
-  const paths = rowPathsOf(source);
-  const lake = new LakeAudit(columns, paths, rules);
+  const lake = new LakeAudit(rules);
   const addKept = ({ object, event }: Kept) => {
-    if (event) lake.addKept(object, keptPlace(event, paths));
+    if (event) lake.addKept(object, keptPlace(event, lake));
     else lake.addBroken(object, 'it is not the JSON of an event that was kept whole');
   };
-  for await (const { object, content } of read(batches)) lake.addBatch(object, csvOf(content));
+  for await (const { object, content } of read(batches)) lake.addBatch(object, batchIn(content));
   // What is gone since it was listed, somebody sent again just now.
   for await (const one of readEvents(kept)) addKept(one);
   const all = [...batches];
@@ -72,7 +68,7 @@ export async function auditLake(
     await pause(waitMs);
     const late = await listLate(store, { batches: all, kept });
     for await (const { object, content } of read(late.batches, 'late objects read')) {
-      lake.addLate(object, csvOf(content));
+      lake.addLate(object, batchIn(content));
     }
     for await (const one of readEvents(late.kept, 'late objects read')) addKept(one);
     all.push(...late.batches);
@@ -83,7 +79,7 @@ export async function auditLake(
   }
   if (lake.wantsMore()) {
     for await (const { object, content } of read(batches, 'objects read again')) {
-      lake.lookForRepeats(object, csvOf(content));
+      lake.lookForRepeats(object, batchIn(content));
       if (!lake.wantsMore()) break;
     }
   }
@@ -179,12 +175,15 @@ function addListed(
   (object.kind === 'resent' ? listing.resent : listing.kept).push(object);
 }
 
-function csvOf(content: ObjectContent | undefined): ReadCsv {
-  return content ? readCsv(content.body) : { ok: false, problem: 'it was listed, and is gone' };
+function batchIn(content: ObjectContent | undefined): ReadBatch {
+  return content ? readBatch(content) : { ok: false, problem: 'it was listed, and is gone' };
 }
 
 /** Where an event stood by its source's count. */
-function keptPlace({ text, record }: KeptEvent, { isOfRecords }: RowPaths): KnownPlace | undefined {
+function keptPlace(
+  { text, record }: KeptEvent,
+  { isOfRecords }: Pick<LakeAudit, 'isOfRecords'>,
+): KnownPlace | undefined {
   return isOfRecords ? recordPlace(text, record) : wikimediaPlace(text);
 }
 

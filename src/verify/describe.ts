@@ -2,6 +2,7 @@ import type { Found } from './findings';
 import { countFindings, type KeyReport, type LakeReport, type Unchecked } from './lake-audit';
 import type { MissingSpan, SequenceReport } from './verification';
 import type { Span } from '../event/intervals';
+import { KEY_COLUMN } from '../pipeline/names';
 import type { LaneLife } from '../lake/layout';
 
 /** Of so many lanes the summary tells the numbers. */
@@ -61,8 +62,9 @@ function keysText(keys: KeyReport | undefined): string {
   return count === 0 ? 'no key twice' : `${amount(count, 'key')} more than once`;
 }
 
-function offsetsText({ offsets, wanted }: Pick<LakeReport, 'offsets' | 'wanted'>): string {
-  if (!offsets) return wanted.offsets.length === 0 ? 'no offsets' : 'offsets not checked';
+function offsetsText({ offsets, unchecked }: Pick<LakeReport, 'offsets' | 'unchecked'>): string {
+  if (!offsets)
+    return unchecked.some(({ check }) => check === 'offsets') ? 'offsets not checked' : 'no offsets';
   const { partitions, unexplained, onTheWay, lostAgain } = offsets;
   const absent = unexplained + onTheWay + lostAgain.count;
   const topics = amount(partitions.length, 'topic partition');
@@ -82,7 +84,7 @@ function findingLines({ sequence, keys, offsets, broken, unknown }: LakeReport):
     ),
     ...linesOf('key', keys?.repeated, ({ key, times, places }) => {
       const where = places.map(({ object, row }) => `row ${row} of ${object}`);
-      return `${JSON.stringify(key)} stands in ${times} rows: ${where.join(', ')}${places.length < times ? ', …' : ''}`;
+      return `${key} stands in ${times} rows: ${where.join(', ')}${places.length < times ? ', …' : ''}`;
     }),
     ...linesOf('offset', offsets?.missing, (one) => `${one.partition}: ${before(one)}`, size),
     ...linesOf(
@@ -122,13 +124,17 @@ const WHY_UNCHECKED: Readonly<Record<Unchecked['reason'], (one: Unchecked, repor
   'too-young': ({ check, count }, { graceSeconds }) =>
     `${amount(count, check === 'sequence' ? 'sequence number' : 'offset')} missing, and may be on the way, since what follows is ` +
     `younger than ${graceSeconds} s: run this again later, or with --grace 0s where nothing is on its way`,
-  'no-columns': ({ check }, { wanted }) =>
-    `${check === 'keys' ? 'repeats' : 'missing rows'} can't be looked for without columns that have the paths ` +
-    (check === 'keys' ? wanted.keys : wanted.offsets).join(', '),
-  'rows-without': ({ check, count }, { keys }) =>
-    check === 'keys'
-      ? `${amount(count, 'row')} without ${keys?.paths.join(', ')} not compared with others: a column with the path sluice.key tells all rows apart`
-      : `${amount(count, 'row')} without topic, partition and offset not counted: an offset that is missing may be one of theirs`,
+  'no-metadata': ({ check, count }) =>
+    check === 'bodies'
+      ? `${amount(count, 'object')} without what Sluice states in the metadata of each: somebody copied the bodies alone, so that ` +
+        'what was changed since it was written does not show'
+      : `missing rows can't be looked for in ${amount(count, 'row')}, whose objects do not state which columns hold topic, partition and offset`,
+  'no-key-column': ({ count }) =>
+    `repeats can't be looked for in ${amount(count, 'row')} without the column ${KEY_COLUMN}, which SLUICE_KEY_COLUMN=off leaves out`,
+  'no-columns': ({ count }, { wanted }) =>
+    `missing rows can't be looked for in ${amount(count, 'row')} without columns that have the paths ${wanted.offsets.join(', ')}`,
+  'rows-without': ({ count }) =>
+    `${amount(count, 'row')} without topic, partition and offset not counted: an offset that is missing may be one of theirs`,
   'rejected-unreadable': ({ count }) =>
     `${amount(count, 'offset')} missing for which rejected events may account, whose offsets can't be read: ` +
     '`sluice rejected list` shows these',

@@ -1,4 +1,3 @@
-import { keyDigest } from '../event/key';
 import { type Found, MOST_NAMED } from './findings';
 
 /** Finds keys that stand in more than one row, in two passes: one that counts digests, one that names what they are. */
@@ -14,13 +13,14 @@ export interface RowPlace {
 }
 
 export interface RepeatedKey {
+  /** Its digest, 16 hexadecimal digits. */
   key: string;
   /** Rows that have it. */
   times: number;
   places: RowPlace[];
 }
 
-/** The first pass: digests of 64 bits, eight bytes a row, so that a lake's size is no matter. */
+/** The first pass: eight bytes a row, so that a lake's size is no matter. Keys are digests of 16 hexadecimal digits. */
 export class KeyDigests {
   #digests = new BigUint64Array(1_024);
   #count = 0;
@@ -31,7 +31,7 @@ export class KeyDigests {
       larger.set(this.#digests);
       this.#digests = larger;
     }
-    this.#digests[this.#count] = digestOf(key);
+    this.#digests[this.#count] = numberOf(key);
     this.#count += 1;
   }
 
@@ -48,45 +48,39 @@ export class KeyDigests {
   }
 }
 
-/** The second pass: reads the rows again, to name the first of the repeated keys. */
+/** The second pass: reads the rows again, to say where the first of the repeated keys stand. */
 export class RepeatedKeys {
   #count = 0;
   #rowsLeft = 0;
-  /** By digest and key: two keys may share a digest, and are no repeat then. */
-  readonly #sought = new Map<bigint, Map<string, RepeatedKey>>();
+  readonly #sought = new Map<bigint, RepeatedKey>();
 
   constructor(digests: KeyDigests) {
     for (const { digest, times } of digests.repeated()) {
       this.#count += 1;
       if (this.#sought.size === MOST_NAMED) continue;
-      this.#sought.set(digest, new Map());
+      this.#sought.set(digest, { key: digest.toString(16).padStart(16, '0'), times, places: [] });
       this.#rowsLeft += times;
     }
   }
 
-  /** Whether rows must still be seen to name the keys. */
+  /** Whether rows must still be seen to say where the keys stand. */
   get wantsRows(): boolean {
     return this.#rowsLeft > 0;
   }
 
   see(key: string, place: RowPlace): void {
-    const keys = this.#sought.get(digestOf(key));
-    if (!keys) return;
+    const known = this.#sought.get(numberOf(key));
+    if (!known) return;
     this.#rowsLeft -= 1;
-    const known = keys.get(key) ?? { key, times: 0, places: [] };
-    known.times += 1;
     if (known.places.length < MOST_PLACES) known.places.push(place);
-    keys.set(key, known);
   }
 
-  /** Counts keys. Those beyond the ones that are named are counted by their digests. */
+  /** Counts keys. */
   found(): Found<RepeatedKey> {
-    const keys = [...this.#sought.values()].flatMap((keys) => [...keys.values()]);
-    const named = keys.filter(({ times }) => times > 1);
-    return { count: this.#count - this.#sought.size + named.length, named };
+    return { count: this.#count, named: [...this.#sought.values()] };
   }
 }
 
-function digestOf(key: string): bigint {
-  return BigInt(`0x${keyDigest(key)}`);
+function numberOf(key: string): bigint {
+  return BigInt(`0x${key}`);
 }

@@ -136,16 +136,17 @@ export class OffsetCheck {
   /** Of canary and rejected events, of those sent again, and where the source has no event. */
   readonly #explained = new Map<string, Intervals<BatchObject | KeptObject>>();
   readonly #resent: { object: KeptObject; place: KnownPlace }[] = [];
-  readonly #mayJump: boolean;
+  /** Partitions that can't have another count later on. */
+  readonly #ofOneCount = new Set<string>();
   #unreadable = 0;
 
-  /** @param mayJump whether a partition may have another count later on, as of another cluster. Default: it may */
-  constructor(rules: Rules, { mayJump = true }: { mayJump?: boolean } = {}) {
+  constructor(rules: Rules) {
     this.#rules = rules;
-    this.#mayJump = mayJump;
   }
 
-  addRow(object: BatchObject, place: KnownPlace): void {
+  /** @param mayJump whether its partition may have another count later on, as of another cluster. Default: it may */
+  addRow(object: BatchObject, place: KnownPlace, { mayJump = true }: { mayJump?: boolean } = {}): void {
+    if (!mayJump) this.#ofOneCount.add(place.partition);
     intervalsOf(this.#rows, place.partition).add(place.offset, object);
     this.#addGap(object, place);
   }
@@ -226,7 +227,8 @@ export class OffsetCheck {
       for (const hole of this.#holes(partition)) {
         const before = hole.next.key;
         for (const { from, to } of intervalsOf(this.#explained, partition).missing(hole)) {
-          if (this.#mayJump && to - from >= JUMP) jumps.add({ partition, from, to, before });
+          if (to - from >= JUMP && !this.#ofOneCount.has(partition))
+            jumps.add({ partition, from, to, before });
           else if (isYoung(hole.next, this.#rules)) onTheWay += to - from + 1;
           else missing.add({ partition, from, to, before }, to - from + 1);
         }

@@ -6,7 +6,7 @@ import { type Output, Pipeline } from './pipeline';
 const BUCKET = 'sse-bucket';
 
 const COLUMNS = 'event_id=meta.id,title,topic=meta.topic,partition=meta.partition,offset=meta.offset';
-const HEADER = 'event_id,title,topic,partition,offset';
+const HEADER = 'event_id,title,topic,partition,offset,_key';
 
 describe('A day with the command line', function () {
   this.timeout(600_000);

@@ -65,7 +65,7 @@ describe('The README’s own SSE stream', function () {
     pipeline = await Pipeline.of(stream, {
       SLUICE_SOURCE_URL: stream.url,
       SLUICE_PREFIX: 'readings',
-      SLUICE_COLUMNS: 'key=sluice.key,sensor,temp',
+      SLUICE_COLUMNS: 'sensor,temp',
       SLUICE_BATCH_ROWS: '20',
       SLUICE_FLUSH_AFTER: '2s',
       SLUICE_VISIBILITY_TIMEOUT: '8s',
@@ -82,7 +82,7 @@ describe('The README’s own SSE stream', function () {
         const { Body } = await pipeline.s3.send(new GetObjectCommand({ Bucket: 'sse-bucket', Key }));
         const csv = readCsv((await Body?.transformToByteArray()) ?? new Uint8Array());
         assert(csv.ok);
-        return csv.rows.map(([key = '']) => key);
+        return csv.rows.map((cells) => cells[csv.header.indexOf('_key')] ?? '');
       }),
     );
     return objects.flat();

@@ -1,20 +1,16 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import type { Column } from '../../src/pipeline/definition';
+import { keyDigest } from '../../src/event/key';
+import type { BatchObject } from '../../src/lake/layout';
+import type { PlaceColumns } from '../../src/lake/place-columns';
+import { readBatch } from '../../src/lake/reader';
+import { rowsObject } from '../../src/lake/rows-object';
 import { writeCsv } from '../../src/rows/csv';
 import { Findings } from '../../src/verify/findings';
-import { LakeAudit, type LakeReport, rowPathsOf } from '../../src/verify/lake-audit';
-import type { BatchObject } from '../../src/lake/layout';
-import { readCsv } from '../../src/lake/reader';
+import { LakeAudit, type LakeReport } from '../../src/verify/lake-audit';
 
-const COLUMNS: Column[] = [
-  { name: 'event_id', path: 'meta.id' },
-  { name: 'title', path: 'title' },
-  { name: 'topic', path: 'meta.topic' },
-  { name: 'partition', path: 'meta.partition' },
-  { name: 'offset', path: 'meta.offset' },
-];
-const HEADER = COLUMNS.map(({ name }) => name);
+const COLUMNS = ['title', 'topic', 'partition', 'offset'];
+const PLACE: PlaceColumns = { kind: 'meta', at: [1, 2, 3] };
 
 interface Row {
   id: string;
@@ -22,8 +18,7 @@ interface Row {
   offset: number;
 }
 
-const fieldsOf = ({ id, partition, offset }: Row) => [
-  id,
+const fieldsOf = ({ partition, offset }: Pick<Row, 'partition' | 'offset'>) => [
   'a, "title"\r',
   't',
   String(partition),
@@ -40,29 +35,26 @@ const batchOf = (sequence: number): BatchObject => ({
   modifiedAt: 0,
 });
 
-/** The report of a lake of these objects, by sequence number. */
-function audit(
-  objects: ReadonlyMap<number, Uint8Array>,
-  {
-    columns = COLUMNS,
-    source = { url: 'https://stream.wikimedia.org/v2/stream/recentchange' },
-    keep = () => {},
-  }: {
-    columns?: Column[];
-    source?: Parameters<typeof rowPathsOf>[0];
-    keep?: (lake: LakeAudit) => void;
-  } = {},
-): LakeReport {
-  const lake = new LakeAudit(columns, rowPathsOf(source), {
-    hours: { since: -Infinity, until: Infinity },
-    graceMs: 0,
-    now: 1e9,
+/** An object as it lies in the lake. */
+type Stored = Parameters<typeof readBatch>[0];
+
+const stored = (rows: readonly Row[]) =>
+  rowsObject({
+    version: 1,
+    columns: COLUMNS,
+    place: PLACE,
+    rows: rows.map(fieldsOf),
+    keys: rows.map(({ id }) => keyDigest(id)),
   });
-  const batches = [...objects.keys()].map(batchOf);
-  for (const [sequence, body] of objects) lake.addBatch(batchOf(sequence), readCsv(body));
-  keep(lake);
+
+/** The report of a lake of these objects, numbered from 1. */
+function audit(objects: readonly Stored[]): LakeReport {
+  const lake = new LakeAudit({ hours: { since: -Infinity, until: Infinity }, graceMs: 0, now: 1e9 });
+  const batches = objects.map((_, index) => batchOf(index + 1));
+  for (const [index, object] of objects.entries()) lake.addBatch(batchOf(index + 1), readBatch(object));
   if (lake.wantsMore()) {
-    for (const [sequence, body] of objects) lake.lookForRepeats(batchOf(sequence), readCsv(body));
+    for (const [index, object] of objects.entries())
+      lake.lookForRepeats(batchOf(index + 1), readBatch(object));
   }
   assert.ok(!lake.wantsMore(), 'the second pass has seen every row that the first one counted');
   const counts = {
@@ -75,9 +67,6 @@ function audit(
   };
   return lake.report({ bucket: 'b', prefix: '', batches, ...counts });
 }
-
-const lakeOf = (...objects: (readonly (readonly string[])[])[]) =>
-  new Map(objects.map((rows, index) => [index + 1, writeCsv(HEADER, rows)]));
 
 /** Rows of two partitions, in an order that is a little wrong, some left out and some there twice. */
 const damagedLakes = fc
@@ -104,7 +93,7 @@ const damagedLakes = fc
       .sort((a, b) => a.at - b.at)
       .map(({ row }) => row);
     const objects = Array.from({ length: Math.ceil(written.length / rowsPerObject) }, (_, index) =>
-      written.slice(index * rowsPerObject, (index + 1) * rowsPerObject).map(fieldsOf),
+      written.slice(index * rowsPerObject, (index + 1) * rowsPerObject),
     );
     return { objects, dropped, repeated, rows: written.length };
   });
@@ -113,98 +102,167 @@ describe('The report of a lake', () => {
   it('finds exactly the rows that were dropped and those that were written twice', () => {
     fc.assert(
       fc.property(damagedLakes, ({ objects, dropped, repeated, rows }) => {
-        const report = audit(lakeOf(...objects));
+        const report = audit(objects.map(stored));
         assert.equal(report.rows, rows);
         assert.equal(report.objects, objects.length);
-        const { missing } = report.offsets ?? assert.fail('the offsets can be checked');
+        const missing = report.offsets?.missing ?? new Findings<never>();
+        assert.equal(report.offsets === undefined, rows === 0);
         assert.equal(missing.count, dropped.length);
         const found = missing.named.flatMap(({ partition, from, to }) =>
           Array.from({ length: to - from + 1 }, (_, index) => `${partition} ${from + index}`),
         );
         const expected = dropped.map(({ partition, offset }) => `t/${partition} ${offset}`);
         assert.ok(found.every((place) => expected.includes(place)));
-        const repeats = report.keys?.repeated ?? assert.fail('the keys can be checked');
+        const repeats = report.keys?.repeated ?? new Findings<never>();
         assert.equal(repeats.count, repeated.length);
-        assert.ok(
-          repeats.named.every(({ key, times }) => times === 2 && repeated.some(({ id }) => id === key)),
-        );
+        const keys = new Set(repeated.map(({ id }) => keyDigest(id)));
+        assert.ok(repeats.named.every(({ key, times }) => times === 2 && keys.has(key)));
         assert.equal(repeats.named.length, Math.min(20, repeated.length));
         assert.equal(report.whole, dropped.length + repeated.length === 0);
+        assert.deepEqual(report.unchecked, []);
       }),
     );
   });
 
   it('names a repeated key with each of its places, up to five', () => {
-    const row = (id: string, offset: number) => fieldsOf({ id, partition: 0, offset });
-    const report = audit(
-      lakeOf([row('a', 1), row('b', 2)], [row('b', 2)], ...Array.from({ length: 6 }, () => [row('a', 1)])),
+    const row = (id: string, offset: number) => ({ id, partition: 0, offset });
+    const report = audit([
+      stored([row('a', 1), row('b', 2)]),
+      stored([row('b', 2)]),
+      ...Array.from({ length: 6 }, () => stored([row('a', 1)])),
+    ]);
+    const named = report.keys?.repeated.named ?? [];
+    const one = named.find(({ key }) => key === keyDigest('a'));
+    assert.deepEqual([named.length, one?.times, one?.places.length], [2, 7, 5]);
+    assert.deepEqual(
+      named.find(({ key }) => key === keyDigest('b')),
+      {
+        key: keyDigest('b'),
+        times: 2,
+        places: [
+          { object: 'batch-1', row: 2 },
+          { object: 'batch-2', row: 1 },
+        ],
+      },
     );
-    const [one, other] = report.keys?.repeated.named.sort((x, y) => x.key.localeCompare(y.key)) ?? [];
-    assert.equal(one?.times, 7);
-    assert.equal(one.places.length, 5);
-    assert.deepEqual(other, {
-      key: 'b',
-      times: 2,
-      places: [
-        { object: 'batch-1', row: 2 },
-        { object: 'batch-2', row: 1 },
-      ],
-    });
     assert.equal(report.offsets?.missing.count, 0, 'an offset that comes twice leaves no hole');
   });
 
-  it('reads each object by its own header, since columns may have been changed', () => {
-    const now = writeCsv(HEADER, [fieldsOf({ id: 'a', partition: 0, offset: 1 })]);
-    const before = writeCsv(['offset', 'event_id', 'partition', 'topic'], [['2', 'a', '0', 't']]);
-    const without = writeCsv(['title', 'topic', 'partition', 'offset'], [['x', 't', '0', '4']]);
-    const report = audit(
-      new Map([1, 2, 3].map((sequence, index) => [sequence, [now, before, without][index] ?? now])),
-    );
-    assert.equal(report.keys?.repeated.named[0]?.key, 'a');
+  it('takes a key that begins with zeros for what it is', () => {
+    const key = '000000000000000f';
+    const object = rowsObject({
+      version: 1,
+      columns: ['a'],
+      place: { kind: 'none', at: [] },
+      rows: [['1'], ['2']],
+      keys: [key, key],
+    });
+    assert.equal(audit([object]).keys?.repeated.named[0]?.key, key);
+  });
+
+  it('reads each object by its own header and metadata, since columns may have been changed', () => {
+    const before = rowsObject({
+      version: 1,
+      columns: ['offset', 'partition', 'topic'],
+      place: { kind: 'meta', at: [2, 1, 0] },
+      rows: [['2', '0', 't']],
+      keys: [keyDigest('a')],
+    });
+    const withoutKeys = rowsObject({
+      version: 2,
+      columns: COLUMNS,
+      place: PLACE,
+      rows: [fieldsOf({ partition: 0, offset: 4 })],
+    });
+    const now = stored([{ id: 'a', partition: 0, offset: 1 }]);
+    const report = audit([now, before, withoutKeys]);
+    assert.equal(report.keys?.repeated.named[0]?.key, keyDigest('a'));
     assert.equal(report.keys.rowsWithout, 1);
     assert.deepEqual(
       report.offsets?.missing.named.map(({ from, to }) => [from, to]),
       [[3, 3]],
     );
-  });
-
-  it('tells rows by topic, partition and offset where no column has the id', () => {
-    const columns = COLUMNS.filter(({ path }) => path !== 'meta.id');
-    const row = fieldsOf({ id: 'a', partition: 0, offset: 1 });
-    const report = audit(lakeOf([row], [fieldsOf({ id: 'b', partition: 0, offset: 1 })]), { columns });
-    assert.deepEqual(report.keys?.paths, ['meta.topic', 'meta.partition', 'meta.offset']);
-    assert.equal(report.keys.repeated.named[0]?.key, 't/0 offset 1');
+    assert.deepEqual(report.unchecked, [{ check: 'keys', reason: 'no-key-column', count: 1 }]);
   });
 
   it('does not compare rows that nothing tells apart, and is whole', () => {
-    const columns = COLUMNS.filter(({ path }) => path === 'title');
-    const report = audit(lakeOf([['', 'x', '', '', '']]), { columns });
+    const object = rowsObject({
+      version: 1,
+      columns: ['title'],
+      place: { kind: 'meta', at: [] },
+      rows: [['x'], ['x']],
+    });
+    const report = audit([object]);
     assert.deepEqual([report.keys, report.offsets, report.whole], [undefined, undefined, true]);
     assert.deepEqual(report.unchecked, [
-      { check: 'keys', reason: 'no-columns', count: 1 },
-      { check: 'offsets', reason: 'no-columns', count: 1 },
+      { check: 'keys', reason: 'no-key-column', count: 2 },
+      { check: 'offsets', reason: 'no-columns', count: 2 },
     ]);
+    assert.deepEqual(report.wanted, { offsets: ['meta.topic', 'meta.partition', 'meta.offset'] });
+  });
+
+  describe('where objects are not what was written', () => {
+    const row = (offset: number) => ({ id: `id-${offset}`, partition: 0, offset });
+    const one = stored([row(1), row(2)]);
+    const two = stored([row(3)]);
+
+    it('finds a body that somebody changed, and judges its rows all the same', () => {
+      const { body, metadata } = stored([row(1), row(2)]);
+      const changed = Buffer.from(Buffer.from(body).toString().replace('title', 'titel'));
+      const report = audit([{ body: changed, metadata }, two]);
+      assert.deepEqual(report.broken.named, [
+        {
+          object: 'batch-1',
+          problem:
+            'its body is not the one that was written: it has another SHA-256 than its metadata states',
+        },
+      ]);
+      assert.deepEqual([report.rows, report.offsets?.missing.count, report.whole], [3, 0, false]);
+    });
+
+    it('finds one whose number of rows is not the one that it states', () => {
+      const { body, metadata } = one;
+      const report = audit([{ body, metadata: { ...metadata, 'sluice-rows': '3' } }, two]);
+      assert.deepEqual(report.broken.named, [
+        { object: 'batch-1', problem: 'it has 2 rows, and its metadata states 3' },
+      ]);
+    });
+
+    it('finds one that states nothing beside those that do: another hand wrote it', () => {
+      const report = audit([{ body: one.body, metadata: {} }, two]);
+      assert.deepEqual(report.broken.named, [
+        {
+          object: 'batch-1',
+          problem: 'it states nothing in its metadata, as others do: another hand wrote it',
+        },
+      ]);
+      assert.deepEqual(report.unchecked, [{ check: 'offsets', reason: 'no-metadata', count: 2 }]);
+      assert.equal(report.keys?.rowsWithout, 0, 'the header says which column has the keys');
+    });
+
+    it('can not say what was changed in a copy of bodies alone', () => {
+      const report = audit([one, two].map(({ body }) => ({ body, metadata: {} })));
+      assert.deepEqual([report.whole, report.broken.count, report.offsets], [true, 0, undefined]);
+      assert.deepEqual(report.unchecked, [
+        { check: 'bodies', reason: 'no-metadata', count: 2 },
+        { check: 'offsets', reason: 'no-metadata', count: 3 },
+      ]);
+    });
   });
 
   describe('of a Kafka topic', () => {
-    const url = 'kafka://localhost:9092/t';
-    const columns = [
-      { name: 'event_id', path: 'meta.id' },
-      ...['topic', 'partition', 'offset', 'from'].map((name) => ({ name, path: `kafka.${name}` })),
-    ];
-    const header = columns.map(({ name }) => name);
-    const csv = (...rows: [id: string, offset: number, from: number][]) =>
-      writeCsv(
-        header,
-        rows.map(([id, offset, from]) => [id, 't', '0', String(offset), String(from)]),
-      );
+    const object = (...rows: [id: string, offset: number, from: number][]) =>
+      rowsObject({
+        version: 1,
+        columns: ['topic', 'partition', 'offset', 'from'],
+        place: { kind: 'kafka', at: [0, 1, 2, 3] },
+        rows: rows.map(([, offset, from]) => ['t', '0', String(offset), String(from)]),
+        keys: rows.map(([id]) => keyDigest(id)),
+      });
 
-    it('tells rows by their place, and takes what is no record for no loss', () => {
+    it('takes what is no record for no loss', () => {
       // 3 to 5 were compacted; 8 is missing, and what comes after says so.
-      const body = csv(['a', 2, 2], ['a', 6, 3], ['b', 7, 7], ['c', 9, 9]);
-      const report = audit(new Map([[1, body]]), { columns, source: { url } });
-      assert.deepEqual(report.keys?.paths, ['kafka.topic', 'kafka.partition', 'kafka.offset']);
-      assert.equal(report.keys.repeated.count, 0, 'a producer may write the same twice');
+      const report = audit([object(['a', 2, 2], ['b', 6, 3], ['c', 7, 7], ['d', 9, 9])]);
       assert.deepEqual(report.offsets?.missing.named, [
         { partition: 't/0', from: 8, to: 8, before: 'batch-1' },
       ]);
@@ -231,10 +289,7 @@ describe('The report of a lake', () => {
             },
           );
           const written = all.filter(({ dropped }) => !dropped).sort((a, b) => a.at - b.at);
-          const report = audit(new Map([[1, csv(...written.map(({ row }) => row))]]), {
-            columns,
-            source: { url },
-          });
+          const report = audit([object(...written.map(({ row }) => row))]);
           // What lies before a dropped record is as unknown as the record itself.
           const dropped = all.filter((one) => one.dropped);
           const unknown = dropped.reduce((sum, { row: [, offset, from] }) => sum + offset - from + 1, 0);
@@ -245,96 +300,105 @@ describe('The report of a lake', () => {
     });
 
     it('takes a gap of millions for none where a row covers it', () => {
-      const report = audit(new Map([[1, csv(['a', 2, 2], ['b', 50_000_000, 3])]]), {
-        columns,
-        source: { url },
-      });
+      const report = audit([object(['a', 2, 2], ['b', 50_000_000, 3])]);
       assert.equal(report.offsets?.jumps.count, 0);
       assert.ok(report.whole);
     });
 
     it('takes a gap of millions that no row covers for a loss', () => {
-      const body = csv(['a', 2, 2], ['b', 5_000_000, 4_000_000]);
-      const report = audit(new Map([[1, body]]), { columns, source: { url } });
+      const report = audit([object(['a', 2, 2], ['b', 5_000_000, 4_000_000])]);
       assert.equal(report.offsets?.missing.count, 4_000_000 - 3);
       assert.deepEqual([report.offsets.jumps.count, report.whole], [0, false]);
     });
 
-    it('compares no key that is none in a payload: those records were told apart by their place', () => {
-      const keys = ['{"$oid":"1"}', '[1]', 'true', ''].flatMap((id) => [id, id]);
-      const body = csv(
-        ...keys.map((id, index): [string, number, number] => [id, index, index]),
-        ['[x', 9, 9],
-        ['[x', 10, 10],
-      );
-      const { keys: found } = audit(new Map([[1, body]]), { columns, source: { url, key: 'meta.id' } });
-      assert.deepEqual(
-        found?.repeated.named.map(({ key }) => key),
-        ['[x'],
-      );
-      assert.equal(found.rowsWithout, keys.length);
-    });
-
-    it('finds a row that stands there twice', () => {
-      const body = csv(['a', 2, 2], ['b', 2, 2]);
-      const report = audit(new Map([[1, body]]), { columns, source: { url } });
-      assert.equal(report.keys?.repeated.named[0]?.key, 't/0 offset 2');
-    });
-
-    it('goes by the key in the payload where the pipeline does, whose second record is no row', () => {
-      const body = csv(['a', 2, 2], ['b', 4, 4], ['a', 5, 5]);
-      const report = audit(new Map([[1, body]]), { columns, source: { url, key: 'meta.id' } });
-      assert.equal(report.keys?.repeated.named[0]?.key, 'a');
-      assert.equal(report.offsets, undefined);
+    it('asks for no offsets where the key stands in the payload, whose second record is no row', () => {
+      const report = audit([
+        rowsObject({
+          version: 1,
+          columns: ['offset'],
+          place: { kind: 'none', at: [] },
+          rows: [['2'], ['9']],
+          keys: ['a', 'b'].map(keyDigest),
+        }),
+      ]);
+      assert.deepEqual([report.offsets, report.unchecked, report.whole], [undefined, [], true]);
     });
 
     it('names the columns that it would take', () => {
-      const { wanted } = audit(new Map(), { source: { url } });
-      assert.deepEqual(wanted, {
-        keys: ['kafka.topic', 'kafka.partition', 'kafka.offset'],
-        offsets: ['kafka.topic', 'kafka.partition', 'kafka.offset', 'kafka.from'],
-      });
+      const { wanted, unchecked } = audit([
+        rowsObject({
+          version: 1,
+          columns: ['offset'],
+          place: { kind: 'kafka', at: [] },
+          rows: [['2']],
+          keys: [keyDigest('a')],
+        }),
+      ]);
+      assert.deepEqual(wanted, { offsets: ['kafka.topic', 'kafka.partition', 'kafka.offset', 'kafka.from'] });
+      assert.deepEqual(unchecked, [{ check: 'offsets', reason: 'no-columns', count: 1 }]);
     });
   });
 
-  it('counts rows without an id, and those whose offset is none', () => {
-    const report = audit(
-      lakeOf([
-        ['', 'x', 't', '0', ''],
-        ['a', 'x', 't', '0', '1e3'],
-        ['b', 'x', '', '0', '1'],
-      ]),
-    );
-    assert.equal(report.keys?.rowsWithout, 1);
+  describe('of a stream that need not count its events', () => {
+    const object = (...offsets: string[]) =>
+      rowsObject({
+        version: 1,
+        columns: COLUMNS,
+        place: { kind: 'maybe-meta', at: [1, 2, 3] },
+        rows: offsets.map((offset) => ['x', offset === '' ? '' : 't', '0', offset]),
+        keys: offsets.map((_, index) => keyDigest(`${offsets.join()} ${index}`)),
+      });
+
+    it('asks for no offsets where no row has one', () => {
+      const { offsets, unchecked } = audit([object('', ''), object('')]);
+      assert.deepEqual([offsets, unchecked], [undefined, []]);
+    });
+
+    it('judges them where rows have them, and says how many do not', () => {
+      const { offsets, unchecked } = audit([object('1', ''), object('3')]);
+      assert.equal(offsets?.missing.count, 1);
+      assert.deepEqual(unchecked, [{ check: 'offsets', reason: 'rows-without', count: 1 }]);
+    });
+  });
+
+  it('counts rows whose offset is none', () => {
+    const rows = [
+      ['x', 't', '0', ''],
+      ['x', 't', '0', '1e3'],
+      ['x', '', '0', '1'],
+    ];
+    const keys = ['a', 'b', 'c'].map(keyDigest);
+    const report = audit([rowsObject({ version: 1, columns: COLUMNS, place: PLACE, rows, keys })]);
     assert.equal(report.offsets?.rowsWithout, 3);
     assert.ok(report.whole);
-    assert.deepEqual(report.unchecked, [
-      { check: 'keys', reason: 'rows-without', count: 1 },
-      { check: 'offsets', reason: 'rows-without', count: 3 },
-    ]);
+    assert.deepEqual(report.unchecked, [{ check: 'offsets', reason: 'rows-without', count: 3 }]);
   });
 
   it('can not say what is missing between two counts, and leaves that to a person', () => {
-    const row = (offset: number) => fieldsOf({ id: `id-${offset}`, partition: 0, offset });
-    const report = audit(lakeOf([row(1), row(7_000_000)]));
+    const row = (offset: number) => ({ id: `id-${offset}`, partition: 0, offset });
+    const report = audit([stored([row(1), row(7_000_000)])]);
     assert.ok(report.whole);
     assert.deepEqual(report.unchecked, [{ check: 'offsets', reason: 'another-count', count: 1 }]);
   });
 
   it('has nothing to compare where there are no rows', () => {
-    assert.deepEqual(audit(new Map(), { columns: [{ name: 'title', path: 'title' }] }).unchecked, []);
+    assert.deepEqual(audit([]).unchecked, []);
   });
 
   it('goes on past an object that is not CSV', () => {
-    const report = audit(new Map([[1, Buffer.from('a,b\n1\n')]]));
+    const report = audit([
+      { body: Buffer.from('a,b\n1\n'), metadata: {} },
+      { body: writeCsv(['a', '_key'], [['1', 'x']]), metadata: {} },
+    ]);
     assert.deepEqual(report.broken.named, [
       { object: 'batch-1', problem: 'row 1 has 1 fields, and the header 2' },
+      { object: 'batch-2', problem: 'row 1 has no key in _key' },
     ]);
     assert.equal(report.whole, false);
   });
 
   it('is JSON, with everything in it', () => {
-    const report = audit(lakeOf([fieldsOf({ id: 'a', partition: 0, offset: 1 })]));
+    const report = audit([stored([{ id: 'a', partition: 0, offset: 1 }])]);
     assert.deepEqual(JSON.parse(JSON.stringify(report)), {
       whole: true,
       unchecked: [],
@@ -356,7 +420,7 @@ describe('The report of a lake', () => {
         onTheWay: 0,
         repeated: { count: 0, named: [] },
       },
-      keys: { paths: ['meta.id'], rowsWithout: 0, repeated: { count: 0, named: [] } },
+      keys: { rowsWithout: 0, repeated: { count: 0, named: [] } },
       offsets: {
         partitions: [{ partition: 't/0', from: 1, to: 1 }],
         missing: { count: 0, named: [] },
@@ -367,7 +431,7 @@ describe('The report of a lake', () => {
         lostAgain: { count: 0, named: [] },
         rowsWithout: 0,
       },
-      wanted: { keys: [], offsets: [] },
+      wanted: { offsets: [] },
       broken: { count: 0, named: [] },
     });
   });
