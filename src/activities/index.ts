@@ -16,7 +16,7 @@ type ClientsOf<Activity extends (clients: never, ...rest: never[]) => unknown> =
 
 /** What ingest's activities need of the queue that they are given the name of, and of the lake. */
 export interface IngestClients {
-  queue: (name: string) => ClientsOf<typeof consumeStream>['queue'];
+  queue: (name: string) => ClientsOf<typeof consumeStream>['queue'] & ClientsOf<typeof measureQueue>;
   store: (lake: Lake) => ClientsOf<typeof consumeStream>['store'];
 }
 
@@ -42,6 +42,7 @@ export function createIngestActivities({ queue, store }: IngestClients, access: 
       consumeStream({ queue: queue(input.queue), store: store(input.lake) }, input, {
         open: (source, listener) => openSource(source, listener, access),
       }),
+    measureQueue: (name: string, lane: string) => measureQueue(queue(name), lane),
   };
 }
 

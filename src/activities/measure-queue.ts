@@ -3,10 +3,18 @@ import type { Queue } from '../queue/queue';
 import { awsFailure } from './failures';
 import { type NamedQueue, requireOwnQueue } from './own-queue';
 
-/** Asks how much waits in a queue. @throws ApplicationFailure, not retryable where the queue refuses */
-export async function measureQueue(queue: NamedQueue & Pick<Queue, 'depth'>): Promise<QueueDepth> {
+/**
+ * Asks how much waits in a queue.
+ *
+ * @param lane see {@link requireOwnQueue}
+ * @throws ApplicationFailure, not retryable where the queue refuses
+ */
+export async function measureQueue(
+  queue: NamedQueue & Pick<Queue, 'depth'>,
+  lane?: string,
+): Promise<QueueDepth> {
   try {
-    await requireOwnQueue(queue);
+    await requireOwnQueue(queue, lane);
     return { ...(await queue.depth()), at: Date.now() };
   } catch (error) {
     throw awsFailure(error, `measure the queue ${queue.name}`);

@@ -10,13 +10,16 @@ export type NamedQueue = Pick<Queue, 'name' | 'arn'>;
  * Makes sure that a queue is the one which the lane that runs this activity reads. A queue's name says too little: a worker of another
  * account or region finds another queue by it, would find it empty, and the lane would stop with the real one full.
  *
+ * @param lane the workflow id of the lane that reads the queue. Default: of the workflow that runs this activity
  * @throws not retryable ApplicationFailure `AnotherQueue`; the SQS client's errors
  */
-export async function requireOwnQueue(queue: NamedQueue): Promise<void> {
-  const { workflowId = '' } = activityInfo().workflowExecution ?? {};
+export async function requireOwnQueue(
+  queue: NamedQueue,
+  lane = activityInfo().workflowExecution?.workflowId ?? '',
+): Promise<void> {
   // Workflows of other names are tests of their own.
-  if (!isLaneId(workflowId)) return;
-  const problem = whyAnotherQueue(queue.name, await queue.arn(), workflowId);
+  if (!isLaneId(lane)) return;
+  const problem = whyAnotherQueue(queue.name, await queue.arn(), lane);
   if (problem !== undefined) throw ApplicationFailure.nonRetryable(problem, 'AnotherQueue');
 }
 

@@ -10,6 +10,7 @@ import {
   TASK_QUEUES,
   WORKFLOWS,
 } from '../pipeline/names';
+import { whyShortRetention } from '../queue/retention';
 import type { batch } from '../workflows/batch';
 import type { ingest } from '../workflows/ingest';
 import type { IngestStatus } from '../workflows/status';
@@ -41,12 +42,21 @@ export async function start(context: Context, { json = false }: { json?: boolean
   await refuseOthersQueue(context, running);
   await requireBucket(context);
   await refuseOthersLake(context, running);
+  const warning = whyShortRetention(await context.queue.depth());
   await startBoth(context, handles);
   const outcome = running.ingest ? 'woken' : 'started';
   const found = running.ingest ? await differencesTo(context, handles) : [];
-  if (json)
-    return say(JSON.stringify({ pipeline: pipeline.name, outcome, notApplied: found ?? null }, undefined, 2));
+  if (json) {
+    const told = {
+      pipeline: pipeline.name,
+      outcome,
+      notApplied: found ?? null,
+      ...(warning ? { warning } : {}),
+    };
+    return say(JSON.stringify(told, undefined, 2));
+  }
   say(`pipeline ${pipeline.name}: ${outcome}`);
+  if (warning !== undefined) say(`warning: ${warning}`);
   if (!found) return say('no worker answers yet: run `sluice worker`');
   for (const { setting, wanted, running: has } of found)
     say(`not applied: ${setting}=${wanted}; the pipeline runs with ${has}`);

@@ -3,6 +3,7 @@ import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow';
 import type { StintProgress } from '../activities/consume-stream';
 import { QUERIES } from '../pipeline/names';
+import { describeLeft, isNearRetention } from '../queue/retention';
 import { describeHoles, findHoles } from '../sources/completeness';
 import { cursorTime, describeCursor } from '../sources/cursor';
 import { describeGaps } from '../sources/gaps';
@@ -80,6 +81,7 @@ function lines({ pipeline, ingest, lagSeconds, batch }: PipelineStatus): string[
       ? [`gaps        ${describeGaps(ingest.gaps)}`]
       : []),
     `lane        ${activity(batch)}`,
+    ...noteOf(ingest),
     `lake        ${counts.rows} rows in ${counts.batches} objects, ${counts.bytes} bytes`,
     `last object ${batch.lastObject ?? 'none yet'}`,
     `waiting     ${batch.rowsWaiting} rows, ${batch.batchesInFlight} batches in flight`,
@@ -87,6 +89,12 @@ function lines({ pipeline, ingest, lagSeconds, batch }: PipelineStatus): string[
     `rejected    by ingest: ${describeCounts(ingest.counts.rejected)}; by the lane: ${describeCounts(counts.rejected)}`,
     `unsettled   ${batch.unsettled} messages, ${counts.lostReceives} receives lost`,
   ];
+}
+
+/** Ingest looks some eight times before it parks. */
+function noteOf({ queue }: IngestStatus): string[] {
+  if (!queue || !isNearRetention(queue, queue.reached)) return [];
+  return [`note        ${describeLeft(queue, queue.reached)}, which would be a loss: ingest parks before`];
 }
 
 function activity({ activity: name, problem }: { activity: string; problem?: string }): string {

@@ -117,6 +117,11 @@ export class Lane {
     return this.#isRemoved;
   }
 
+  /** See {@link Window.reached}. */
+  get reached(): number {
+    return this.#window.reached;
+  }
+
   /** Other settings are wanted and do not hold yet. */
   get isChanging(): boolean {
     return this.#wanted !== undefined;

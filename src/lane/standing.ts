@@ -131,6 +131,11 @@ export class Standing {
     return this.#parked !== undefined && !this.#mayTry;
   }
 
+  /** Whether this is what it is parked for. */
+  isParkedFor(doing: string): boolean {
+    return this.isParked && this.#parked?.doing === doing;
+  }
+
   get isPaused(): boolean {
     return this.#paused;
   }

@@ -201,6 +201,11 @@ export class Window {
     return this.#due.size;
   }
 
+  /** Epoch milliseconds: all that was sent before was received, as far as the queue's order can be trusted; 0: nothing was. */
+  get reached(): number {
+    return this.#reached;
+  }
+
   /** Messages that are due or being deleted. */
   get undeleted(): number {
     return this.#due.size + this.#deleting;

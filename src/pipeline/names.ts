@@ -19,6 +19,14 @@ export const SIGNALS = {
   flush: 'flush',
 } as const;
 
+/** Signals between the workflows of a pipeline; nobody else sends them. */
+export const OWN_SIGNALS = {
+  /** To a lane: tell ingest how far it is. */
+  askReached: 'ask-reached',
+  /** To ingest: the lane's answer. Argument: all that was sent before was received, in epoch milliseconds. */
+  reached: 'reached',
+} as const;
+
 /** Updates: they answer when what they ask for is done, and say at once why it can't be. */
 export const UPDATES = {
   /** Other settings. Argument: a pipeline's definition. */

@@ -5,7 +5,7 @@ import { incarnationOf } from '../lake/layout';
 import type { PipelineDefinition } from '../pipeline/definition';
 import { Hands } from './hands';
 import { LaneMeters } from './lane-meters';
-import { handleMessages } from './messages';
+import { answerHowFar, handleMessages } from './messages';
 import { neverEnding } from './never-ending';
 import { type Asked, parkUntilNewer, whyUnreadable } from './newer-state';
 
@@ -54,6 +54,7 @@ export async function batch(
       status: 'What the lane does and has done',
     },
   );
+  answerHowFar(lane);
   await neverEnding(
     () => hands.tell(() => lane.stop()),
     async () => {

@@ -1,3 +1,4 @@
+import { describeLeft, isNearRetention } from '../queue/retention';
 import { describeHoles } from '../sources/completeness';
 import { describeCursor } from '../sources/cursor';
 import { describeGaps } from '../sources/gaps';
@@ -20,8 +21,9 @@ export function laneDetails(status: LaneStatus): string {
 
 /** What the web UI shows of ingest, in Markdown. */
 export function ingestDetails(status: IngestStatus): string {
-  const { counts, cursor, gaps, holes } = status;
+  const { counts, cursor, gaps, holes, queue } = status;
   return page(status, [
+    ...(queue && isNearRetention(queue, queue.reached) ? [describeLeft(queue, queue.reached)] : []),
     `${counts.sent} events sent in ${counts.stints} finished stints; the heartbeat under Pending Activities has the running one`,
     `cursor at ${describeCursor(cursor)}`,
     `${counts.repeats} repeats recognised${describeBehind(counts, code)}, ${counts.canaries} canaries`,

@@ -31,7 +31,8 @@ import { addCounts, NO_COUNTS } from '../sources/stint-counts';
 import { ingestDetails } from './details';
 import { neverEnding } from './never-ending';
 import { type Asked, parkUntilNewer, whyUnreadable } from './newer-state';
-import { handleMessages, startSignal, stopSignal } from './messages';
+import { type CarriedFeeding, Feeding } from './feeding';
+import { handleMessages, hearHowFar, startSignal, stopSignal } from './messages';
 import { problemOf } from './problems';
 import { SearchAttributes } from './search-attributes';
 import type { IngestStatus } from './status';
@@ -55,7 +56,11 @@ export interface CarriedIngest extends CarriedStanding {
   completeness: Completeness;
   gaps: Gaps;
   counts: IngestStatus['counts'];
+  feeding: CarriedFeeding;
 }
+
+/** What it is parked for where the lane takes nothing. */
+const FEED = 'feed';
 
 const STINT_MS = 15 * 60_000;
 
@@ -112,6 +117,7 @@ export async function ingest(input: IngestInput, carried?: CarriedIngest, asked:
       status: 'What ingest does and has done',
     },
   );
+  hearHowFar((reached) => supervisor.laneReached(reached));
   await neverEnding(
     () => supervisor.stop(),
     async () => {
@@ -128,6 +134,7 @@ class Ingest {
   readonly #meters: Meters;
   readonly #attributes = new SearchAttributes();
   readonly #standing: Standing;
+  readonly #feeding: Feeding;
   #counts: IngestStatus['counts'];
   #input: IngestInput;
   #version: number;
@@ -154,6 +161,7 @@ class Ingest {
       recent: {},
     };
     this.#standing = new Standing(carried);
+    this.#feeding = new Feeding(input.definition.queue.name, input.lane, carried?.feeding);
     this.#counts = carried?.counts ?? { ...NO_COUNTS, stints: 0 };
   }
 
@@ -185,7 +193,14 @@ class Ingest {
   }
 
   resume(): void {
+    if (this.#standing.isParkedFor(FEED)) this.#feeding.force();
     this.#standing.resume();
+  }
+
+  /** The lane has received all that was sent before. @param reached epoch milliseconds */
+  laneReached(reached: number): void {
+    // Where nobody asked for it now, it is an answer that came late.
+    if (this.#feeding.told(reached) && this.#standing.isParkedFor(FEED)) this.#standing.retry();
   }
 
   /**
@@ -221,6 +236,7 @@ class Ingest {
     const { activity, problem } = this.#standing;
     const time = cursorTime(this.#cursor);
     const { count, dropped, recent } = this.#gaps;
+    const { status: queue } = this.#feeding;
     return {
       activity,
       ...(problem === undefined ? {} : { problem }),
@@ -231,6 +247,7 @@ class Ingest {
       cursor: this.#cursor,
       ...(time === undefined ? {} : { cursorTime: time }),
       holes: findHoles(this.#completeness),
+      ...(queue === undefined ? {} : { queue }),
       counts: this.#counts,
     };
   }
@@ -244,6 +261,7 @@ class Ingest {
       gaps: this.#gaps,
       ...this.#standing.carried(),
       counts: this.#counts,
+      feeding: this.#feeding.carried(),
     };
   }
 
@@ -254,6 +272,7 @@ class Ingest {
       else if (!this.#isWanted())
         await condition(() => this.#isWanted() || this.#mustDrain() || this.#removed);
       else if (this.#standing.isParked) await this.#waitToTry();
+      else if (this.#feeding.isDue) await this.#look();
       else await this.#runStint();
     }
     await this.#allTold();
@@ -261,7 +280,34 @@ class Ingest {
     this.#meters.close();
   }
 
+  /** Parks, and ends the stint under way, where the lane leaves in the queue what SQS would forget. */
+  async #look(): Promise<void> {
+    const problem = await this.#feeding.look();
+    if (problem === undefined) return this.#standing.worked(FEED);
+    const { canResume } = sourceKindOf(this.#input.definition.source, this.#cursor);
+    const meanwhile =
+      canResume === false
+        ? 'What the source publishes meanwhile is lost'
+        : 'The source keeps what it publishes for as long as it remembers: Wikimedia for 7 days or more';
+    this.#park(`${problem}. ${meanwhile}`, { doing: FEED });
+    this.#stint?.cancel();
+  }
+
+  /** Looks may be due meanwhile. Each adds to the history, and the stint of a source that can't be resumed may last for a year. */
   async #runStint(): Promise<void> {
+    const running = this.#stintUnderWay();
+    const isOver = () => this.#stint === undefined;
+    const isLookDue = () => this.#feeding.isDue && this.#isWanted() && !this.#standing.isParked;
+    while (!isOver()) {
+      await condition(() => isOver() || isLookDue());
+      if (isOver()) break;
+      await this.#look();
+      if (workflowInfo().continueAsNewSuggested) this.#stint?.cancel();
+    }
+    await running;
+  }
+
+  async #stintUnderWay(): Promise<void> {
     this.#movedTo = undefined;
     const stint = new CancellationScope();
     this.#stint = stint;
@@ -318,8 +364,9 @@ class Ingest {
   #take({ ended, problem, isFinal, ...progress }: StintResult): void {
     this.#progress(progress);
     this.#counts = { ...this.#counts, stints: this.#counts.stints + 1 };
-    if (ended === 'blocked') this.#park(problem ?? 'the source can not be read', isFinal);
-    else this.#standing.worked();
+    if (ended === 'blocked') this.#park(problem ?? 'the source can not be read', { isFinal });
+    // Parked meanwhile, it ended for that.
+    else if (!this.#standing.isParked) this.#standing.worked();
   }
 
   /** The stint starts again at its last heartbeat where one is known, else where it began. */
@@ -378,8 +425,8 @@ class Ingest {
     }
   }
 
-  #park(problem: string, isFinal = false): void {
-    this.#standing.park('consume', problem, { isFinal });
+  #park(problem: string, { doing = 'consume', isFinal = false } = {}): void {
+    this.#standing.park(doing, problem, { isFinal });
     log.warn('Parked', { problem });
   }
 

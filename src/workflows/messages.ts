@@ -1,7 +1,13 @@
-import { defineQuery, defineSignal, defineUpdate, setHandler } from '@temporalio/workflow';
+import {
+  defineQuery,
+  defineSignal,
+  defineUpdate,
+  getExternalWorkflowHandle,
+  setHandler,
+} from '@temporalio/workflow';
 import type { Activity } from '../lane/standing';
 import type { PipelineDefinition } from '../pipeline/definition';
-import { QUERIES, SIGNALS, UPDATES } from '../pipeline/names';
+import { ingestWorkflowId, OWN_SIGNALS, QUERIES, SIGNALS, UPDATES } from '../pipeline/names';
 import { refuseUnlessStopped, refuseUnusable } from './refusals';
 
 export const startSignal = defineSignal(SIGNALS.start);
@@ -9,6 +15,8 @@ export const stopSignal = defineSignal(SIGNALS.stop);
 export const pauseSignal = defineSignal(SIGNALS.pause);
 export const resumeSignal = defineSignal(SIGNALS.resume);
 export const flushSignal = defineSignal(SIGNALS.flush);
+export const askReachedSignal = defineSignal(OWN_SIGNALS.askReached);
+export const reachedSignal = defineSignal<[reached: number]>(OWN_SIGNALS.reached);
 const statusQuery = defineQuery<{ activity: Activity }>(QUERIES.status);
 const settingsUpdate = defineUpdate<number, [PipelineDefinition]>(UPDATES.update);
 const removeUpdate = defineUpdate(UPDATES.remove);
@@ -57,5 +65,27 @@ export function handleMessages(receiver: Receiver, { start, stop, pause, status 
   setHandler(removeUpdate, () => receiver.remove(), {
     description: 'End this stopped workflow for good',
     validator: () => refuseUnlessStopped(receiver.status().activity),
+  });
+}
+
+/** Lets a lane tell ingest how far it is, when ingest asks. See {@link OWN_SIGNALS}. */
+export function answerHowFar(lane: {
+  readonly definition: PipelineDefinition;
+  readonly reached: number;
+}): void {
+  const answer = async () => {
+    const ingest = getExternalWorkflowHandle(ingestWorkflowId(lane.definition.name));
+    // An ingest that is gone has no use for the answer.
+    await ingest.signal(reachedSignal, lane.reached).catch(() => {});
+  };
+  setHandler(askReachedSignal, answer, {
+    description: 'Tell ingest up to when all that was sent was received',
+  });
+}
+
+/** Lets ingest hear how far its lane is. @param hear epoch milliseconds */
+export function hearHowFar(hear: (reached: number) => void): void {
+  setHandler(reachedSignal, hear, {
+    description: 'From the lane: up to when all that was sent was received',
   });
 }

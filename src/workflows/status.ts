@@ -3,8 +3,15 @@ import type { PipelineDefinition } from '../pipeline/definition';
 import type { Holes } from '../sources/completeness';
 import type { Cursor } from '../sources/cursor';
 import type { Gaps } from '../sources/gaps';
+import type { Measured } from '../queue/retention';
 import type { SourceKind } from '../sources/identity';
 import type { StintCounts } from '../sources/stint-counts';
+
+/** What ingest knows of its queue, as of its last look. */
+export interface QueueStatus extends Measured {
+  /** Epoch milliseconds: the lane has received all that was sent before. */
+  reached: number;
+}
 
 /** Answer of the ingest workflow's `status` query. */
 export interface IngestStatus extends SourceKind {
@@ -22,5 +29,7 @@ export interface IngestStatus extends SourceKind {
   gaps: Pick<Gaps, 'count' | 'dropped' | 'recent'>;
   /** Offsets that the source passed over and nothing explains. */
   holes: Holes;
+  /** Without one before the first look. */
+  queue?: QueueStatus;
   counts: StintCounts & { stints: number };
 }

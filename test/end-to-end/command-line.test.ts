@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { SQSClient } from '@aws-sdk/client-sqs';
+import { Queue } from '../../src/queue/queue';
 import { eventually } from '../support/eventually';
 import { type Output, Pipeline } from './pipeline';
 
@@ -123,6 +125,17 @@ describe('A day with the command line', function () {
       1,
       /^Nothing was changed: it has read .* start a pipeline of another name/,
     );
+  });
+
+  it('warns of a queue that forgets soon', async () => {
+    await makeItRun();
+    const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
+    const sqs = new SQSClient({ endpoint: pipeline.motoUrl, region: 'us-east-1', credentials });
+    await new Queue(sqs, 'sse_queue').provide(3_600);
+    sqs.destroy();
+    assert.match(await pipeline.sluice('start'), /^warning: SQS forgets a message .* after 1 h: /m);
+    await pipeline.sluice('provision');
+    assert.equal(await pipeline.sluice('start'), 'pipeline recentchange: woken\n');
   });
 
   it('refuses a queue that belongs to another pipeline, and another queue for this one', async () => {

@@ -3,6 +3,7 @@ import { activityInfo, cancellationDetails, cancellationSignal, heartbeat } from
 import type { IngestActivities } from '../../src/activities';
 import type { StintInput, StintProgress, StintResult } from '../../src/activities/consume-stream';
 import type { Cursor } from '../../src/sources/cursor';
+import type { QueueDepth } from '../../src/lane/work';
 import { NO_GAPS } from '../../src/sources/gaps';
 import { NO_COUNTS } from '../../src/sources/stint-counts';
 
@@ -29,7 +30,16 @@ export class FakeStints {
     return this.seen.at(-1);
   }
 
+  /** How often the queue was measured. */
+  looks = 0;
+  /** What SQS says of the queue. Default: nothing waits. */
+  measure: () => QueueDepth = () => measuredAt(Date.now());
+
   readonly activities: IngestActivities = {
+    measureQueue: async () => {
+      this.looks += 1;
+      return this.measure();
+    },
     consumeStream: async (input) => {
       const { attempt, heartbeatDetails } = activityInfo();
       this.seen.push({ input, attempt, heartbeatDetails: heartbeatDetails as StintProgress | undefined });
@@ -37,6 +47,11 @@ export class FakeStints {
       return await play(input);
     },
   };
+}
+
+/** A queue in which so many messages wait. @param at epoch milliseconds */
+export function measuredAt(at: number, visible = 0, retentionSeconds = 1_209_600): QueueDepth {
+  return { visible, notVisible: 0, delayed: 0, retentionSeconds, at };
 }
 
 /** A cursor that is told apart by its number. */

@@ -4,7 +4,7 @@ import type { PipelineDefinition } from '../../src/pipeline/definition';
 import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
 import { type FakeLane, hopeless, keysOf } from '../support/fake-lane';
-import { cursorAt, done, FakeStints } from '../support/fake-stints';
+import { cursorAt, done, FakeStints, measuredAt } from '../support/fake-stints';
 import { Gate } from '../support/gate';
 import { historiesOf } from '../support/history';
 import { batchStatus, ingestStatus, lanePerTest, startIngest } from '../support/pipelines';
@@ -171,6 +171,17 @@ describe('Continue-as-new', () => {
     const { counts, cursor } = await ingestStatus(handle);
     assert.deepEqual([counts.sent, counts.stints], [600, 60]);
     assert.deepEqual(cursor, cursorAt(60));
+  });
+
+  it('keeps how far ingest knows its lane to be', async () => {
+    const stints = new FakeStints(...Array.from({ length: 30 }, (_, index) => done(cursorAt(index + 1))));
+    const begin = Date.now();
+    stints.measure = () => measuredAt(begin + (stints.looks > 1 ? 11 * 24 * 60 * 60_000 : 0), 1);
+    const { handle, lane: told } = await startIngest(temporal, stints, definitionOf());
+    endAfterTest(handle, told);
+    await eventually('parked', async () => (await ingestStatus(handle)).activity === 'parked');
+    assert.equal(await runs(handle), 2);
+    assert.equal((await ingestStatus(handle)).queue?.reached, begin);
   });
 
   it('leaves a stopped pipeline stopped, and it starts from the kept cursor', async () => {

@@ -150,7 +150,8 @@ describe('The workflow ingest', () => {
     await becomes('stopped');
     assert.equal((await handle.describe()).status.name, 'RUNNING');
     const [history = {}] = await historiesOf(temporal.client, handle.workflowId);
-    assert.deepEqual(stepsOf(history), [
+    const steps = stepsOf(history).filter((step) => !step.startsWith('measureQueue'));
+    assert.deepEqual(steps, [
       'consumeStream scheduled',
       'told to stop',
       'consumeStream completed',
@@ -204,8 +205,9 @@ describe('The workflow ingest', () => {
   it('tries again only when told to, where trying again by itself would leave events out', async () => {
     await start(new FakeStints(blocked(cursorAt(8), 'The topic was created anew', true)));
     await becomes('parked');
-    const { events } = await handle.fetchHistory();
-    assert.ok(!events?.some((event) => event.timerStartedEventAttributes), 'no timer is set');
+    const { events = [] } = await handle.fetchHistory();
+    const timers = events?.filter((event) => event.timerStartedEventAttributes);
+    assert.equal(timers?.length, 1, 'the only timer is that of the next look at the queue');
     await handle.signal('resume');
     await begun(2);
   });

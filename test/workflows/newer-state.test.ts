@@ -111,6 +111,7 @@ describe('A workflow whose state a newer worker wrote', () => {
       completeness: {},
       gaps: NO_GAPS,
       counts: { ...NO_STINT_COUNTS, stints: 1 },
+      feeding: {},
     };
     handle = await temporal.client.workflow.start<typeof ingest>('ingest', {
       workflowId: taskQueue,
