@@ -292,6 +292,16 @@ export const MUTATIONS: readonly Mutation[] = [
     },
   },
   {
+    name: 'ingest feeds a lane that takes nothing until SQS forgets',
+    file: 'src/queue/retention.ts',
+    find: '  const mayFeed = waitedMs(measured, reached) <= limitMs;\n',
+    replace: '  const mayFeed = true;\n',
+    check: {
+      file: 'test/queue/retention.test.ts',
+      title: 'A queue that forgets is fed no more before the lane has left its messages for so long',
+    },
+  },
+  {
     name: 'equal payloads under one id are one event',
     file: 'src/sources/sse/event-names.ts',
     find: '[this.#inForce, what, count]',

@@ -10,10 +10,19 @@ import { ApplicationFailure } from '@temporalio/common';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { addSearchAttributes } from '../../src/cli/search-attributes';
 import type { PipelineDefinition } from '../../src/pipeline/definition';
+import { OWN_SIGNALS } from '../../src/pipeline/names';
 import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
 import { FakeLane, hopeless, keysOf } from '../support/fake-lane';
-import { blocked, cursorAt, done, failed, FakeStints, untilCancelled } from '../support/fake-stints';
+import {
+  blocked,
+  cursorAt,
+  done,
+  failed,
+  FakeStints,
+  measuredAt,
+  untilCancelled,
+} from '../support/fake-stints';
 import { historiesOf } from '../support/history';
 import { batchStatus, ingestStatus, searchAttributes, startBatch, startIngest } from '../support/pipelines';
 import { TestTemporal } from '../support/temporal';
@@ -84,6 +93,7 @@ async function recordBatch(temporal: TestTemporal): Promise<void> {
 
   await handle.signal('pause');
   await becomes('paused');
+  await handle.signal(OWN_SIGNALS.askReached);
   await handle.signal('resume');
   lane.send(keysOf(3, 66));
   await eventually('three rows', async () => (await status()).rowsWaiting === 3);
@@ -117,6 +127,10 @@ async function recordIngest(temporal: TestTemporal): Promise<void> {
     failed(ApplicationFailure.create({ message: 'away for long', nextRetryDelay: '1h' })),
     done(cursorAt(24)),
   );
+  // Of such a queue ingest takes a look every second.
+  const begin = Date.now();
+  const retentionSeconds = 8;
+  stints.measure = () => measuredAt(begin, 1, retentionSeconds);
   const { handle } = await startIngest(temporal, stints, definitionOf(), {
     typedSearchAttributes: searchAttributes,
   });
@@ -147,6 +161,10 @@ async function recordIngest(temporal: TestTemporal): Promise<void> {
   const wanted = definitionOf({ windowKeys: 900 });
   await handle.executeUpdate<number, [PipelineDefinition]>('update', { args: [wanted] });
   await begun(29);
+  stints.measure = () => measuredAt(begin + 5_000, 1, retentionSeconds);
+  await becomes('parked');
+  await handle.signal(OWN_SIGNALS.reached, begin + 5_000);
+  await begun(30);
   await handle.signal('stop');
   await becomes('stopped');
   await handle.executeUpdate('remove');

@@ -76,7 +76,15 @@ describe('Recorded histories', () => {
     const signals = events.flatMap(
       (event) => event.workflowExecutionSignaledEventAttributes?.signalName ?? [],
     );
-    assert.deepEqual([...new Set(signals)].sort(), ['flush', 'pause', 'resume', 'start', 'stop']);
+    assert.deepEqual([...new Set(signals)].sort(), [
+      'ask-reached',
+      'flush',
+      'pause',
+      'reached',
+      'resume',
+      'start',
+      'stop',
+    ]);
     const updates = events.flatMap(
       (event) => event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest?.input?.name ?? [],
     );

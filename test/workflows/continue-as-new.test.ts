@@ -184,6 +184,16 @@ describe('Continue-as-new', () => {
     assert.equal((await ingestStatus(handle)).queue?.reached, begin);
   });
 
+  it('ends a stint that nothing else ends, where looks at the queue have made the history long', async () => {
+    const stints = new FakeStints();
+    stints.measure = () => measuredAt(Date.now(), 0, 8);
+    const { handle, lane: told } = await startIngest(temporal, stints, definitionOf());
+    endAfterTest(handle, told);
+    await eventually('another run', async () => (await runs(handle)) === 2);
+    await eventually('another stint', () => stints.seen.length === 2);
+    assert.equal((await ingestStatus(handle)).activity, 'running');
+  });
+
   it('leaves a stopped pipeline stopped, and it starts from the kept cursor', async () => {
     const stints = new FakeStints(...Array.from({ length: 14 }, (_, index) => done(cursorAt(index + 1))));
     const { handle, lane: told } = await startIngest(temporal, stints, definitionOf());
