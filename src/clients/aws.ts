@@ -4,10 +4,11 @@ import { SQSClient } from '@aws-sdk/client-sqs';
 /** Longer than a long poll of 20 s, shorter than an activity's 60 s. */
 const REQUEST_TIMEOUT_MS = 35_000;
 
-/** The AWS SDK's 50 would be taken by the long polls of 50 idle lanes. A Worker runs 100 activities at once, each with some requests. */
-const MOST_SOCKETS = 1_000;
-
-const agent = { keepAlive: true, maxSockets: MOST_SOCKETS };
+/**
+ * The AWS SDK's 50 sockets would be taken by the long polls of 50 idle lanes, and a poll that waits for one counts as lost. What bounds
+ * requests are the slots of the Workers (src/workers/slots.ts).
+ */
+const agent = { keepAlive: true, maxSockets: Infinity };
 
 const requestHandler = {
   httpAgent: agent,

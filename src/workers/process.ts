@@ -16,6 +16,7 @@ import { awsClients } from '../clients/aws';
 import { type Look, lookAtWorkers, serveHealth } from './health';
 import { installRuntime } from './telemetry';
 import { temporalConnectConfig } from '../clients/temporal';
+import { watchSlots } from './slots';
 import { createWorker, type Role, type WorkerEnvironment } from './workers';
 
 const SHUTDOWN_SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM'];
@@ -55,6 +56,7 @@ export async function runWorkerProcess(roles: readonly Role[]): Promise<void> {
     const environment = { connection, namespace, deployment: settings.deployment };
     await runWorkers(roles, environment, sources, (workers) => {
       look = () => lookAtWorkers(workers, connection);
+      watchSlots(workers, logger);
     });
     logger.info('Worker process ends');
   } catch (error) {

@@ -4,6 +4,7 @@ import type { WorkerSettings } from '../settings/worker';
 import { TASK_QUEUES } from '../pipeline/names';
 import { dataConverter } from '../clients/payload-codec';
 import { workflowCode } from './bundle';
+import { ACTIVITY_SLOTS } from './slots';
 
 /** What a Worker is for: each has a task queue of its own. */
 export type Role = keyof typeof TASK_QUEUES;
@@ -48,6 +49,7 @@ export async function createWorker(role: Role, environment: WorkerEnvironment): 
     taskQueue: TASK_QUEUES[role],
     dataConverter,
     activities,
+    maxConcurrentActivityTaskExecutions: ACTIVITY_SLOTS,
     ...workflowCode(),
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
     ...(deployment ? versioned(deployment) : {}),
