@@ -131,9 +131,9 @@ export class Standing {
     return this.#parked !== undefined && !this.#mayTry;
   }
 
-  /** Whether this is what it is parked for. */
-  isParkedFor(doing: string): boolean {
-    return this.isParked && this.#parked?.doing === doing;
+  /** Whether this is what it is parked for, or what it tries again now. */
+  isTroubledBy(doing: string): boolean {
+    return this.#parked?.doing === doing;
   }
 
   get isPaused(): boolean {

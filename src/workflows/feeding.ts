@@ -77,6 +77,7 @@ export class Feeding {
     this.#reached ??= measured.at;
     if (mustAskLane(measured, this.#reached)) await this.#askLane();
     const { mayFeed, lookAgainMs } = judge(measured, this.#reached, this.#isForced);
+    this.#isForced = false;
     if (mayFeed) return this.#goOn(lookAgainMs);
     return (
       `${this.#lane}: ${describeLeft(measured, this.#reached)}. Nothing more is sent to the queue ${this.#queue} until the lane ` +
@@ -93,7 +94,6 @@ export class Feeding {
   }
 
   #goOn(lookAgainMs: number): undefined {
-    this.#isForced = false;
     this.#isDue = false;
     void this.#dueAfter(lookAgainMs);
   }

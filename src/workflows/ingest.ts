@@ -193,14 +193,14 @@ class Ingest {
   }
 
   resume(): void {
-    if (this.#standing.isParkedFor(FEED)) this.#feeding.force();
+    if (this.#standing.isTroubledBy(FEED)) this.#feeding.force();
     this.#standing.resume();
   }
 
   /** The lane has received all that was sent before. @param reached epoch milliseconds */
   laneReached(reached: number): void {
     // Where nobody asked for it now, it is an answer that came late.
-    if (this.#feeding.told(reached) && this.#standing.isParkedFor(FEED)) this.#standing.retry();
+    if (this.#feeding.told(reached) && this.#standing.isTroubledBy(FEED)) this.#standing.retry();
   }
 
   /**

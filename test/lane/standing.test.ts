@@ -39,6 +39,16 @@ describe('Standing', () => {
     assert.equal(standing.carried().parked, undefined);
   });
 
+  it('is troubled by what it is parked for until that works, while it tries again, too', () => {
+    const standing = new Standing();
+    standing.park('feed', 'the lane takes nothing');
+    standing.retry();
+    assert.deepEqual([standing.isParked, standing.isTroubledBy('feed')], [false, true]);
+    assert.equal(standing.isTroubledBy('consume'), false);
+    standing.worked('feed');
+    assert.equal(standing.isTroubledBy('feed'), false);
+  });
+
   it('waits once for each time that it parks, and takes no wait for that of a later problem', () => {
     const standing = new Standing();
     standing.park('upload', 'problem');
