@@ -52,6 +52,9 @@ async function main(): Promise<void> {
   process.exit();
 }
 
+/** That of this machine. */
+const clock = { now: () => Date.now(), takeProblem: () => undefined };
+
 /** A queue and a bucket that answer at once. */
 function stubs(events: number): { clients: BatchClients; deleted: () => number } {
   const bodies = [...eventTexts(BODIES, 0)].map(({ text }) => text);
@@ -73,6 +76,7 @@ function stubs(events: number): { clients: BatchClients; deleted: () => number }
 
   const queue: ReturnType<BatchClients['queue']> = {
     name: 'lane',
+    clock,
     arn: () => Promise.resolve(undefined),
     attributes: () => Promise.resolve({ arn: undefined, maximumBytes: 1024 * 1024, hasRedrivePolicy: false }),
     owner: () => Promise.resolve(undefined),
@@ -88,6 +92,7 @@ function stubs(events: number): { clients: BatchClients; deleted: () => number }
   };
   const store = (lake: Lake): ReturnType<BatchClients['store']> => ({
     lake,
+    clock,
     putIfAbsent: () => Promise.resolve(true),
     read: () => Promise.resolve(undefined),
     metadata: () => Promise.resolve({}),

@@ -34,7 +34,7 @@ import { measureQueue } from './measure-queue';
 import { type NamedQueue, whyAnotherQueue } from './own-queue';
 
 interface Clients {
-  queue: NamedQueue & Pick<Queue, 'attributes' | 'send' | 'depth'>;
+  queue: NamedQueue & Pick<Queue, 'attributes' | 'send' | 'depth' | 'clock'>;
   store: Pick<LakeStore, 'lake' | 'putIfAbsent'>;
 }
 

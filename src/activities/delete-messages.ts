@@ -16,7 +16,7 @@ const REQUESTS_AT_ONCE = 4;
 const TRIES = 3;
 
 /** The part of a queue that a deletion needs. */
-type DeletingQueue = NamedQueue & Pick<Queue, 'delete'>;
+type DeletingQueue = NamedQueue & Pick<Queue, 'clock' | 'delete'>;
 
 /** Before the second try and the third. */
 const BACKOFF: Backoff = { first: 400, most: 800 };
@@ -44,7 +44,7 @@ export async function deleteMessages(queue: DeletingQueue, { receipts }: DeleteI
       }
     };
     await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, next));
-    return { left: [...deleted.keys()].filter((index) => !deleted[index]), at: Date.now() };
+    return { left: [...deleted.keys()].filter((index) => !deleted[index]), at: queue.clock.now() };
   });
 }
 

@@ -10,12 +10,12 @@ import { type NamedQueue, requireOwnQueue } from './own-queue';
  * @throws ApplicationFailure, not retryable where the queue refuses
  */
 export async function measureQueue(
-  queue: NamedQueue & Pick<Queue, 'depth'>,
+  queue: NamedQueue & Pick<Queue, 'clock' | 'depth'>,
   lane?: string,
 ): Promise<QueueDepth> {
   try {
     await requireOwnQueue(queue, lane);
-    return { ...(await queue.depth()), at: Date.now() };
+    return { ...(await queue.depth()), at: queue.clock.now() };
   } catch (error) {
     throw awsFailure(error, `measure the queue ${queue.name}`);
   }

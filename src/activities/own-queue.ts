@@ -17,9 +17,11 @@ export async function requireOwnQueue(
   queue: NamedQueue,
   lane = activityInfo().workflowExecution?.workflowId ?? '',
 ): Promise<void> {
+  // Asked for in any case: the first answer of SQS tells its clock, before anything is timed.
+  const arn = await queue.arn();
   // Workflows of other names are tests of their own.
   if (!isLaneId(lane)) return;
-  const problem = whyAnotherQueue(queue.name, await queue.arn(), lane);
+  const problem = whyAnotherQueue(queue.name, arn, lane);
   if (problem !== undefined) throw ApplicationFailure.nonRetryable(problem, 'AnotherQueue');
 }
 

@@ -15,7 +15,7 @@ import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
 import { type NamedQueue, requireOwnQueue } from './own-queue';
 
 interface Clients {
-  queue: NamedQueue & Pick<Queue, 'receive' | 'release'>;
+  queue: NamedQueue & Pick<Queue, 'clock' | 'receive' | 'release'>;
   store: Pick<LakeStore, 'lake' | 'putIfAbsent'>;
 }
 
@@ -41,6 +41,8 @@ export async function receiveMessages(clients: Clients, input: ReceiveInput): Pr
     await requireOwnQueue(clients.queue).catch((error: unknown) => {
       throw awsFailure(error, `find the queue ${input.queue}`);
     });
+    const problem = clients.queue.clock.takeProblem();
+    if (problem !== undefined) log.warn(problem, { queue: input.queue });
     const collector = new Collector(clients, input);
     while (collector.wantsMore() && !signal.aborted) {
       await collector.poll();
@@ -76,6 +78,7 @@ class Collector {
   #events = 0;
   /** Of all rows. */
   #bytes = 0;
+  /** By `performance.now()`. */
   #collectUntil = Infinity;
   #polls = 1;
 
@@ -92,7 +95,7 @@ class Collector {
   wantsMore(): boolean {
     if (!this.#polled) return true;
     if (this.#facts.lostPolls > 0 || this.#events === 0) return false;
-    return this.#room() > 0 && Date.now() < this.#collectUntil;
+    return this.#room() > 0 && performance.now() < this.#collectUntil;
   }
 
   /** One round: one poll, or several at once where that many should come back full. */
@@ -102,11 +105,12 @@ class Collector {
     const sizes = Array.from({ length: polls }, (_, index) =>
       Math.min(MESSAGES_PER_REQUEST, room - index * MESSAGES_PER_REQUEST),
     );
-    const begun = Date.now();
+    const begun = this.#now();
     const answers = await Promise.allSettled(sizes.map((size) => this.#receive(size, polls > 1)));
     this.#polled = true;
     this.#facts.from ||= begun;
-    this.#facts.until = Date.now();
+    // Its own reckoning of that clock may go back a little.
+    this.#facts.until = Math.max(this.#facts.from, this.#now());
     const messages = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
     const errors = answers.flatMap((answer) =>
       answer.status === 'rejected' ? [answer.reason as unknown] : [],
@@ -118,7 +122,7 @@ class Collector {
         throw awsFailure(errors[0], `receive from the queue ${this.#input.queue}`);
     }
     if (messages.length === 0) this.#reach(begun);
-    else if (this.#collectUntil === Infinity) this.#collectUntil = Date.now() + this.#input.collectMs;
+    else if (this.#collectUntil === Infinity) this.#collectUntil = performance.now() + this.#input.collectMs;
     await this.#sort(messages);
     const wanted = sizes.reduce((sum, size) => sum + size, 0);
     this.#lookAhead(messages, messages.length === wanted);
@@ -128,7 +132,7 @@ class Collector {
   #lookAhead(messages: QueueMessage[], isFull: boolean): void {
     const sentAt = messages.flatMap((message) => message.sentAt ?? []);
     this.#pace.saw(sentAt, this.#messages.length);
-    const now = Date.now();
+    const now = this.#now();
     const isOld = now - Math.max(...sentAt) > BACKLOG_AGE_MS;
     const waiting = isOld ? Infinity : this.#pace.fullPolls(now);
     this.#facts.behind = isFull && waiting >= BACKLOG_POLLS;
@@ -141,7 +145,7 @@ class Collector {
    */
   async pause(signal: AbortSignal): Promise<void> {
     if (this.#facts.behind || !this.wantsMore()) return;
-    const pause = Math.min(this.#pace.pauseMs(Date.now()), this.#collectUntil - Date.now());
+    const pause = Math.min(this.#pace.pauseMs(this.#now()), this.#collectUntil - performance.now());
     if (pause > 0) await delay(pause, undefined, { signal }).catch(() => {});
   }
 
@@ -153,6 +157,11 @@ class Collector {
     const rowBytes = this.#bytes / this.#events;
     const fitting = rowBytes === 0 ? wanted : Math.min(wanted, Math.floor((bytes - this.#bytes) / rowBytes));
     return Math.ceil((fitting * this.#messages.length) / this.#events);
+  }
+
+  /** Epoch milliseconds by the clock of SQS. */
+  #now(): number {
+    return this.#clients.queue.clock.now();
   }
 
   #reach(time: number): void {

@@ -7,7 +7,7 @@ import { awsFailure } from './failures';
 import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
 
 /** The part of a lake's store that an upload needs. */
-type UploadingStore = Pick<LakeStore, 'putIfAbsent' | 'metadata'>;
+type UploadingStore = Pick<LakeStore, 'clock' | 'putIfAbsent' | 'metadata'>;
 
 /**
  * Writes one frozen batch as a CSV object. Safe to run twice, also at the same time: key and rows are fixed, and an
@@ -31,7 +31,7 @@ export async function uploadBatch(
       const found = await digestOf(store, bucket, key);
       if (found !== digest) throw objectDiffers(bucket, key, found);
     }
-    return { bytes: body.byteLength, at: Date.now() };
+    return { bytes: body.byteLength, at: store.clock.now() };
   });
 }
 

@@ -10,6 +10,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { isNamed } from '../clients/aws-errors';
+import { type ServerClock, serverClockOf } from '../clients/server-clock';
 import type { Lake } from '../pipeline/definition';
 import type { ListedObject, Part } from './layout';
 
@@ -41,10 +42,13 @@ const CONFLICT_WAITS_MS = [100, 200, 400, 800];
 /** The bucket of a lake, as Sluice uses it. All methods throw the S3 client's errors, unless they say otherwise. */
 export class LakeStore {
   readonly lake: Lake;
+  /** The clock of S3. */
+  readonly clock: Pick<ServerClock, 'now'>;
   readonly #s3: S3Client;
 
   constructor(s3: S3Client, lake: Lake) {
     this.#s3 = s3;
+    this.clock = serverClockOf(s3);
     this.lake = lake;
   }
 

@@ -46,7 +46,7 @@ export interface Received {
   reached?: number;
   /** Epoch milliseconds at which the oldest message was sent; without one when there was none. */
   oldestSentAt?: number;
-  /** Epoch milliseconds, by the worker's clock: when the first poll began and when the last was answered. */
+  /** Epoch milliseconds, by the clock of SQS: when the first poll began and when the last was answered. */
   from: number;
   until: number;
   /** The last polls came back full, and many more should be waiting: several receives at once would find work. */

@@ -61,7 +61,7 @@ export interface UploadInput extends RowsToWrite {
 export interface Uploaded {
   /** Of the object. */
   bytes: number;
-  /** Epoch milliseconds, by the worker's clock. */
+  /** Epoch milliseconds, by the clock of S3: for people. */
   at: number;
 }
 
@@ -80,7 +80,7 @@ export interface Deletion {
 export interface Deleted {
   /** Places of those that got no success from SQS. Success is no proof where a receipt was stale. */
   left: readonly number[];
-  /** Epoch milliseconds, by the worker's clock: when the last answer came. */
+  /** Epoch milliseconds, by the clock of SQS: when the last answer came. */
   at: number;
 }
 
@@ -91,7 +91,7 @@ export interface MeasureWork {
 }
 
 export interface QueueDepth extends Depth {
-  /** Epoch milliseconds, by the worker's clock. */
+  /** Epoch milliseconds, by the clock of SQS. */
   at: number;
 }
 

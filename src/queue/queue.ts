@@ -15,6 +15,7 @@ import {
   UntagQueueCommand,
 } from '@aws-sdk/client-sqs';
 import { describeError, isNamed } from '../clients/aws-errors';
+import { type ServerClock, serverClockOf } from '../clients/server-clock';
 import { KEY_ATTRIBUTE, OWNER_TAG } from '../pipeline/names';
 import { attributeValues, messageOf, type OutgoingMessage, type QueueMessage } from './message';
 
@@ -66,6 +67,8 @@ export interface QueueAttributes {
  */
 export class Queue {
   readonly name: string;
+  /** The clock of SQS. What is decided by time is decided by it. */
+  readonly clock: Pick<ServerClock, 'now' | 'takeProblem'>;
   readonly #sqs: SQSClient;
   #url: string | undefined;
   #arn: string | undefined;
@@ -73,6 +76,7 @@ export class Queue {
   /** @param sqs must not retry by itself: a receive whose answer was lost has hidden messages, and whoever asked must know */
   constructor(sqs: SQSClient, name: string) {
     this.#sqs = sqs;
+    this.clock = serverClockOf(sqs);
     this.name = name;
   }
 

@@ -6,6 +6,7 @@ import {
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
+  type S3ClientConfig,
 } from '@aws-sdk/client-s3';
 import {
   CreateQueueCommand,
@@ -13,6 +14,7 @@ import {
   SendMessageBatchCommand,
   SetQueueAttributesCommand,
   SQSClient,
+  type SQSClientConfig,
   UntagQueueCommand,
 } from '@aws-sdk/client-sqs';
 import { ApplicationFailure } from '@temporalio/common';
@@ -26,9 +28,18 @@ import { keyDigest } from '../../src/event/key';
 import { type MotoServer, startMotoServer } from '../../local/moto-server';
 import { rejectedIn, rowsIn } from '../support/received';
 import { sha256 } from '../support/sha256';
+import { withClockAhead } from '../support/wall-clock';
 
 const BUCKET = 'lake-bucket';
 const PATHS = ['meta.id', 'title'];
+
+const BATCH = {
+  bucket: BUCKET,
+  version: 3,
+  columns: ['a', 'b'],
+  place: { kind: 'meta', at: [] } as const,
+  rows: [['1', 'x,"y"']],
+};
 
 /** A failure that Temporal does not retry, of this type. */
 const hopeless = (type: string) => (error: unknown) =>
@@ -38,6 +49,7 @@ const cellsIn = (received: Received) => rowsIn(received).map(({ cells }) => cell
 
 describe('The activities of a lane, against moto', () => {
   let moto: MotoServer;
+  let client: SQSClientConfig & S3ClientConfig;
   let sqs: SQSClient;
   let s3: S3Client;
   let activities: ReturnType<typeof createBatchActivities>;
@@ -55,7 +67,7 @@ describe('The activities of a lane, against moto', () => {
 
   before(async () => {
     moto = await startMotoServer();
-    const client = {
+    client = {
       endpoint: moto.url,
       region: 'us-east-1',
       credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
@@ -162,14 +174,51 @@ describe('The activities of a lane, against moto', () => {
     });
   });
 
+  describe('a worker whose clock is off', () => {
+    const HOUR = 3_600_000;
+    let far: SQSClient;
+    let farS3: S3Client;
+
+    beforeEach(() => {
+      // Clients of a process that has asked nothing yet.
+      far = new SQSClient(client);
+      farS3 = new S3Client({ ...client, forcePathStyle: true });
+      activities = createBatchActivities(activityClients({ sqs: far, s3: farS3 }));
+    });
+
+    afterEach(() => {
+      far.destroy();
+      farS3.destroy();
+      activities = createBatchActivities(activityClients({ sqs, s3 }));
+    });
+
+    for (const hours of [10, -10]) {
+      it(`tells the times of SQS and S3 where it is ${hours} hours ahead`, async () => {
+        await send([event('id-1', 'one'), event('id-2', 'two')]);
+        const began = Date.now();
+        const told = await withClockAhead(hours * HOUR, async () => {
+          const { messages, from, until, reached, oldestSentAt, behind } = await receive();
+          assert.equal(messages.length, 2);
+          assert.equal(behind, false, 'what was sent just now is no backlog');
+          const receipts = messages.map(({ receipt }) => receipt);
+          const deleted = await run(() => activities.deleteMessages({ queue, receipts }));
+          const measured = await run(() => activities.measureQueue(queue));
+          const uploaded = await run(() => activities.uploadBatch({ ...BATCH, key: `${queue}/a.csv` }));
+          return [from, until, reached, oldestSentAt, deleted.at, measured.at, uploaded.at];
+        });
+        const ended = Date.now();
+        for (const time of told) {
+          assert(
+            time !== undefined && time > began - 2_000 && time < ended + 2_000,
+            `${time} is not between ${began} and ${ended}: ${told.join(', ')}`,
+          );
+        }
+      });
+    }
+  });
+
   describe('uploadBatch', () => {
-    const batch = {
-      bucket: BUCKET,
-      version: 3,
-      columns: ['a', 'b'],
-      place: { kind: 'meta', at: [] } as const,
-      rows: [['1', 'x,"y"']],
-    };
+    const batch = BATCH;
 
     it('writes the CSV once, and is done when the same batch is there already', async () => {
       const key = 'twice/batch-1.csv';
@@ -183,7 +232,8 @@ describe('The activities of a lane, against moto', () => {
       assert.equal(text, 'a,b\n1,"x,""y"""\n');
       assert.equal(first.bytes, Buffer.byteLength(text));
       assert.equal(second.bytes, first.bytes);
-      assert.ok(first.at <= second.at && second.at <= Date.now(), 'the times at which each was known');
+      // S3's clock is known to a second.
+      assert.ok(first.at <= second.at + 1_000 && second.at <= Date.now() + 1_000);
       assert.deepEqual(LastModified, before.LastModified, 'it was not written again');
       assert.deepEqual(Metadata, {
         'sluice-digest': sha256('[["a","b"],[["1","x,\\"y\\""]]]'),

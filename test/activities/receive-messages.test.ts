@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { ServerClock } from '../../src/clients/server-clock';
 import type { QueueMessage } from '../../src/queue/message';
 import type { Queue } from '../../src/queue/queue';
 import { FakeStore } from '../support/fake-store';
@@ -11,8 +12,9 @@ import { receiveMessages } from '../../src/activities/receive-messages';
 const OLD_MS = 60_000;
 
 /** A queue that answers at once, as long as it has messages. */
-class StubQueue implements Pick<Queue, 'name' | 'arn' | 'receive' | 'release'> {
+class StubQueue implements Pick<Queue, 'name' | 'arn' | 'clock' | 'receive' | 'release'> {
   readonly name = 'stub';
+  readonly clock = new ServerClock();
   /** What each poll asked for, and what it got. */
   readonly polls: { wanted: number; got: number }[] = [];
   mostPollsAtOnce = 0;

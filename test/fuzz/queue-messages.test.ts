@@ -4,6 +4,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import * as fc from 'fast-check';
 import { receiveMessages } from '../../src/activities/receive-messages';
+import { ServerClock } from '../../src/clients/server-clock';
 import { DEFAULT_COLUMNS, parseColumns } from '../../src/rows/columns';
 import { KEY_ATTRIBUTE } from '../../src/pipeline/names';
 import { messageOf } from '../../src/queue/message';
@@ -98,6 +99,7 @@ function queueOf(messages: readonly Message[]): Parameters<typeof receiveMessage
   const left = [...messages];
   return {
     name: 'queue',
+    clock: new ServerClock(),
     arn: () => Promise.resolve(undefined),
     receive: ({ most }) => Promise.resolve(left.splice(0, most).flatMap((one) => messageOf(one) ?? [])),
     release: () => Promise.resolve([]),

@@ -1,4 +1,5 @@
 import { SQSServiceException } from '@aws-sdk/client-sqs';
+import { ServerClock } from '../../src/clients/server-clock';
 import type { OutgoingMessage } from '../../src/queue/message';
 import type { Answer, Depth, Queue, QueueAttributes, RequestOptions } from '../../src/queue/queue';
 import { keyOf } from './received';
@@ -57,8 +58,9 @@ export function sqsError(name: string, httpStatusCode = 400): SQSServiceExceptio
 export const FAKE_LANE = 'sluice-batch/123456789012/us-east-1/queue';
 
 /** What a stint needs of a queue, and how it takes messages. */
-export class FakeQueue implements Pick<Queue, 'name' | 'arn' | 'attributes' | 'send' | 'depth'> {
+export class FakeQueue implements Pick<Queue, 'name' | 'arn' | 'clock' | 'attributes' | 'send' | 'depth'> {
   readonly name = 'queue';
+  readonly clock = new ServerClock();
   /** Bodies of the messages that are in the queue, in that order. */
   readonly bodies: string[] = [];
   /** Their keys. */
