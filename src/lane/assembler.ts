@@ -21,7 +21,7 @@ export const BATCH_BYTES = 512 * 1024;
 /** When rows become a batch. Every row leaves exactly once, in the order in which it came. Pure. */
 export class Assembler {
   readonly #limits: AssemblerLimits;
-  readonly #rows: WaitingRow[];
+  #rows: WaitingRow[];
   #bytes: number;
 
   constructor(limits: AssemblerLimits, rows: readonly WaitingRow[] = []) {
@@ -41,6 +41,11 @@ export class Assembler {
   add(row: WaitingRow): void {
     this.#rows.push(row);
     this.#bytes += row.bytes;
+  }
+
+  /** The clock began anew, perhaps before the rows were admitted. @param now epoch milliseconds */
+  beginAnew(now: number): void {
+    this.#rows = this.#rows.map((row) => ({ ...row, admittedAt: Math.min(row.admittedAt, now) }));
   }
 
   /** When the oldest row has waited long enough; undefined while none waits. */

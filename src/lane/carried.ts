@@ -1,4 +1,5 @@
 import type { WaitingRow } from './assembler';
+import type { CarriedClock } from './clock';
 import type { CarriedStanding } from './standing';
 import type { LaneCounts } from './status';
 import type { FrozenBatch } from './uploading';
@@ -8,7 +9,7 @@ import type { WindowState } from './window';
 export const LANE_SCHEMA = 1;
 
 /** What continue-as-new carries of a lane, the settled keys aside. JSON. */
-export interface CarriedLane extends CarriedStanding {
+export interface CarriedLane extends CarriedStanding, CarriedClock {
   schema: number;
   /** Counts the changes of the definition. */
   version: number;
@@ -16,8 +17,6 @@ export interface CarriedLane extends CarriedStanding {
   flushing: boolean;
   claimed: boolean;
   nextSequence: number;
-  /** Epoch milliseconds: the latest time that the lane was told. */
-  now: number;
   waiting: readonly WaitingRow[];
   frozen: readonly FrozenBatch[];
   window: WindowState;

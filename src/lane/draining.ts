@@ -20,7 +20,7 @@ export class Draining {
     return this.#isMeasuring;
   }
 
-  /** The lane was asked to stop: what it saw before counts for nothing. */
+  /** The lane was asked to stop, or its clock began anew: what it saw before counts for nothing. */
   begin(): void {
     this.#looksEmpty = false;
     this.#quietSince = undefined;

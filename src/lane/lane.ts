@@ -4,6 +4,7 @@ import type { PipelineDefinition } from '../pipeline/definition';
 import { isKafkaUrl } from '../sources/kafka/address';
 import { Assembler, type WaitingRow } from './assembler';
 import { type CarriedLane, LANE_SCHEMA } from './carried';
+import { LaneClock, type Span, type Told } from './clock';
 import { Deleting } from './deleting';
 import { Draining } from './draining';
 import { type LaneLimits, LIMITS } from './limits';
@@ -30,13 +31,10 @@ import type {
   Work,
 } from './work';
 
-/** A receive, as the window sees it: when its first poll began, and when its last was answered. */
-type Span = Pick<Received, 'from' | 'until'>;
-
 export interface LaneOptions {
   /** Stands in the keys of its objects. */
   life: LaneLife;
-  /** Epoch milliseconds: when this run of the lane began. */
+  /** Epoch milliseconds: when a lane that carries nothing began. */
   now: number;
   /** What the run before carried. */
   carried?: CarriedLane | undefined;
@@ -79,8 +77,9 @@ export class Lane {
   /** Nothing new is received, so that what is under way can end. */
   #isWindingUp = false;
   #lastObject: string | undefined;
-  /** Epoch milliseconds: the latest time that an outcome or a timer told. */
-  #now: number;
+  readonly #clock: LaneClock;
+  /** Asks for the time once more. */
+  #look: MeasureWork | undefined;
   /** Waits that outcomes asked for. */
   #waits: WaitWork[] = [];
   /** When the lane wakes for its oldest row. */
@@ -91,7 +90,7 @@ export class Lane {
     this.#listener = options.listener ?? NO_LISTENER;
     this.#definition = definition;
     this.#version = carried?.version ?? 1;
-    this.#now = Math.max(carried?.now ?? 0, now);
+    this.#clock = new LaneClock(now, carried);
     this.#standing = new Standing(carried);
     this.#window = new Window(this.#windowLimits(), carried?.window, settledKeys, rowKeysOf(carried));
     this.#assembler = this.#newAssembler(carried?.waiting);
@@ -151,9 +150,10 @@ export class Lane {
     this.#standing.pause();
   }
 
-  /** Goes on, and looks again whose the queue and the lake are: that may have changed since. */
+  /** Goes on, and looks again whose the queue and the lake are, and what time it is: that may have changed since. */
   resume(): void {
     this.#standing.resume();
+    this.#clock.doubt();
     this.#isClaimed = false;
   }
 
@@ -182,7 +182,9 @@ export class Lane {
 
   /** @returns what to begin now, in this order. Call it whenever something came. */
   takeWork(): Work[] {
-    return [...this.#work()];
+    const works = [...this.#work()];
+    for (const work of works) this.#clock.begin(work);
+    return works;
   }
 
   *#work(): Iterable<Work> {
@@ -196,6 +198,7 @@ export class Lane {
 
   /** In this order: what makes room goes before what takes it. */
   *#ownWork(): Iterable<Work> {
+    yield* this.#lookAtClock();
     this.#freeze();
     yield* this.#uploading.work();
     yield* this.#deleting.work(
@@ -212,9 +215,9 @@ export class Lane {
     const { dueAt } = this.#assembler;
     const isAsleep = this.#standing.isIdle || this.#isClaiming;
     // What is due already waits for an upload to end, which wakes the lane by itself.
-    if (dueAt === undefined || isAsleep || dueAt <= this.#now) return undefined;
+    if (dueAt === undefined || isAsleep || dueAt <= this.#clock.now) return undefined;
     if ([...this.#alarms.values()].some((at) => at <= dueAt)) return undefined;
-    const ms = Math.max(1, dueAt - this.#now);
+    const ms = Math.max(1, dueAt - this.#clock.now);
     const alarm: WaitWork = { kind: 'wait', why: 'row is due', ms, summary: 'the oldest row is due' };
     this.#alarms.set(alarm, dueAt);
     return alarm;
@@ -227,6 +230,7 @@ export class Lane {
 
   /** Gives batches their final form, as long as there is room to upload them. */
   #freeze(): void {
+    if (this.#look) return;
     // Rows with long receipts may leave no room for as many as a batch should have.
     const isStuck =
       this.#isStill && this.#uploading.load.rows === 0 && !hasRoomForBytes(this.#load(), this.#limits);
@@ -237,10 +241,18 @@ export class Lane {
 
   /** @returns whether there was a batch to freeze */
   #freezeOne(isPartial: boolean): boolean {
-    const [first, ...others] = this.#assembler.take(this.#now, isPartial) ?? [];
+    const [first, ...others] = this.#assembler.take(this.#clock.now, isPartial) ?? [];
     if (!first) return false;
-    this.#uploading.freeze([first, ...others], this.#definition, { version: this.#version, now: this.#now });
+    const now = this.#clock.date();
+    this.#uploading.freeze([first, ...others], this.#definition, { version: this.#version, now });
     return true;
+  }
+
+  /** Any answer of the queue tells the time. */
+  *#lookAtClock(): Iterable<MeasureWork> {
+    if (!this.#clock.takeLook() || this.#look) return;
+    this.#look = { kind: 'measure', queue: this.#definition.queue.name };
+    yield this.#look;
   }
 
   *#measure(): Iterable<MeasureWork> {
@@ -296,8 +308,9 @@ export class Lane {
     this.#standing.worked('claim');
   }
 
-  received({ number }: ReceiveWork, outcome: Outcome<Received>): void {
-    const wait = outcome.ok ? this.#admitAll(outcome.value) : this.#receiveFailed(outcome);
+  received(work: ReceiveWork, outcome: Outcome<Received>): void {
+    const { number } = work;
+    const wait = outcome.ok ? this.#admitAll(work, outcome.value) : this.#receiveFailed(outcome);
     this.#window.endReceive(number);
     if (number <= this.#flushUpTo) this.#isFlushing = true;
     if (this.#mustTrickle)
@@ -321,27 +334,34 @@ export class Lane {
     this.#listener.written(batch, outcome.value);
   }
 
-  deleted({ deletions }: DeleteWork, outcome: Outcome<Deleted>): void {
+  deleted(work: DeleteWork, outcome: Outcome<Deleted>): void {
+    const { deletions } = work;
     const left = outcome.ok ? new Set(outcome.value.left) : undefined;
+    // Where it can't be told when they were deleted, they may come back.
+    const isTold = outcome.ok && this.#hear(work, momentOf(outcome.value)) !== 'odd';
     if (outcome.ok) {
-      this.#tick(outcome.value.at);
       this.#standing.worked('delete');
     } else if (outcome.isFinal) this.#park('delete', outcome.problem);
     // Each of them will come back, perhaps long after it had every chance to.
     if (this.#deleting.answered(deletions, left)) this.#window.receiveLost();
     for (const [place, deletion] of deletions.entries()) {
-      const isDeleted = left !== undefined && !left.has(place);
-      this.#window.deletionAnswered(deletion, isDeleted, this.#now);
+      const isDeleted = isTold && left?.has(place) === false;
+      this.#window.deletionAnswered(deletion, isDeleted, this.#clock.now);
     }
   }
 
-  measured(_work: MeasureWork, outcome: Outcome<QueueDepth>): void {
+  measured(work: MeasureWork, outcome: Outcome<QueueDepth>): void {
+    const isTold = outcome.ok && this.#hear(work, momentOf(outcome.value)) !== 'odd';
     if (outcome.ok) {
       this.#listener.measured(outcome.value);
-      this.#tick(outcome.value.at);
       this.#standing.worked('measure');
     } else this.#park('measure', outcome.problem);
-    const quietMs = this.#draining.measured(outcome.ok ? outcome.value : undefined, this.#now);
+    if (work === this.#look) this.#look = undefined;
+    else this.#drainedMaybe(isTold ? outcome.value : undefined);
+  }
+
+  #drainedMaybe(depth: QueueDepth | undefined): void {
+    const quietMs = this.#draining.measured(depth, this.#clock.now);
     if (quietMs === undefined || quietMs < this.#definition.drainQuietSeconds * 1_000) return;
     this.#standing.drained();
     // All of its work is done: what was a problem is none any more.
@@ -350,7 +370,7 @@ export class Lane {
 
   woke(wait: WaitWork): void {
     const alarm = this.#alarms.get(wait);
-    if (alarm !== undefined) this.#tick(alarm);
+    if (alarm !== undefined) this.#clock.tick(alarm);
     this.#alarms.delete(wait);
     this.#standing.woke(wait);
     this.#receiving.woke(wait);
@@ -384,7 +404,7 @@ export class Lane {
   /** What the next run needs. Nothing may be under way. */
   carried(): CarriedLane {
     // A parked lane deletes nothing, and its receipts would be worth nothing when it is mended.
-    this.#window.unsettleDue(this.#now);
+    this.#window.unsettleDue(this.#clock.now);
     return {
       schema: LANE_SCHEMA,
       version: this.#version,
@@ -392,7 +412,7 @@ export class Lane {
       flushing: this.#isFlushing,
       claimed: this.#isClaimed,
       nextSequence: this.#uploading.nextSequence,
-      now: this.#now,
+      ...this.#clock.carried(),
       waiting: this.#assembler.rows,
       frozen: this.#uploading.frozen,
       window: this.#window.state(),
@@ -420,15 +440,21 @@ export class Lane {
   }
 
   /** @returns milliseconds to wait before the next receive */
-  #admitAll(received: Received): number {
-    const { messages, leftInQueue, from, until, reached, oldestSentAt = until } = received;
-    this.#tick(until);
+  #admitAll(work: ReceiveWork, received: Received): number {
+    const { messages, leftInQueue, from, until, oldestSentAt = until } = received;
+    const told = this.#hear(work, received);
+    if (told === 'odd') {
+      this.#receiveLost();
+      return this.#receiving.failed();
+    }
+    // Nothing that was received was sent later. What one answer far ahead says of the queue waits for another.
+    const reached = told === 'ahead' ? undefined : Math.min(until, received.reached ?? 0);
     for (const message of messagesOf(received)) this.#admit(message, { from, until });
     this.#counts.received += messages.length;
     this.#listener.received({
       messages: messages.length,
       oldestAgeMs: Math.max(0, until - oldestSentAt),
-      reached,
+      reached: received.reached,
     });
     this.#receiving.answered(received);
     this.#draining.received(messages.length);
@@ -447,7 +473,7 @@ export class Lane {
     for (const [place, event] of events.entries()) {
       if (verdicts[place] === 'repeat') this.#countRepeat();
       else if ('reason' in event) this.#rejected(event);
-      else this.#assembler.add({ ...event, admittedAt: this.#now });
+      else this.#assembler.add({ ...event, admittedAt: this.#clock.now });
     }
   }
 
@@ -501,8 +527,19 @@ export class Lane {
     if (wait) this.#waits.push(wait);
   }
 
-  #tick(time: number): void {
-    this.#now = Math.max(this.#now, time);
+  #hear(work: Work, span: Span): Told {
+    const told = this.#clock.hear(work, span);
+    if (told === 'anew') this.#beginAnew();
+    return told;
+  }
+
+  /** What was told of times before is wrong. */
+  #beginAnew(): void {
+    const { now } = this.#clock;
+    this.#window.beginAnew(now);
+    this.#assembler.beginAnew(now);
+    this.#draining.begin();
+    this.#alarms.clear();
   }
 
   #load(): Load {
@@ -537,7 +574,7 @@ export class Lane {
 
   get #isStill(): boolean {
     const underWay = this.#receiving.underWay + this.#uploading.underWay + this.#deleting.underWay;
-    return underWay === 0 && !this.#draining.isMeasuring && !this.#isClaiming;
+    return underWay === 0 && !this.#draining.isMeasuring && !this.#isClaiming && !this.#look;
   }
 
   #newAssembler(waiting?: readonly WaitingRow[]): Assembler {
@@ -551,6 +588,11 @@ export class Lane {
     const visibilityTimeoutMs = queue.visibilityTimeoutSeconds * 1_000;
     return { keys: windowKeys, visibilityTimeoutMs, mostKeys, mostKeysHeld, mostUnsettled };
   }
+}
+
+/** When a short piece of work was done. */
+function momentOf({ at }: { at: number }): Span {
+  return { from: at, until: at };
 }
 
 /** Of the rows that are not in the lake. */

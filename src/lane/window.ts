@@ -3,7 +3,7 @@ import type { Deletion } from './work';
 
 /**
  * Which keys were seen, and which messages are not settled. A message carries one or more events, and each event has a key. Pure: time
- * comes in as arguments, from the clocks of the workers that polled and deleted. Theirs may differ by a tenth of the visibility timeout.
+ * comes in as arguments, by the clock of the queue as the workers know it, who polled and deleted: a second off, at most.
  *
  * One invariant keeps rows from being written twice: *whatever can come again is still in the window, or receiving
  * waits*. A key leaves only when every message that carried it is settled, and newer keys push it out. A message is
@@ -118,8 +118,16 @@ export function quarantineMs(visibilityMs: number): number {
   return Math.max(1.5 * visibilityMs, visibilityMs + (pollSeconds(visibilityMs) + 1) * 1_000);
 }
 
-/** Of the visibility timeout: what clocks may differ by, and how far apart two receives may be that count as one. */
+/** Of the visibility timeout: how far apart two receives may be that count as one. */
 const MARGIN = 0.1;
+
+/** What two workers may differ by in what they take for the queue's clock, in milliseconds; and a tenth of the visibility timeout at least. */
+const APART_MS = 2_000;
+
+/** As far as a short visibility timeout has room for it. */
+function apartMs(visibilityMs: number): number {
+  return Math.max(visibilityMs * MARGIN, Math.min(APART_MS, visibilityMs / 4));
+}
 
 const KEY_BYTES = 8;
 const KEY_DIGITS = 2 * KEY_BYTES;
@@ -327,7 +335,8 @@ export class Window {
     if (message?.state !== 'deleting') return;
     this.#deleting -= 1;
     const isNewest = message.receipt === receipt;
-    const isVisibleAgain = at - message.receive.from >= message.visibilityMs * (1 - MARGIN);
+    const { visibilityMs } = message;
+    const isVisibleAgain = at - message.receive.from >= visibilityMs - apartMs(visibilityMs);
     if (!isNewest) this.#makeDue(messageId, message);
     else if (deleted && !isVisibleAgain && !message.ambiguous) this.#settle(messageId, message);
     else this.#unsettle(messageId, message, at);
@@ -358,7 +367,7 @@ export class Window {
     this.#receivedUntil = Math.max(this.#receivedUntil, until);
     this.#reached = Math.max(this.#reached, reached);
     for (const mark of this.#marks()) {
-      const isBack = from >= mark.at + mark.visibilityMs * (1 + MARGIN);
+      const isBack = from >= mark.at + mark.visibilityMs + apartMs(mark.visibilityMs);
       if (isBack) mark.backBy ??= until;
     }
     for (const messageId of this.#unsettled) {
@@ -383,6 +392,24 @@ export class Window {
    */
   receiveLost(): void {
     this.#lost = Math.max(this.#lost, this.#limits.visibilityTimeoutMs);
+  }
+
+  /**
+   * The lane's clock began anew, and what was told by the one before says nothing: whatever may come back is waited for from now on, and no
+   * receipt is known to be young.
+   *
+   * @param at epoch milliseconds
+   */
+  beginAnew(at: number): void {
+    for (const message of this.#messages.values()) {
+      message.receive = { from: at, until: at };
+      message.ambiguous = true;
+      const { unsettledSince } = message;
+      if (unsettledSince) message.unsettledSince = this.#mark(at, unsettledSince.visibilityMs);
+    }
+    if (this.#hold) this.#hold = this.#mark(at, this.#hold.visibilityMs);
+    this.#receivedUntil = at;
+    this.#reached = 0;
   }
 
   /** Other limits hold for what is received from now on. No receive may be under way. */

@@ -429,6 +429,60 @@ describe('Window', () => {
     assert.equal(window.unsettled, 0);
   });
 
+  it('waits anew for what it waited for when its clock begins anew', () => {
+    for (const begin of [undefined, 10_000_000, 1_000]) {
+      const window = new Window(LIMITS);
+      receive(window, 5_000, [['a', key(1), 'r1']]);
+      window.uploaded(key(1));
+      deleteDue(window, 5_000, false);
+      poll(window, 5_000, 8_000);
+      const now = begin ?? 8_000;
+      if (begin !== undefined) window.beginAnew(now);
+      poll(window, now, now + 100);
+      poll(window, now + 100, now + 200);
+      assert.equal(window.unsettled, begin === undefined ? 0 : 1, `begun anew at ${begin}`);
+      poll(window, now + 200, now + 4_000);
+      poll(window, now + 4_000, now + 4_001);
+      poll(window, now + 4_001, now + 4_002);
+      assert.equal(window.unsettled, 0);
+    }
+  });
+
+  it('lets no key go for as long again after a lost receive when its clock begins anew', () => {
+    for (const isAnew of [false, true]) {
+      const window = new Window(LIMITS);
+      window.receiveLost();
+      poll(window, 5_000, 5_001);
+      for (let n = 1; n <= 6; n += 1) settleBehind(window, n, 5_001);
+      poll(window, 5_001, 8_001);
+      if (isAnew) window.beginAnew(1_000);
+      const now = isAnew ? 1_000 : 8_001;
+      poll(window, now, now + 1);
+      poll(window, now + 1, now + 2);
+      assert.equal(window.size, isAnew ? 6 : 4);
+      poll(window, now + 2, now + 4_000);
+      poll(window, now + 4_000, now + 4_001);
+      poll(window, now + 4_001, now + 4_002);
+      assert.equal(window.size, 4);
+    }
+  });
+
+  it('takes no receipt for young that is from before its clock began anew', () => {
+    const window = new Window(LIMITS);
+    receive(window, 5_000, [
+      ['a', key(1), 'r1'],
+      ['b', key(2), 'r2'],
+    ]);
+    window.beginAnew(5_000);
+    window.uploaded(key(1));
+    window.uploaded(key(2));
+    deleteDue(window, 5_001);
+    assert.equal(window.unsettled, 2);
+    receive(window, 5_002, [['a', key(1), 'r3']]);
+    deleteDue(window, 5_003);
+    assert.equal(window.unsettled, 1, 'the newer receipt is known to be young');
+  });
+
   it('lets go at once what a smaller window can not hold', () => {
     const window = new Window(LIMITS);
     for (let n = 1; n <= 4; n += 1) settle(window, n, n);

@@ -4,34 +4,35 @@ import type { VirtualTime } from './virtual-time';
 
 const WORKERS = 3;
 
-/** People may make the visibility timeout as short as this, in seconds; clocks may differ by a tenth of it. */
-const SHORTEST_VISIBILITY = 10;
+const HOUR_MS = 3_600_000;
 
-/** The clocks of the workers that do a lane's work: each is a little off, and one may be far ahead. */
+/**
+ * The clocks by which the workers tell what they do: each goes by the dates of the queue's answers, which have whole seconds, so that each
+ * answer is a little off, otherwise each time. One worker may know no better than its own clock, which is hours off.
+ */
 export class Clocks {
   readonly #time: VirtualTime;
   readonly #random: Random;
-  /** Milliseconds by which each is ahead. */
-  readonly #ahead: readonly number[];
+  /** Milliseconds by which an answer is off at most. */
+  readonly #mostMs: number;
   readonly #badMs: number;
   readonly #badUntil: number;
 
   constructor(time: VirtualTime, random: Random, scenario: Scenario) {
     this.#time = time;
     this.#random = random;
-    const most = Math.round(scenario.skew * Math.min(scenario.visibility, SHORTEST_VISIBILITY) * 1_000);
-    this.#ahead = Array.from({ length: WORKERS }, () => random.integer(-most, most));
-    this.#badMs = scenario['clock-ahead'] * 3_600_000;
+    this.#mostMs = scenario.skew * 1_000;
+    this.#badMs = (scenario['clock-ahead'] - scenario['clock-behind']) * HOUR_MS;
     this.#badUntil = time.now + scenario['clock-mended'] * 1_000;
   }
 
   /** @returns the clock of the worker that takes the next piece of work, in epoch milliseconds */
   pick(): () => number {
     const worker = this.#random.integer(0, WORKERS - 1);
-    const ahead = this.#ahead[worker] ?? 0;
+    const off = this.#random.integer(-this.#mostMs, this.#mostMs);
     return () => {
       const isBad = worker === 0 && this.#time.now < this.#badUntil;
-      return this.#time.now + ahead + (isBad ? this.#badMs : 0);
+      return this.#time.now + off + (isBad ? this.#badMs : 0);
     };
   }
 }

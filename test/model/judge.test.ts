@@ -22,11 +22,16 @@ function deleteAll({ queue }: World): void {
   for (const { receipt } of queue.receive(EVENTS, 1_000)) queue.delete(receipt);
 }
 
-function object(sequence: number, events: readonly number[], columns = COLUMNS): UploadWork {
+function object(
+  sequence: number,
+  events: readonly number[],
+  columns = COLUMNS,
+  hour = 'date=2026-01-31/hour=12',
+): UploadWork {
   const rows = events.map((event) => cellsOf(event, COLUMNS, '.'));
   const keys = events.map(keyOf);
   const place = { kind: 'none', at: [] } as const;
-  const input = { bucket: 'lake', key: `object-${sequence}`, version: 1, columns, place, rows };
+  const input = { bucket: 'lake', key: `${hour}/object-${sequence}`, version: 1, columns, place, rows };
   return { kind: 'upload', sequence, input: isKeyed(columns) ? { ...input, keys } : input };
 }
 
@@ -94,8 +99,15 @@ describe('The judge of the model', () => {
     const { input, ...work } = object(1, from(0, 5));
     const { keys = [], ...without } = input;
     world.lake.put({ ...work, input: { ...input, keys: keys.toReversed() } });
-    world.lake.put({ ...work, sequence: 2, input: { ...without, key: 'object-2' } });
+    world.lake.put({ ...work, sequence: 2, input: { ...without, key: `${input.key}-2` } });
     assert.deepEqual(problems(world, false), ['never stopped', '12 rows that do not fit their columns']);
+  });
+
+  it('finds an object that is dated before an earlier one', () => {
+    const world = worldOfSent();
+    world.lake.put(object(1, from(0, 5), COLUMNS, 'date=2026-02-01/hour=00'));
+    world.lake.put(object(2, from(6, 11), COLUMNS, 'date=2026-01-31/hour=23'));
+    assert.deepEqual(problems(world), ['1 objects dated before an earlier one']);
   });
 
   it('finds rejected events that became rows, or were not kept', () => {

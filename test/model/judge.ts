@@ -1,4 +1,5 @@
 import type { Host } from './host';
+import type { Lake } from './lake';
 import { isRejected } from './events';
 import { mostCarriedBytes } from './limits';
 import type { World } from './world';
@@ -21,6 +22,8 @@ export interface Verdict {
   differing: number;
   /** Rows that do not fit the columns of their object. */
   misfits: number;
+  /** Objects with an earlier date than one before them in the sequence. */
+  backdated: number;
   /** Events whose last message was deleted before they were in the lake. */
   unsafe: number[];
   /** Messages that a stopped lane left in its queue. */
@@ -56,12 +59,19 @@ export function judge(
     holes: Math.max(0, ...sequences) - sequences.size + (objects.length - sequences.size),
     differing: lake.differing.size,
     misfits: times.get(undefined) ?? 0,
+    backdated: backdatedOf(lake),
     unsafe: [...lake.tooLate],
     left: isStopped ? queue.size : 0,
     notJson: host.notJson,
     tooLarge: host.carriedBytes > most ? host.carriedBytes : 0,
     tooLong: host.longestHistory > MOST_HISTORY_EVENTS ? host.longestHistory : 0,
   };
+}
+
+function backdatedOf({ objects }: Lake): number {
+  const inOrder = [...objects].sort(([, one], [, other]) => one.sequence - other.sequence);
+  const hours = inOrder.map(([key]) => /date=[-\d]+\/hour=\d+/.exec(key)?.[0] ?? '');
+  return hours.filter((hour, index) => hour < (hours[index - 1] ?? '')).length;
 }
 
 /** @returns what is wrong, for people; empty where nothing is */
@@ -74,6 +84,7 @@ export function problemsOf(verdict: Verdict): string[] {
     holes,
     differing,
     misfits,
+    backdated,
     unsafe,
     left,
     notJson,
@@ -88,6 +99,7 @@ export function problemsOf(verdict: Verdict): string[] {
     [holes, `${holes} holes in the sequence, or numbers that stand twice`],
     [differing, `${differing} objects tried with another content`],
     [misfits, `${misfits} rows that do not fit their columns`],
+    [backdated, `${backdated} objects dated before an earlier one`],
     [unsafe.length, `${unsafe.length} deleted before they were in the lake (${some(unsafe)})`],
     [left, `${left} messages left in the queue`],
     [notJson, `${notJson} states that are no JSON`],

@@ -15,8 +15,8 @@ const BACKLOG_BATCHES = 8;
 type Event = ReceivedMessage['events'][number];
 
 /**
- * One run of the activity `receiveMessages`: it polls until it has what is wanted, tells what it was handed, and by a worker's
- * clock when. Polls may be refused or lose their answers, and so may the whole.
+ * One run of the activity `receiveMessages`: it polls until it has what is wanted, tells what it was handed, and when, as far
+ * as the worker knows. Polls may be refused or lose their answers, and so may the whole.
  */
 export class Receive {
   readonly #world: World;
@@ -95,7 +95,8 @@ export class Receive {
 
   #answered(begun: number): void {
     this.#facts.from ||= begun;
-    this.#facts.until = this.#clock();
+    // As the activity does: a clock may have been mended meanwhile.
+    this.#facts.until = Math.max(this.#facts.from, this.#clock());
   }
 
   #polled(begun: number, handed: readonly Handed[]): void {

@@ -103,8 +103,8 @@ export const NUMBERS = {
     isFault: true,
   },
   skew: {
-    means: 'of the visibility timeout, by which a clock of a worker is ahead or behind',
-    draw: oneOf(0.04),
+    means: 'seconds by which what a worker takes for the time of the queue is ahead or behind at most',
+    draw: oneOf(0.2, 0.6),
     isFault: true,
   },
   outages: {
@@ -115,18 +115,28 @@ export const NUMBERS = {
   },
   longest: { means: 'visibility timeouts that an outage lasts at most', draw: always(6) },
   crashes: { means: 'workers that die with a stint', draw: (random) => random.integer(0, 7), isFault: true },
+  'clock-ahead': {
+    means: 'hours by which one worker of three, whom the queue tells no time, is ahead',
+    draw: oneOf(0, 0, 0, 0, 10, 900_000),
+    isFault: true,
+    isLoss: true,
+  },
+  'clock-behind': {
+    means: 'hours by which that worker is behind',
+    draw: oneOf(0, 0, 0, 0, 10, 100_000),
+    isFault: true,
+    isLoss: true,
+  },
+  'clock-mended': {
+    means: 'seconds after which its clock is right',
+    draw: oneOf(20, 20, 60, 60, 60, 300, 300, Infinity),
+  },
   people: {
     means: 'times that a person pauses, stops, flushes or changes something',
     draw: (random) => random.integer(0, 4),
     isFault: true,
   },
 
-  'clock-ahead': {
-    means: 'hours by which the clock of one worker of three is ahead',
-    draw: always(0),
-    isOff: true,
-  },
-  'clock-mended': { means: 'seconds after which that clock is right', draw: always(Infinity), isOff: true },
   'releases-behind': {
     means: '1: a released message goes behind the backlog, in the orders `back` and `asked`',
     draw: always(0),

@@ -273,7 +273,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a row that is due and waits for an upload rings again and again',
     file: 'src/lane/lane.ts',
-    find: ' || isAsleep || dueAt <= this.#now) return undefined;\n',
+    find: ' || isAsleep || dueAt <= this.#clock.now) return undefined;\n',
     replace: ' || isAsleep) return undefined;\n',
     check: {
       file: 'test/lane/lane-failures.test.ts',
@@ -360,5 +360,48 @@ export const MUTATIONS: readonly Mutation[] = [
       file: 'test/workflows/query-guard.test.ts',
       title: 'The guard against queries fails a step that brings more events than its task',
     },
+  },
+  {
+    name: 'a worker tells the time of its own clock',
+    file: 'src/clients/server-clock.ts',
+    find: '    if (!this.#bounds) return this.#own.wall();\n',
+    replace: '    if (!this.#bounds || this.#own) return this.#own.wall();\n',
+    check: {
+      file: 'test/clients/server-clock.test.ts',
+      title: 'The clock of a server is told by the dates of its answers',
+    },
+  },
+  {
+    name: 'one wrong time leads a lane ahead for good',
+    file: 'src/lane/clock.ts',
+    find: 'if (this.#isDoubted || this.#isSaidAgain(span)) return this.#beginAnew(span, isBehind);',
+    replace: '',
+    check: {
+      file: 'test/lane/lane-clock.test.ts',
+      title: 'A lane that is told a wrong time once, ten hours ahead, settles what it deletes again',
+    },
+    model: 'caught',
+  },
+  {
+    name: 'a lane whose clock began anew trusts receipts from before',
+    file: 'src/lane/window.ts',
+    find: '      message.receive = { from: at, until: at };\n      message.ambiguous = true;\n',
+    replace: '      message.receive = { from: at, until: at };\n',
+    check: {
+      file: 'test/lane/lane-clock.test.ts',
+      title: 'A lane that is told a wrong time goes back with the queue’s clock, when two answers say so',
+    },
+    model: 'caught',
+  },
+  {
+    name: 'an object is dated before an earlier one',
+    file: 'src/lane/clock.ts',
+    find: 'this.#dated = Math.max(this.#dated, this.#now);',
+    replace: 'this.#dated = this.#now;',
+    check: {
+      file: 'test/lane/lane-clock.test.ts',
+      title: 'The date in the key of an object never goes back',
+    },
+    model: 'caught',
   },
 ];

@@ -34,6 +34,7 @@ function carriedWith(schema: number): CarriedLane {
     claimed: true,
     nextSequence: 7,
     now: Date.now(),
+    dated: 0,
     waiting: [],
     frozen: [],
     window: new Window({ keys: 100, visibilityTimeoutMs: 8_000 }).state(),
