@@ -50,7 +50,7 @@ export async function verify(
   return report.whole && report.unchecked.length === 0;
 }
 
-function rulesOf({ since, until, grace = '10m' }: VerifyOptions): Rules {
+function rulesOf({ since, until, grace = '10m' }: VerifyOptions): Omit<Rules, 'now'> {
   // The rules for times and durations are those of the settings.
   const first = option('--since', since, SETTINGS.source.since.parse);
   const end = option('--until', until, SETTINGS.source.since.parse);
@@ -60,7 +60,7 @@ function rulesOf({ since, until, grace = '10m' }: VerifyOptions): Rules {
     until: end === undefined ? Infinity : Math.ceil(end / HOUR_MS),
   };
   if (hours.since >= hours.until) throw new UsageError('--until must be later than --since');
-  return { hours, graceMs: graceSeconds * 1_000, now: Date.now() };
+  return { hours, graceMs: graceSeconds * 1_000 };
 }
 
 function option<T>(name: string, text: string | undefined, parse: (text: string) => T): T | undefined {

@@ -20,7 +20,7 @@ import { LakeAudit, type LakeReport } from './lake-audit';
 import { mayComeYet, type Rules } from './verification';
 
 /** The part of a lake's store that an audit needs. */
-export type AuditedStore = Pick<LakeStore, 'lake' | 'list' | 'read'>;
+export type AuditedStore = Pick<LakeStore, 'lake' | 'clock' | 'list' | 'read'>;
 
 export interface AuditSurroundings {
   /** Is handed what is read, and hands it on. `what`: `objects read` and so on; `total`: how many there are. */
@@ -39,15 +39,17 @@ const LONGEST_WAIT_HOURS = 14 * 24;
  * Audits a lake from its objects alone, by what they hold and state: what is missing, what is there twice, what is not what it should
  * be. While the pipeline runs, an object or a row may be on its way: then it looks again, for half a minute at most.
  *
+ * @param rules default of `now`: when the objects were listed, by the clock that dates them
  * @throws the S3 client's error
  */
 export async function auditLake(
   store: AuditedStore,
-  rules: Rules,
+  { now, ...others }: Omit<Rules, 'now'> & Partial<Rules>,
   { progress = (items) => items, pause = delay }: AuditSurroundings = {},
 ): Promise<LakeReport> {
   const { bucket, prefix } = store.lake;
-  const { batches, kept, resent, ...found } = await list(store, rules.hours);
+  const { batches, kept, resent, ...found } = await list(store, others.hours);
+  const rules = { ...others, now: now ?? store.clock.now() };
   const read = (objects: readonly BatchObject[], what = 'objects read') =>
     progress(readObjects(store, objects), { what, total: objects.length });
   const readEvents = (objects: readonly KeptObject[], what = 'objects read') =>

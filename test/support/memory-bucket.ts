@@ -4,7 +4,7 @@ import type { LakeStore, NewObject, ObjectContent } from '../../src/lake/store';
 import type { Lake } from '../../src/pipeline/definition';
 
 /** What commands do with a lake's objects. */
-type Store = Pick<LakeStore, 'lake' | 'list' | 'read' | 'putIfAbsent' | 'delete'>;
+type Store = Pick<LakeStore, 'lake' | 'clock' | 'list' | 'read' | 'putIfAbsent' | 'delete'>;
 
 interface StoredObject {
   body: string | Uint8Array;
@@ -20,6 +20,8 @@ export class MemoryBucket {
   /** Keys that listings told of. */
   readonly listed: string[] = [];
   mostGetsAtOnce = 0;
+  /** Its own clock, in epoch milliseconds. */
+  now = () => Date.now();
   /** Called before each; throws what it fails with. */
   before: (command: string) => void = () => {};
   #gets = 0;
@@ -28,6 +30,7 @@ export class MemoryBucket {
   store(lake: Lake): Store {
     return {
       lake,
+      clock: { now: () => this.now() },
       list: (part) => this.#list(part),
       read: (key) => this.#get(key),
       putIfAbsent: (object) => this.#put(object),

@@ -61,6 +61,18 @@ describe('The audit of a lake', () => {
     );
   });
 
+  it('tells by the clock of S3 how young an object is, whatever that of this machine says', async () => {
+    const bucket = new MemoryBucket();
+    const { now, ...rules } = { ...RULES, graceMs: 60_000 };
+    bucket.now = () => now + 59_000;
+    put(bucket, 1, [1]);
+    put(bucket, 3, [3]);
+    const look = () => auditLake(bucket.store(LAKE), rules, { pause: () => Promise.resolve() });
+    assert.equal((await look()).sequence.onTheWay, 1);
+    bucket.now = () => now + 61_000;
+    assert.equal((await look()).sequence.missing.count, 1);
+  });
+
   it('looks again for what may be on its way, and hands on what it reads', async () => {
     const bucket = new MemoryBucket();
     const store = bucket.store(LAKE);
