@@ -209,7 +209,8 @@ class Stint implements SourceListener {
   ) {
     this.#clients = clients;
     this.#input = input;
-    this.#cursor = new ConfirmedCursor(cursor, completeness);
+    // By that of this machine, which may be hours behind, the cursor would not move.
+    this.#cursor = new ConfirmedCursor(cursor, completeness, () => clients.queue.clock.now());
     this.#meters = meters;
     this.#lease = lease;
     this.#context = context;

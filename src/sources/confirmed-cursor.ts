@@ -70,8 +70,11 @@ export class ConfirmedCursor {
   /** By partition: digest to the partition's position when it was passed; only of confirmed events. */
   readonly #recent = new Map<string, Map<string, Position | undefined>>();
   readonly #onTheWay = new Set<string>();
+  readonly #now: () => number;
 
-  constructor(cursor: Cursor, completeness: Completeness = {}) {
+  /** @param now epoch milliseconds: no position may be far ahead. Default: by the clock of this machine */
+  constructor(cursor: Cursor, completeness: Completeness = {}, now = () => Date.now()) {
+    this.#now = now;
     this.#completeness = completeness;
     this.#since = cursor.since;
     this.#hasBegun = hasRead(cursor);
@@ -108,7 +111,7 @@ export class ConfirmedCursor {
     digest: string,
     place: Place,
   ): Pending {
-    const { id, positions, time, receivedAt = Date.now(), comesOnce = false } = event;
+    const { id, positions, time, receivedAt = this.#now(), comesOnce = false } = event;
     this.#ids ??= event.ids;
     if (!positions) {
       this.#began = true;
@@ -229,7 +232,7 @@ export class ConfirmedCursor {
   #begin(positions: Positions, { partition }: Place): void {
     const own = positions[partition];
     const at =
-      own !== undefined && 'timestamp' in own ? own.timestamp : (newestTime({ positions }) ?? Date.now());
+      own !== undefined && 'timestamp' in own ? own.timestamp : (newestTime({ positions }) ?? this.#now());
     if (at < this.#since) this.#since = Math.max(at - REWIND_MS, 0);
     this.#hasBegun = true;
   }
@@ -237,7 +240,7 @@ export class ConfirmedCursor {
   #moveOver({ id, positions, place, digest, time, comesOnce }: Pending): void {
     const { partition } = place;
     this.#onTheWay.delete(digest);
-    const now = Date.now();
+    const now = this.#now();
     if (time !== undefined) this.#time = Math.max(this.#time ?? 0, timeNotAhead(time, now));
     if (positions)
       this.#positions = furthest(this.#positions, notAhead(positions, now), {

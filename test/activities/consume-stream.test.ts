@@ -118,6 +118,19 @@ describe('The activity consumeStream', () => {
     assert(queue.bodies.every((body) => !/[\ufffe\uffff]/.test(body)));
   });
 
+  it('moves its cursor by the clock of SQS: that of its own machine may be hours behind', async () => {
+    const HOUR = 60 * MINUTE;
+    const held = Date.now() - 10 * HOUR;
+    queue.clock = { now: () => held, takeProblem: () => undefined };
+    const stream = await simulate({ events: 20, broken: 0 });
+    const since = held - HOUR;
+    const input = inputFor(stream.url, { mostEvents: 20, cursor: { since, positions: {}, recent: {} } });
+    const { cursor } = await begin(input).result;
+    for (const position of Object.values(cursor.positions)) {
+      assert('timestamp' in position && position.timestamp <= held);
+    }
+  });
+
   it('ends after so many events, and the next stint goes on without loss or repeats', async () => {
     const stream = await simulate({ events: 1_050, broken: 3 });
     let { cursor } = inputFor(stream.url);

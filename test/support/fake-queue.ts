@@ -60,7 +60,7 @@ export const FAKE_LANE = 'sluice-batch/123456789012/us-east-1/queue';
 /** What a stint needs of a queue, and how it takes messages. */
 export class FakeQueue implements Pick<Queue, 'name' | 'arn' | 'clock' | 'attributes' | 'send' | 'depth'> {
   readonly name = 'queue';
-  readonly clock = new ServerClock();
+  clock: Queue['clock'] = new ServerClock();
   /** Bodies of the messages that are in the queue, in that order. */
   readonly bodies: string[] = [];
   /** Their keys. */
