@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   QueryNotRegisteredError,
   type WorkflowExecutionDescription,
@@ -6,7 +5,6 @@ import {
   WorkflowUpdateFailedError,
 } from '@temporalio/client';
 import { batchWorkflowId, ingestWorkflowId } from '../pipeline/names';
-import { BETWEEN_WORKERS } from '../workflows/query-guard';
 import type { Context } from './context';
 import { CommandError } from './errors';
 import { explainingQueue } from './explain';
@@ -29,32 +27,22 @@ export async function pipelineHandles({ pipeline, temporal, queue }: Context): P
 
 /** For how long a query may wait for a worker, in milliseconds. */
 const PATIENCE_MS = 20_000;
-const ASK_AGAIN_MS = 500;
 
 /**
- * Asks a workflow. A query needs a worker. One that comes between the death of a worker and the moment at which another takes its workflow
- * over may fail, and is asked again.
+ * Asks a workflow. A query needs a worker.
  *
  * @throws CommandError when none answers
  */
 export async function query<T>(handle: WorkflowHandle, name: string, patienceMs = PATIENCE_MS): Promise<T> {
-  const deadline = Date.now() + patienceMs;
-  for (;;) {
-    try {
-      return await handle.client.withDeadline(deadline, () => handle.query<T>(name));
-    } catch (error) {
-      if (isNotFound(error)) throw neverStarted();
-      const message = error instanceof Error ? error.message : String(error);
-      const isBetweenWorkers = message === BETWEEN_WORKERS && Date.now() + ASK_AGAIN_MS < deadline;
-      if (!isBetweenWorkers)
-        throw error instanceof QueryNotRegisteredError ? error : noAnswer(handle, message);
-    }
-    await delay(ASK_AGAIN_MS);
+  try {
+    return await handle.client.withDeadline(Date.now() + patienceMs, () => handle.query<T>(name));
+  } catch (error) {
+    if (error instanceof QueryNotRegisteredError) throw error;
+    if (isNotFound(error)) throw neverStarted();
+    throw new CommandError(
+      `No worker answers for ${handle.workflowId} (is \`sluice worker\` running?): ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
-}
-
-function noAnswer({ workflowId }: WorkflowHandle, why: string): CommandError {
-  return new CommandError(`No worker answers for ${workflowId} (is \`sluice worker\` running?): ${why}`);
 }
 
 /**

@@ -1,8 +1,8 @@
 import type { WorkflowInterceptors } from '@temporalio/workflow';
 
-/** What whoever asked is told where the guard lets a query fail. */
-export const BETWEEN_WORKERS =
-  'The worker of this workflow ended, and no other has taken the workflow over yet: ask again in a few seconds';
+/** Why a workflow task failed that came to a copy of its workflow which a query had made. The next try replays the history. */
+export const MADE_FOR_A_QUERY =
+  'This copy of the workflow was made to answer a query, and is dropped: the task is tried again with a replay';
 
 /**
  * Keeps a query from spoiling a workflow: an interceptor that every Worker runs.
@@ -13,27 +13,30 @@ export const BETWEEN_WORKERS =
  * fails.
  *
  * A task has a time and a size of the history, both from its event `WorkflowTaskStarted`. So a step that brings events under those
- * of the step before brings what no task has carried. The guard fails it. That fails the query and nothing else, and the SDK drops the
- * copy: the task replays the history.
+ * of the step before brings what no task has carried. The guard leaves it out: the query is answered as of the last task, after which it came. If
+ * the copy is still there when the next task comes, that fails, the SDK drops the copy, and the task is tried again at once, with a replay.
  */
 export function interceptors(): Required<Pick<WorkflowInterceptors, 'internals'>> {
   let task: string | undefined;
   let carried = 0;
+  let isForQuery = false;
   return {
     internals: [
       {
         activate(input, next) {
           const { activation, batchIndex } = input;
           const { jobs, timestamp, historySizeBytes, historyLength, isReplaying } = activation;
-          const isQuery = jobs?.every(({ queryWorkflow }) => queryWorkflow) ?? false;
-          // The second part of a step comes with the first.
-          if (isQuery || batchIndex > 0) return next(input);
-          const length = historyLength ?? 0;
-          const named = [timestamp?.seconds, timestamp?.nanos, historySizeBytes].join(' ');
-          if (isReplaying === false && named === task && length > carried) throw new Error(BETWEEN_WORKERS);
-          task = named;
-          carried = length;
-          next(input);
+          if (jobs?.every(({ queryWorkflow }) => queryWorkflow)) return next(input);
+          // The second part of a step goes with the first.
+          if (batchIndex === 0) {
+            if (isForQuery) throw new Error(MADE_FOR_A_QUERY);
+            const length = historyLength ?? 0;
+            const named = [timestamp?.seconds, timestamp?.nanos, historySizeBytes].join(' ');
+            isForQuery = isReplaying === false && named === task && length > carried;
+            task = named;
+            carried = length;
+          }
+          if (!isForQuery) next(input);
         },
       },
     ],

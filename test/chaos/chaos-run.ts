@@ -16,6 +16,7 @@ import { FailingTopic } from './nemesis/failing-topic';
 import { type FaultProxy, startFaultProxy } from './proxy/fault-proxy';
 import type { FaultKind } from './rules/faults';
 import { examineLake, idleProblems, type LakeFindings, lakeProblems } from './judge/judge';
+import { MADE_FOR_A_QUERY } from '../../src/workflows/query-guard';
 import { Nemesis } from './nemesis/nemesis';
 import { describe, type Planned, planSchedule, type SourceName } from './nemesis/schedule';
 import { type StrictSqs, startStrictSqs } from './proxy/strict-sqs';
@@ -382,7 +383,9 @@ class Run {
       const events = (await historiesOf(this.#temporal, workflowId)).flatMap(({ events }) => events ?? []);
       const failed = events.find(
         ({ workflowTaskFailedEventAttributes: failure }) =>
-          failure && Number(failure.cause) !== UNHANDLED_COMMAND,
+          failure &&
+          Number(failure.cause) !== UNHANDLED_COMMAND &&
+          failure.failure?.message !== MADE_FOR_A_QUERY,
       );
       const why = failed?.workflowTaskFailedEventAttributes?.failure?.message;
       if (failed) throw new Error(`${workflowId} at event ${String(failed.eventId)}: ${why}`);
