@@ -24,7 +24,7 @@ const NAMES = 'The names of events of a stream with ids of its own';
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the cursor moves before SQS confirms',
-    file: 'src/activities/consume-stream.ts',
+    file: 'src/activities/stint/stint.ts',
     find: '    this.#taken += 1;\n',
     replace: '    this.#taken += 1;\n    this.#cursor.confirm(pending);\n',
     check: {
@@ -184,7 +184,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a stint has no bound',
-    file: 'src/activities/consume-stream.ts',
+    file: 'src/activities/stint/stint.ts',
     find: '(isEnough && this.#mayEnd())',
     replace: '(this.#isOver && isEnough && this.#mayEnd())',
     check: {

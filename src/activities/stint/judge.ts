@@ -1,0 +1,27 @@
+import type { RejectReason } from '../../event/event';
+import { encodeMessage, type OutgoingMessage } from '../../queue/message';
+import type { SourceEvent } from '../../sources/source';
+
+/** Why an event is rejected. */
+export interface Why {
+  reason: RejectReason;
+  detail: string;
+}
+
+/** Where an event goes: to the queue, or under `rejected/` or `canaries/`. */
+export type Judgement =
+  { goes: 'to the queue'; message: OutgoingMessage } | { goes: 'canary' } | { goes: 'rejected'; why: Why };
+
+/**
+ * Says where an event goes. Pure.
+ *
+ * @param maximumBytes the most that a message of the queue may have
+ */
+export function judge({ read, text, body }: SourceEvent, maximumBytes: number): Judgement {
+  if (!read.ok) return { goes: 'rejected', why: read };
+  if (read.isCanary) return { goes: 'canary' };
+  const message = encodeMessage({ key: read.key, text: body ?? text });
+  if (message.bytes <= maximumBytes) return { goes: 'to the queue', message };
+  const detail = `${message.bytes} bytes, and the queue takes ${maximumBytes}`;
+  return { goes: 'rejected', why: { reason: 'message-too-large', detail } };
+}

@@ -1,0 +1,380 @@
+import { type Context, log } from '@temporalio/activity';
+import { describeError } from '../../clients/aws-errors';
+import { keyDigest } from '../../event/key';
+import type { Place } from '../../event/place';
+import { KEPT_FOLDERS } from '../../lake/layout';
+import type { LakeStore } from '../../lake/store';
+import { meterQueue, type Meters } from '../../metrics';
+import type { Lake, PipelineDefinition } from '../../pipeline/definition';
+import type { Queue } from '../../queue/queue';
+import { BatchSender } from '../../queue/sender';
+import { type Completeness, findHoles } from '../../sources/completeness';
+import { ConfirmedCursor, type Pending } from '../../sources/confirmed-cursor';
+import { type Cursor, newestPartition } from '../../sources/cursor';
+import type { Gaps } from '../../sources/gaps';
+import type { ReconnectReason, Source, SourceEvent, SourceListener } from '../../sources/source';
+import { plusOne, type StintCounts } from '../../sources/stint-counts';
+import type { Lease } from '../lease';
+import { measureQueue } from '../measure-queue';
+import { type NamedQueue, whyAnotherQueue } from '../own-queue';
+import { Blocked, blockedUnlessTransient, type Ended, explain } from './ended';
+import { GapBook } from './gap-book';
+import { judge, type Why } from './judge';
+import { Keeper } from './keeper';
+
+/** What a stint needs of the queue and of the lake. */
+export interface StintClients {
+  queue: NamedQueue & Pick<Queue, 'attributes' | 'send' | 'depth' | 'clock'>;
+  store: Pick<LakeStore, 'lake' | 'putIfAbsent'>;
+}
+
+export interface StintInput {
+  /** Name of the pipeline, for metrics. */
+  pipeline: string;
+  source: PipelineDefinition['source'];
+  queue: string;
+  /** Workflow id of the lane that reads the queue: no other queue of that name may get the events. */
+  lane: string;
+  lake: Lake;
+  cursor: Cursor;
+  completeness: Completeness;
+  gaps: Gaps;
+  /** Milliseconds after which the stint ends, if the next one can go on behind it. */
+  longestMs: number;
+  /** Events sent to the queue after which the stint ends, if the next one can go on behind it. Counted across attempts. */
+  mostEvents: number;
+}
+
+/** What a heartbeat carries to the next attempt, and to the workflow when none follows. */
+export interface StintProgress {
+  cursor: Cursor;
+  completeness: Completeness;
+  counts: StintCounts;
+  gaps: Gaps;
+}
+
+/** Confirmed events after which a heartbeat does not wait for its time. */
+const CONFIRMED_PER_BEAT = 500;
+
+/** Between looks at the queue's depth, for metrics: one request a minute. */
+const MEASURE_MS = 60_000;
+
+/** How long a stint that is to end waits for events on their way to the queue, in milliseconds. */
+const GRACE_MS = 500;
+
+/**
+ * The same where nothing brings it again: when the workflow asks, and when the worker shuts down. A worker has eight seconds for that
+ * (src/workers/workers.ts).
+ */
+const LAST_GRACE_MS = 60_000;
+const LAST_GRACE_OF_WORKER_MS = 6_000;
+
+/** So many events in a row that can't become messages mean a wrong stream, not wrong events. */
+const REJECTS_IN_A_ROW = 100;
+
+/** One attempt at a stint: reads events, brings each where it belongs, and moves the cursor over what is safe. */
+export class Stint implements SourceListener {
+  readonly #clients: StintClients;
+  readonly #input: StintInput;
+  readonly #cursor: ConfirmedCursor;
+  readonly #meters: Meters;
+  readonly #lease: Lease;
+  readonly #context: Pick<Context, 'cancellationSignal' | 'cancellationDetails'>;
+  /** Ends reading. */
+  readonly #stop = new AbortController();
+  /** Ends sending: the next attempt reads again the events that are not confirmed by then. */
+  readonly #drop = new AbortController();
+  readonly #keeper: Keeper;
+  readonly #gaps: GapBook;
+  #counts: StintCounts;
+  /** Events that came too late to be sent. */
+  #unsent = 0;
+  #unheard = 0;
+  /** Where this attempt began to read. */
+  readonly #beginning: string;
+  readonly #takenBefore: number;
+  #taken: number;
+  #measuredAt = -Infinity;
+  #isOver = false;
+  #rejectsInARow = 0;
+  #failure: unknown;
+
+  constructor(
+    clients: StintClients,
+    input: StintInput,
+    { cursor, completeness, counts, gaps }: StintProgress,
+    { meters, lease, context }: { meters: Meters; lease: Lease; context: Context },
+  ) {
+    const { url } = input.source;
+    this.#clients = clients;
+    this.#input = input;
+    // By that of this machine, which may be hours behind, the cursor would not move.
+    this.#cursor = new ConfirmedCursor(cursor, completeness, () => clients.queue.clock.now());
+    this.#meters = meters;
+    this.#lease = lease;
+    this.#context = context;
+    this.#keeper = new Keeper({
+      store: clients.store,
+      source: url,
+      mayBegin: (signal) => lease.held(signal),
+      signal: this.#drop.signal,
+      onFailure: (error) => this.#fail(error),
+    });
+    this.#gaps = new GapBook(gaps, { url, keeper: this.#keeper, meters });
+    this.#counts = counts;
+    this.#beginning = placeIn(cursor);
+    this.#takenBefore = counts.sent;
+    this.#taken = counts.sent;
+  }
+
+  progress(): StintProgress {
+    return {
+      // First what people read: this is the heartbeat in the web UI.
+      counts: this.#counts,
+      // Every event before the oldest one that is not confirmed is safe.
+      gaps: this.#gaps.told(this.#cursor.oldestPending),
+      completeness: this.#cursor.completeness,
+      cursor: this.#cursor.cursor(),
+    };
+  }
+
+  onConnected(isResumed: boolean | undefined): void {
+    this.#gaps.connected(isResumed);
+  }
+
+  onHeard(): void {
+    this.#gaps.heard();
+  }
+
+  onError(text: string): void {
+    this.#counts = { ...this.#counts, errors: this.#counts.errors + 1 };
+    this.#meters.sourceErrors(1);
+    log.warn('The source sent an error', { url: this.#input.source.url, error: text });
+  }
+
+  onReconnect(reason: ReconnectReason, detail: string): void {
+    this.#counts = { ...this.#counts, reconnects: plusOne(this.#counts.reconnects, reason) };
+    this.#meters.reconnects(1, { reason });
+    log.info('Reconnecting to the source', { url: this.#input.source.url, reason, detail });
+  }
+
+  /** Sets the metrics that are read off, rather than counted. */
+  measure(): void {
+    const { time } = this.#cursor;
+    if (time !== undefined) this.#meters.lag(Math.max(0, Date.now() - time) / 1_000);
+    for (const { partition, offsets, since } of findHoles(this.#cursor.completeness).partitions) {
+      this.#meters.holes(offsets, { partition });
+      this.#meters.holeAge(since === undefined ? 0 : (Date.now() - Date.parse(since)) / 1_000, { partition });
+    }
+    if (performance.now() - this.#measuredAt < MEASURE_MS) return;
+    this.#measuredAt = performance.now();
+    void this.#measureQueue();
+  }
+
+  /** A depth that can't be had is no reason to end a stint. */
+  async #measureQueue(): Promise<void> {
+    try {
+      meterQueue(this.#meters, await measureQueue(this.#clients.queue));
+    } catch (error) {
+      log.debug('The queue was not measured', { error: describeError(error) });
+    }
+  }
+
+  async run(source: Source, signal: AbortSignal): Promise<Ended> {
+    const timer = setTimeout(() => {
+      this.#isOver = true;
+      if (this.#mayEnd()) this.#stop.abort();
+    }, this.#input.longestMs);
+    const dropLater = () => setTimeout(() => this.#drop.abort(), this.#graceMs()).unref();
+    signal.addEventListener('abort', dropLater, { once: true });
+    try {
+      const sender = await this.#openQueue();
+      this.measure();
+      this.#gaps.keepAll();
+      await this.#read(source, sender, AbortSignal.any([signal, this.#stop.signal]));
+      await sender.messages.flush();
+      await this.#keeper.settled();
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', dropLater);
+      this.#drop.abort();
+      this.#countDropped();
+    }
+    if (signal.aborted) return { ended: 'cancelled' };
+    return this.#failure === undefined ? { ended: 'done' } : explain(this.#failure);
+  }
+
+  async #read(source: Source, sender: OpenQueue, reading: AbortSignal): Promise<void> {
+    try {
+      for await (const event of source.read(() => this.#cursor.resume(), reading)) {
+        if ('mark' in event) this.#cursor.mark(event.mark);
+        else await this.#sendEvent(event, sender);
+        const isEnough = this.#isOver || this.#taken >= this.#input.mostEvents;
+        // A source that can't be resumed ends by itself, once it has given all that it holds.
+        if ((isEnough && this.#mayEnd()) || (reading.aborted && this.#cursor.canResume === true)) break;
+      }
+    } catch (error) {
+      if (this.#cursor.canResume !== false) throw error;
+      // The events that it gave before are sent.
+      this.#failure ??= error;
+    }
+  }
+
+  /** Whether another stint goes on behind this one: else it would read the same once more, or miss something. */
+  #mayEnd(): boolean {
+    if (this.#cursor.canResume !== true) return false;
+    return this.#taken === this.#takenBefore || placeIn(this.#cursor.cursor()) !== this.#beginning;
+  }
+
+  /** How long to wait for events on their way. A process that was stopped, or an attempt beside another, holds only old ones. */
+  #graceMs(): number {
+    const { cancellationSignal, cancellationDetails } = this.#context;
+    const isOld = !this.#lease.ended.aborted && !cancellationSignal.aborted;
+    if (isOld || this.#lease.isSuperseded) return 0;
+    if (this.#cursor.canResume !== false) return GRACE_MS;
+    const isAsked = this.#lease.isCancelled || cancellationDetails?.cancelRequested === true;
+    return isAsked ? LAST_GRACE_MS : LAST_GRACE_OF_WORKER_MS;
+  }
+
+  /** An event that the source will send again is not lost. The attempt that took over tells of those that this one still held. */
+  #countDropped(): void {
+    const dropped = this.#cursor.pending + this.#unsent;
+    if (this.#cursor.canResume !== false || dropped === 0 || this.#lease.isSuperseded) return;
+    this.#gaps.drop(dropped);
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    this.#stop.abort();
+    this.#drop.abort();
+  }
+
+  /** Ends reading. Events that were read before are still sent. */
+  #endWith(error: unknown): void {
+    if (this.#cursor.canResume !== false) return this.#fail(error);
+    this.#failure ??= error;
+    this.#stop.abort();
+  }
+
+  async #openQueue(): Promise<OpenQueue> {
+    const { queue } = this.#clients;
+    try {
+      const { arn, maximumBytes } = await queue.attributes({ abortSignal: this.#drop.signal });
+      const problem = whyAnotherQueue(queue.name, arn, this.#input.lane);
+      if (problem !== undefined) throw new Blocked(problem);
+      const messages = new BatchSender({
+        queue,
+        signal: this.#drop.signal,
+        mayBegin: (signal) => this.#lease.held(signal),
+        onUnconfirmed: (count) => this.#meters.eventsFailed(count),
+        onFailure: (error) => this.#fail(blockedUnlessTransient(error, `send to the queue ${queue.name}`)),
+      });
+      return { messages, maximumBytes };
+    } catch (error) {
+      if (error instanceof Blocked) throw error;
+      throw blockedUnlessTransient(error, `open the queue ${queue.name}`);
+    }
+  }
+
+  /** Brings an event to the queue, or where it belongs instead. */
+  async #sendEvent(event: SourceEvent, { messages, maximumBytes }: OpenQueue): Promise<void> {
+    this.#meters.eventsReceived(1);
+    const digest = keyDigest(event.read.key);
+    if (this.#cursor.knows(digest)) {
+      this.#countRepeat(event, digest);
+      this.#passRepeat(event, digest);
+      return;
+    }
+    if (this.#drop.signal.aborted) {
+      this.#unsent += 1;
+      return;
+    }
+    const pending = this.#cursor.received(event, digest, placeInCursor(event));
+    this.#gaps.judge(this.#cursor.canResume);
+    const judgement = judge(event, maximumBytes);
+    if (judgement.goes === 'rejected') return await this.#reject(pending, event, judgement.why);
+    if (judgement.goes === 'canary') return await this.#passCanary(pending, event);
+    this.#taken += 1;
+    await messages.add(judgement.message, (outcome) => {
+      if (outcome === 'sent') return this.#sent(pending);
+      const why: Why = { reason: 'refused-by-sqs', detail: outcome.refused };
+      this.#keeper.aside(this.#reject(pending, event, why));
+    });
+  }
+
+  #countRepeat({ id, idInForce }: SourceEvent, digest: string): void {
+    this.#counts = { ...this.#counts, repeats: this.#counts.repeats + 1 };
+    this.#meters.eventsRepeated(1);
+    // Where payloads have their key, an event with a known one may well be new.
+    if (this.#input.source.key !== undefined || !this.#cursor.isBehind(digest, idInForce)) return;
+    const { behind, firstBehind = id } = this.#counts;
+    this.#counts = { ...this.#counts, behind: behind + 1, firstBehind };
+  }
+
+  /**
+   * A source that never goes back while it is read repeats an event at a place of its own: passed over, once what came before it is
+   * safe, or it would be read again from here on. One that rewinds sends again what has its place already.
+   */
+  #passRepeat(event: SourceEvent, digest: string): void {
+    if (event.read.from !== undefined)
+      this.#cursor.confirm(this.#cursor.received(event, digest, placeInCursor(event)));
+  }
+
+  #sent(pending: Pending): void {
+    this.#counts = { ...this.#counts, sent: this.#counts.sent + 1 };
+    this.#meters.eventsSent(1);
+    this.#rejectsInARow = 0;
+    this.#confirm(pending);
+  }
+
+  #confirm(pending: Pending): void {
+    this.#cursor.confirm(pending);
+    this.#unheard += 1;
+    if (this.#unheard < CONFIRMED_PER_BEAT) return;
+    this.#unheard = 0;
+    this.#lease.beat();
+  }
+
+  async #passCanary(pending: Pending, event: SourceEvent): Promise<void> {
+    if (!(await this.#keeper.canary(event))) return;
+    this.#counts = { ...this.#counts, canaries: this.#counts.canaries + 1 };
+    this.#meters.canaries(1);
+    this.#confirm(pending);
+  }
+
+  /** Never rejects its promise: a failure ends the stint. */
+  async #reject(pending: Pending, event: SourceEvent, why: Why): Promise<void> {
+    if (!(await this.#keeper.rejected(event, why))) return;
+    const { reason, detail } = why;
+    this.#counts = { ...this.#counts, rejected: plusOne(this.#counts.rejected, reason) };
+    this.#meters.eventsRejected(1, { reason });
+    this.#confirm(pending);
+    this.#rejectsInARow += 1;
+    if (this.#rejectsInARow < REJECTS_IN_A_ROW) return;
+    this.#endWith(
+      new Blocked(
+        `${REJECTS_IN_A_ROW} events in a row could not become messages, the last one for ${reason} (${detail}). ` +
+          `All are under ${KEPT_FOLDERS.rejected}/. Check that ${this.#input.source.url} is the stream you mean, then resume`,
+      ),
+    );
+  }
+}
+
+interface OpenQueue {
+  messages: BatchSender;
+  /** The most that a message may have. */
+  maximumBytes: number;
+}
+
+/** Where a cursor stands, so that two can be told apart. */
+function placeIn({ positions, lastEventId }: Cursor): string {
+  return JSON.stringify([positions, lastEventId]);
+}
+
+/** The partition whose rewound events hold this one; where the payload doesn't say, its id tells. */
+function placeInCursor({ positions = {}, read }: SourceEvent): Place {
+  if (positions[read.partition]) return read;
+  return { partition: newestPartition(positions) ?? '', offset: undefined };
+}
