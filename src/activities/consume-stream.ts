@@ -5,14 +5,14 @@ import type { Source, SourceListener } from '../sources/source';
 import { NO_COUNTS } from '../sources/stint-counts';
 import { withHeartbeat } from './heartbeat';
 import { type Acknowledge, acknowledgedHeartbeat, Lease } from './lease';
+import type { Ended } from './stint/ended';
 import { Stint, type StintClients, type StintInput, type StintProgress } from './stint/stint';
 
 export type { StintInput, StintProgress } from './stint/stint';
 
 export interface StintResult extends StintProgress {
-  /** `done`: time or events are used up. `cancelled`: as asked. `blocked`: a person must change something. */
-  ended: 'done' | 'cancelled' | 'blocked';
-  /** What blocks, to what, and what to do. */
+  ended: Ended['ended'];
+  /** What failed or blocks, to what, and what to do. */
   problem?: string;
   /** Whether only a person may try again. */
   isFinal?: boolean;
@@ -26,13 +26,15 @@ const HEARTBEAT_TIMEOUT_MS = 15_000;
  * under `rejected/`, or a canary before the cursor moves over it.
  *
  * Safe to run twice, also at the same time: it sends only under a {@link Lease}, and what is sent again is recognised by the lane's
- * window, which holds more than two stints.
+ * window, which is three times what a stint receives beyond its last acknowledged heartbeat.
+ *
+ * It is tried once, and returns however it ends: what an attempt knows that fails, or waits to be tried again and is cancelled, never
+ * reaches the workflow. Of one that dies it hears the last heartbeat, with the timeout.
  *
  * A stream that can't be resumed loses what it publishes while nobody listens. So only who asks for it ends its stint, and all
  * that was received is sent before it ends.
  *
- * @throws CancelledFailure on worker shutdown, activity pause and reset, after a last heartbeat; a cancellation by the
- *   workflow returns instead, since the heartbeat of a cancelled activity never reaches it
+ * @throws ApplicationFailure `Superseded` when Temporal has taken it for dead: nobody hears of it
  */
 export async function consumeStream(
   clients: StintClients,
@@ -59,23 +61,20 @@ export async function consumeStream(
   let told: unknown = resumed;
   const lease = new Lease({
     acknowledge,
-    details: () => {
-      stint.measure();
-      return stint.progress();
+    details: () => stint.tell(),
+    onAcknowledged: (details) => {
+      told = details;
+      // The SDK sends the last that it was given, when it thinks fit.
+      heartbeat(told);
+      stint.acknowledged();
     },
-    onAcknowledged: (details) => (told = details),
     heartbeatTimeoutMs: heartbeatTimeoutMs ?? HEARTBEAT_TIMEOUT_MS,
     lastsMs: startToCloseTimeoutMs,
   });
   const stint = new Stint(clients, input, resumed, { meters, lease, context });
   const work = async (cancelled: AbortSignal): Promise<StintResult> => {
-    const signal = AbortSignal.any([cancelled, lease.ended]);
-    const ended = await stint.run(open(input.source, stint), signal);
-    const isAsked = lease.isCancelled || context.cancellationDetails?.cancelRequested === true;
-    if (ended.ended === 'failed' || (ended.ended === 'cancelled' && !isAsked)) {
-      if (!lease.isSuperseded) heartbeat(stint.progress());
-      throw ended.ended === 'failed' ? ended.error : signal.reason;
-    }
+    const ended = await stint.run(open(input.source, stint), AbortSignal.any([cancelled, lease.ended]));
+    if (lease.isSuperseded) throw lease.ended.reason;
     return { ...stint.progress(), ...ended };
   };
   const kept = lease.keep();

@@ -73,6 +73,7 @@ export class Lease {
   /** What ends with the lease, or with the signal that it was asked with. */
   #ending: { of: AbortSignal; signal: AbortSignal } | undefined;
   #isCancelled = false;
+  #isPaused = false;
   #isSuperseded = false;
   #wakeWaiting: () => void = () => {};
   #waiting: Promise<void> = Promise.resolve();
@@ -90,6 +91,11 @@ export class Lease {
   /** The workflow asked the activity to end. */
   get isCancelled(): boolean {
     return this.#isCancelled;
+  }
+
+  /** Somebody paused the activity in Temporal. */
+  get isPaused(): boolean {
+    return this.#isPaused;
   }
 
   /** Another attempt does the work. */
@@ -188,6 +194,7 @@ export class Lease {
       return true;
     }
     if (error instanceof ActivityPausedError || error instanceof ActivityResetError) {
+      this.#isPaused = error instanceof ActivityPausedError;
       this.#end.abort(ApplicationFailure.retryable(`It was ${error.message}`, error.name));
       return true;
     }

@@ -68,5 +68,13 @@ export interface Lake {
   acl?: ObjectAcl;
 }
 
-/** Events that a lane's window and a stint share: two stints and what a resumed stream sends again must fit. */
-export const STINTS_PER_WINDOW = 3;
+/**
+ * Of the window: a third for what comes again, a third for what takes a cursor back, and a third for messages that overtake each other
+ * (docs/protocol.md, "How a stint ends").
+ */
+export const BOUNDS_PER_WINDOW = 3;
+
+/** How many events a stint receives beyond the cursor of its last acknowledged heartbeat: what may come again. */
+export function mostUnacknowledged(windowKeys: number): number {
+  return Math.floor(windowKeys / BOUNDS_PER_WINDOW);
+}

@@ -6,7 +6,7 @@ import {
   parseOffsets,
   printOffsets,
 } from '../sources/kafka/address';
-import { AFTER_LOSS, OBJECT_ACLS, type PipelineDefinition, STINTS_PER_WINDOW } from '../pipeline/definition';
+import { AFTER_LOSS, OBJECT_ACLS, type PipelineDefinition, BOUNDS_PER_WINDOW } from '../pipeline/definition';
 import {
   type Environment,
   type Notation,
@@ -239,7 +239,7 @@ export const SETTINGS: SettingsTable = {
     name: 'SLUICE_WINDOW',
     fallback: '30000',
     meaning:
-      'how many keys already in the lake are remembered, to recognise repeats; a stint is a third of it',
+      'how many keys already in the lake are remembered, to recognise repeats; ingest is a third of it at most ahead of what it told Temporal',
     ...wholeNumber(100, 60_000),
     changes: ALWAYS,
   },
@@ -294,10 +294,10 @@ function pairProblems({ batch, windowKeys, queue, source }: PipelineDefinition):
       );
     }
   }
-  if (windowKeys < STINTS_PER_WINDOW * batch.rows) {
+  if (windowKeys < BOUNDS_PER_WINDOW * batch.rows) {
     problems.push(
-      `${SETTINGS.windowKeys.name} must be at least ${STINTS_PER_WINDOW} times ${SETTINGS.batch.rows.name}, since a stint is a ` +
-        `third of the window and fills a batch at least; they are ${windowKeys} and ${batch.rows}`,
+      `${SETTINGS.windowKeys.name} must be at least ${BOUNDS_PER_WINDOW} times ${SETTINGS.batch.rows.name}, since a third ` +
+        `of the window may be on its way and fills a batch at least; they are ${windowKeys} and ${batch.rows}`,
     );
   }
   if (batch.flushAfterSeconds > MOST_RECEIVES_OF_A_ROW * queue.visibilityTimeoutSeconds) {

@@ -64,6 +64,7 @@ export class ConfirmedCursor {
   /** When the source was last resumed: the ids that it is known to send events of once more, and what was confirmed. */
   #resumed: { ids: readonly (string | undefined)[]; digests: ReadonlySet<string> } | undefined;
   #time: number | undefined;
+  #passed = 0;
   #completeness: Completeness;
   /** Events in the order received, from the first unconfirmed one on. */
   readonly #pending: Pending[] = [];
@@ -142,11 +143,17 @@ export class ConfirmedCursor {
       passed += 1;
     }
     if (passed > 0) this.#pending.splice(0, passed);
+    this.#passed += passed;
   }
 
   /** Events received and not confirmed, or behind one that is not. */
   get pending(): number {
     return this.#pending.length;
+  }
+
+  /** Events that it has passed since it was made. */
+  get passed(): number {
+    return this.#passed;
   }
 
   get positions(): Positions {

@@ -17,9 +17,10 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { IngestActivities } from '../activities';
+import { type Backoff, backoffMs } from '../backoff';
 import type { StintInput, StintProgress, StintResult } from '../activities/consume-stream';
 import { type CarriedStanding, Standing } from '../lane/standing';
-import { type PipelineDefinition, STINTS_PER_WINDOW } from '../pipeline/definition';
+import { mostUnacknowledged, type PipelineDefinition } from '../pipeline/definition';
 import { differences } from '../settings/changes';
 import { metersOf, type Meters } from '../metrics';
 import { type Completeness, findHoles } from '../sources/completeness';
@@ -70,15 +71,16 @@ const STINT_AT_MOST_MS = 20 * 60_000;
 /** Of a source that may not be one to resume no stint ends by time: each end is a disconnection. Heartbeats tell whether it lives. */
 const NEVER_MS = 365 * 24 * 60 * 60_000;
 
+/** Before the stint after one that failed. */
+const BACKOFF: Backoff = { first: 1_000, most: 5_000 };
+
+/** Characters of a timer's summary: Temporal takes 400 bytes. */
+const LONGEST_SUMMARY = 120;
+
 const stintOptions = {
   startToCloseTimeout: STINT_AT_MOST_MS,
-  // Every deploy is a failed attempt: none may lengthen the back-off much.
-  retry: {
-    initialInterval: '1s',
-    backoffCoefficient: 1.5,
-    maximumInterval: '5s',
-    nonRetryableErrorTypes: ['PayloadsTooLarge'],
-  },
+  // The workflow must hear of each end. An activity that waits to be tried again and is cancelled loses what its heartbeats told.
+  retry: { maximumAttempts: 1 },
   // The cursor that a cancelled stint returns matters.
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 } satisfies ActivityOptions;
@@ -143,6 +145,9 @@ class Ingest {
   #gaps: Gaps;
   #removed = false;
   #stint: CancellationScope | undefined;
+  /** Stints in a row that failed and sent nothing, and why the last one did. */
+  #failures = 0;
+  #lastFailure = '';
   /** Where an update has moved the beginning while a stint ran, which returns the one that it was given. Epoch milliseconds. */
   #movedTo: number | undefined;
   #told = Promise.resolve();
@@ -273,7 +278,10 @@ class Ingest {
         await condition(() => this.#isWanted() || this.#mustDrain() || this.#removed);
       else if (this.#standing.isParked) await this.#waitToTry();
       else if (this.#feeding.isDue) await this.#look();
-      else await this.#runStint();
+      else {
+        await this.#runStint();
+        await this.#waitAfterFailure();
+      }
     }
     await this.#allTold();
     // The next run may go to another worker.
@@ -348,7 +356,7 @@ class Ingest {
       lane,
       lake: { bucket: lake.bucket, prefix: lake.prefix, ...(lake.acl ? { acl: lake.acl } : {}) },
       longestMs: STINT_MS,
-      mostEvents: Math.floor(windowKeys / STINTS_PER_WINDOW),
+      mostUnacknowledged: mostUnacknowledged(windowKeys),
     };
   }
 
@@ -364,19 +372,37 @@ class Ingest {
   #take({ ended, problem, isFinal, ...progress }: StintResult): void {
     this.#progress(progress);
     this.#counts = { ...this.#counts, stints: this.#counts.stints + 1 };
-    if (ended === 'blocked') this.#park(problem ?? 'the source can not be read', { isFinal });
-    // Parked meanwhile, it ended for that.
-    else if (!this.#standing.isParked) this.#standing.worked();
+    if (ended === 'blocked') return this.#park(problem ?? 'the source can not be read', { isFinal });
+    if (ended === 'failed') return this.#failed(problem ?? 'it does not say why', progress);
+    this.#failures = 0;
+    // Parked meanwhile, it ended for that. What is interrupted by its worker's shutdown may have done nothing yet.
+    if (!this.#standing.isParked && ended !== 'interrupted') this.#standing.worked();
   }
 
-  /** The stint starts again at its last heartbeat where one is known, else where it began. */
+  /** It was cancelled before it began, or its worker is dead, or it is none that could run: no other stint throws. */
   #stintFailed(error: unknown, wasAskedToEnd: boolean): void {
     const cause = error instanceof ActivityFailure ? error.cause : error;
-    if (cause instanceof TimeoutFailure && cause.lastHeartbeatDetails) {
-      this.#progress(cause.lastHeartbeatDetails as StintProgress);
-    }
+    const isTimeout = cause instanceof TimeoutFailure;
+    // Without a heartbeat it has sent nothing.
+    const told = isTimeout ? (cause.lastHeartbeatDetails as StintProgress | undefined) : undefined;
+    if (told) this.#progress(told);
     // One that was asked to end and whose worker is dead ends with its heartbeat timeout.
-    if (!wasAskedToEnd && !isCancellation(error)) this.#park(problemOf(error));
+    if (wasAskedToEnd || isCancellation(error)) return;
+    if (isTimeout) this.#failed(problemOf(error), told);
+    else this.#park(problemOf(error));
+  }
+
+  #failed(problem: string, progress?: StintProgress): void {
+    this.#failures = progress && progress.counts.sent > 0 ? 1 : this.#failures + 1;
+    this.#lastFailure = problem;
+    log.warn('A stint failed', { problem });
+  }
+
+  async #waitAfterFailure(): Promise<void> {
+    if (this.#failures === 0) return;
+    await condition(() => !this.#isWanted() || this.#mustDrain(), backoffMs(this.#failures, BACKOFF), {
+      summary: `the next stint, after: ${this.#lastFailure}`.slice(0, LONGEST_SUMMARY),
+    });
   }
 
   /** Where nothing was read. */

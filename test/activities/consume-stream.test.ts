@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { CancelledFailure } from '@temporalio/common';
 import { type StintInput, type StintProgress, type StintResult } from '../../src/activities/consume-stream';
+import type { Acknowledge } from '../../src/activities/lease';
 import {
   type SimulatedStream,
   type SimulatedStreamOptions,
@@ -60,15 +60,22 @@ describe('The activity consumeStream', () => {
       lake: { bucket: 'lake', prefix: 'raw' },
       cursor: { since: Date.now() - MINUTE, positions: {}, recent: {} },
       longestMs: 10 * MINUTE,
-      mostEvents: 1_000_000,
+      mostUnacknowledged: 10_000,
       ...options,
     };
   }
 
-  function begin(input: StintInput, heartbeatDetails?: StintProgress): Attempt {
-    const attempt = new Attempt({ queue, store }, input, heartbeatDetails);
+  function begin(input: StintInput, heartbeatDetails?: StintProgress, acknowledge?: Acknowledge): Attempt {
+    const attempt = new Attempt({ queue, store }, input, heartbeatDetails, acknowledge);
     attempts.push(attempt);
     return attempt;
+  }
+
+  /** Cancels a stint once so many events are in the queue. */
+  async function endAt(attempt: Attempt, count: number): Promise<StintResult> {
+    await eventually(`${count} events are sent`, () => queue.keys.length >= count);
+    attempt.cancel();
+    return await attempt.result;
   }
 
   const keptUnder = (folder: string) =>
@@ -78,11 +85,11 @@ describe('The activity consumeStream', () => {
 
   it('sends every event once, keeps the broken ones under rejected/, and counts canaries', async () => {
     const stream = await simulate({ events: 1_000, broken: 6 });
-    const attempt = begin(inputFor(stream.url, { mostEvents: 994 }));
+    const attempt = begin(inputFor(stream.url));
     await stream.published;
-    const { cursor, counts, ended, problem } = await attempt.result;
+    const { cursor, counts, ended, problem } = await endAt(attempt, 994);
 
-    assert.deepEqual([ended, problem], ['done', undefined]);
+    assert.deepEqual([ended, problem], ['cancelled', undefined]);
     assert.deepEqual([...queue.keys].sort(), keysOf(stream));
     const { ledger } = stream;
     const rejected = Object.values(counts.rejected).reduce((sum, count) => sum + count, 0);
@@ -111,7 +118,7 @@ describe('The activity consumeStream', () => {
 
   it('sends bodies that are the JSON as published, without the characters that SQS refuses', async () => {
     const stream = await simulate({ events: 400, broken: 0 });
-    await begin(inputFor(stream.url, { mostEvents: 400 })).result;
+    await endAt(begin(inputFor(stream.url)), 400);
     const texts = new Set(stream.ledger.published.map(({ text }) => text));
     const changed = queue.bodies.filter((body) => !texts.has(body));
     assert(changed.length > 0 && changed.every((body) => body.includes('\\ufffe')));
@@ -124,25 +131,25 @@ describe('The activity consumeStream', () => {
     queue.clock = { now: () => held, takeProblem: () => undefined };
     const stream = await simulate({ events: 20, broken: 0 });
     const since = held - HOUR;
-    const input = inputFor(stream.url, { mostEvents: 20, cursor: { since, positions: {}, recent: {} } });
-    const { cursor } = await begin(input).result;
+    const input = inputFor(stream.url, { cursor: { since, positions: {}, recent: {} } });
+    const { cursor } = await endAt(begin(input), 20);
     for (const position of Object.values(cursor.positions)) {
       assert('timestamp' in position && position.timestamp <= held);
     }
   });
 
-  it('ends after so many events, and the next stint goes on without loss or repeats', async () => {
-    const stream = await simulate({ events: 1_050, broken: 3 });
+  it('goes on where the stint before it ended, without loss or repeats', async () => {
+    const stream = await simulate();
     let { cursor } = inputFor(stream.url);
     const results: StintResult[] = [];
-    while (queue.keys.length < 1_047) {
-      const mostEvents = Math.min(100, 1_047 - queue.keys.length);
-      const result = await begin(inputFor(stream.url, { cursor, mostEvents })).result;
+    for (let round = 1; round <= 8; round += 1) {
+      const attempt = begin(inputFor(stream.url, { cursor }));
+      await eventually('a connection', () => stream.connections === 1);
+      stream.publish(100);
+      const result = await endAt(attempt, keysOf(stream).length);
       results.push(result);
       cursor = JSON.parse(JSON.stringify(result.cursor)) as typeof cursor;
     }
-    assert.equal(results.length, 11);
-    assert(results.every(({ ended, counts }) => ended === 'done' && counts.sent <= 100));
     assert.deepEqual([...queue.keys].sort(), keysOf(stream));
     assert(
       results.slice(1).every(({ counts }) => counts.repeats > 0),
@@ -166,14 +173,14 @@ describe('The activity consumeStream', () => {
 
   it('loses and repeats nothing when connections are cut', async () => {
     const stream = await simulate({ events: 200, broken: 3, cutAfterEvents: [850, 900] });
-    const first = begin(inputFor(stream.url, { mostEvents: 597 }));
+    const first = begin(inputFor(stream.url));
     await eventually('some are sent', () => queue.keys.length > 100);
     stream.sendError('Broker gone');
     stream.publish(200);
     await eventually('more are sent', () => queue.keys.length > 300);
     stream.sendError('Broker gone again');
     stream.publish(200);
-    const { counts } = await first.result;
+    const { counts } = await endAt(first, 597);
     assert.deepEqual([...queue.keys].sort(), keysOf(stream));
     assert.deepEqual(counts.reconnects, { refused: 2 });
     assert(counts.repeats > 0);
@@ -185,31 +192,15 @@ describe('The activity consumeStream', () => {
       const first = begin(inputFor(stream.url));
       await eventually('all are sent and told', () => first.heartbeats.at(-1)?.counts.sent === 300);
       first.cancel('workerShutdown');
-      await assert.rejects(first.result, CancelledFailure);
+      assert.equal((await first.result).ended, 'interrupted');
 
-      const second = begin(inputFor(stream.url, { mostEvents: 350 }), first.heartbeats.at(-1));
+      const second = begin(inputFor(stream.url), first.heartbeats.at(-1));
       await eventually('another connection', () => stream.requests.length === 2);
       stream.publish(50);
-      const { ended, counts } = await second.result;
-      assert.equal(ended, 'done');
+      const { counts } = await endAt(second, 350);
       assert.equal(counts.sent, 350);
       assert.deepEqual([...queue.keys].sort(), keysOf(stream));
       assert.notEqual(stream.requests[1]?.lastEventId, undefined);
-    });
-
-    it('counts the events of earlier ones towards the end of the stint', async () => {
-      const stream = await simulate({ events: 200, broken: 0 });
-      const input = inputFor(stream.url, { mostEvents: 100 });
-      const told = {
-        cursor: input.cursor,
-        completeness: {},
-        gaps: NO_GAPS,
-        counts: { ...NO_COUNTS, sent: 70, reconnects: { silent: 4 } },
-      };
-      const { counts } = await begin(input, told).result;
-      assert.equal(counts.sent, 100);
-      assert.deepEqual(counts.reconnects, { silent: 4 });
-      assert.equal(queue.keys.length, 30);
     });
   });
 
@@ -225,11 +216,11 @@ describe('The activity consumeStream', () => {
 
   it('reports the offsets that the source withheld, and none for canaries and broken events', async () => {
     const stream = await simulate({ events: 300, broken: 6 });
-    const attempt = begin(inputFor(stream.url, { mostEvents: 587 }));
+    const attempt = begin(inputFor(stream.url));
     await eventually('some are sent', () => queue.keys.length > 100);
     stream.withhold(7);
     stream.publish(300);
-    const { completeness, counts } = await attempt.result;
+    const { completeness, counts } = await endAt(attempt, 587);
     assert(counts.canaries > 0);
     assert.equal(stream.ledger.withheld.length, 7);
     assert.equal(findHoles(completeness).offsets, 7);
@@ -265,21 +256,31 @@ describe('The activity consumeStream', () => {
 
       queue.take = takeAll;
       const before = queue.keys.length;
-      await begin(inputFor(stream.url, { cursor, mostEvents: 30 })).result;
+      await endAt(begin(inputFor(stream.url, { cursor })), before + 30);
       assert.equal(queue.keys.length - before, 30);
       assert.deepEqual([...new Set(queue.keys)].sort(), keysOf(stream));
     });
 
-    for (const reason of ['workerShutdown', 'paused', 'reset'] as const) {
-      it(`for ${reason} throws, after a last heartbeat with all that is confirmed`, async () => {
+    for (const reason of ['workerShutdown', 'reset'] as const) {
+      it(`for ${reason} returns what is confirmed, too, so that another stint can go on at once`, async () => {
         const stream = await simulate({ events: 50, broken: 0 });
         const attempt = begin(inputFor(stream.url));
         await eventually('all are sent', () => queue.bodies.length === 50);
         attempt.cancel(reason);
-        await assert.rejects(attempt.result, CancelledFailure);
-        assert.equal(attempt.heartbeats.at(-1)?.counts.sent, 50);
+        const { ended, counts } = await attempt.result;
+        assert.deepEqual([ended, counts.sent], ['interrupted', 50]);
       });
     }
+
+    it('since its activity was paused in Temporal, returns what is confirmed, and that a person has to say when to go on', async () => {
+      const stream = await simulate({ events: 50, broken: 0 });
+      const attempt = begin(inputFor(stream.url));
+      await eventually('all are sent', () => queue.bodies.length === 50);
+      attempt.cancel('paused');
+      const { ended, counts, problem = '', isFinal } = await attempt.result;
+      assert.deepEqual([ended, counts.sent, isFinal], ['blocked', 50, true]);
+      assert.match(problem, /paused in Temporal.*sluice resume/);
+    });
 
     it('while SQS does not answer its first question', async () => {
       const stream = await simulate();
@@ -305,12 +306,65 @@ describe('The activity consumeStream', () => {
     });
   });
 
+  describe('within its bound', () => {
+    it('sends no more beyond the last heartbeat that Temporal took, and goes on when it takes one', async () => {
+      const stream = await simulate({ events: 30, broken: 0 });
+      let isAway = false;
+      const told: StintProgress[] = [];
+      const attempt = begin(inputFor(stream.url, { mostUnacknowledged: 100 }), undefined, async (details) => {
+        if (isAway) throw new Error('unavailable');
+        told.push(JSON.parse(JSON.stringify(details)) as StintProgress);
+      });
+      await eventually('all are told', () => told.at(-1)?.counts.sent === 30);
+      isAway = true;
+      stream.publish(500);
+      await eventually('some are sent', () => queue.keys.length > 30);
+      await settled('events sent', () => queue.keys.length);
+      assert(queue.keys.length <= 130, `${queue.keys.length} events are sent`);
+      isAway = false;
+      await eventually('all are sent', () => queue.keys.length === keysOf(stream).length);
+      const { counts } = await endAt(attempt, queue.keys.length);
+      assert.equal(counts.sent, keysOf(stream).length);
+    });
+
+    it('waits behind an event that SQS does not take, and goes on when it does', async () => {
+      const stream = await simulate({ events: 500, broken: 0 });
+      const held = new HeldAnswers();
+      queue.take = (entries, call) => (call.count === 1 ? held.take : takeAll)(entries, call);
+      const attempt = begin(inputFor(stream.url, { mostUnacknowledged: 100 }));
+      const { canaries } = stream.ledger;
+      await settled('events sent', () => queue.keys.length);
+      assert(queue.keys.length <= 90, `${queue.keys.length} events are sent beside those ten`);
+      assert(queue.keys.length >= 90 - 10 - canaries, `only ${queue.keys.length}`);
+      held.release();
+      const { counts } = await endAt(attempt, 500);
+      assert.equal(counts.sent, 500);
+    });
+
+    it('ends by time while it waits, with what is confirmed', async () => {
+      const stream = await simulate({ events: 500, broken: 0 });
+      queue.take = (entries, call) => (call.count === 2 ? neverAnswer : takeAll)(entries, call);
+      const input = inputFor(stream.url, { mostUnacknowledged: 50, longestMs: 2_000 });
+      const attempt = begin(input);
+      await eventually('it reads no more', () => stream.requests.length > 0 && stream.connections === 0);
+      attempt.cancel();
+      const { cursor } = await attempt.result;
+      queue.take = takeAll;
+      const before = queue.keys.length;
+      // Ten, and what is within the bound beyond them but the second ten.
+      assert(before <= 50, `${before} events are sent`);
+      begin(inputFor(stream.url, { cursor }));
+      await eventually('all are sent', () => new Set(queue.keys).size === 500);
+      assert(queue.keys.length <= 540, `${queue.keys.length} events are sent in all`);
+    });
+  });
+
   describe('when SQS is slow', () => {
     it('stops reading, holds a bounded number of events, and goes on when SQS does', async () => {
       const stream = await simulate({ events: 15_000, broken: 0 });
       const held = new HeldAnswers();
       queue.take = held.take;
-      const attempt = begin(inputFor(stream.url, { mostEvents: 15_000 }));
+      const attempt = begin(inputFor(stream.url, { mostUnacknowledged: 15_000 }));
       await stream.published;
       await settled('bytes held by the server', () => stream.bufferedBytes);
       assert(stream.bufferedBytes > 0, 'the server could write everything');
@@ -318,7 +372,7 @@ describe('The activity consumeStream', () => {
 
       queue.take = takeAll;
       held.release();
-      const { counts } = await attempt.result;
+      const { counts } = await endAt(attempt, 15_000);
       assert.equal(counts.sent, 15_000);
       assert.equal(new Set(queue.keys).size, 15_000);
     });
@@ -329,7 +383,7 @@ describe('The activity consumeStream', () => {
         if (call.count <= 2) throw sqsError('ThrottlingException');
         return call.count <= 4 ? [] : takeAll(entries, call);
       };
-      await begin(inputFor(stream.url, { mostEvents: 40 })).result;
+      await endAt(begin(inputFor(stream.url)), 40);
       assert.deepEqual([...queue.keys].sort(), keysOf(stream));
     });
   });
@@ -358,10 +412,12 @@ describe('The activity consumeStream', () => {
         messages.map((_, index) =>
           index > 0 ? { ok: true } : { ok: false, code: 'InvalidMessageContents', message: 'bad' },
         );
-      // Slower than SQS: the stint ends with these under way.
+      // Slower than SQS: the stint is to end with these under way.
       store.before = () => eventually('all others are sent', () => queue.keys.length === 27);
-      const { counts, ended, cursor } = await begin(inputFor(stream.url, { mostEvents: 30 })).result;
-      assert.equal(ended, 'done');
+      const attempt = begin(inputFor(stream.url));
+      await eventually('all are kept', () => keptUnder('rejected').length === 3);
+      const { counts, ended, cursor } = await endAt(attempt, 27);
+      assert.equal(ended, 'cancelled');
       assert.equal(counts.sent, 27);
       assert.deepEqual(counts.rejected, { 'refused-by-sqs': 3 });
       const kept = keptUnder('rejected').map((key) => store.objects.get(key) ?? '');
@@ -402,8 +458,8 @@ describe('The activity consumeStream', () => {
 
     it('but not when some of a hundred can', async () => {
       const stream = await simulate({ events: 400, broken: 300, brokenKinds: ['not-json'] });
-      const attempt = begin(inputFor(stream.url, { mostEvents: 100 }));
-      assert.equal((await attempt.result).ended, 'done');
+      const { ended } = await endAt(begin(inputFor(stream.url)), 100);
+      assert.equal(ended, 'cancelled');
       assert.deepEqual([...queue.keys].sort(), keysOf(stream));
     });
 
@@ -449,11 +505,14 @@ describe('The activity consumeStream', () => {
     });
   });
 
-  it('leaves what may pass to another attempt', async () => {
+  it('returns that it failed where that may pass, with what it knows', async () => {
     const stream = await simulate();
     queue.openingFails = async () => {
       throw sqsError('InternalError', 500);
     };
-    await assert.rejects(begin(inputFor(stream.url)).result, { name: 'InternalError' });
+    const input = inputFor(stream.url);
+    const { ended, problem, cursor } = await begin(input).result;
+    assert.deepEqual([ended, problem], ['failed', 'InternalError: InternalError, said SQS']);
+    assert.deepEqual(cursor, input.cursor);
   });
 });

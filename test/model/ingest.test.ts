@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { seededRandom } from '../../local/simulated-stream/random';
-import { Ingest } from './ingest';
+import { Ingest, type IngestRules, RULES } from './ingest';
 import { drawScenario, type Wanted } from './scenario';
 import { VirtualTime } from './virtual-time';
 
 const WINDOW = 300;
 const EVENTS = 1_200;
+const SEEDS = Array.from({ length: 50 }, (_, index) => index + 1);
 
 /** @returns the events in the order in which they were sent */
-function sentBy(seed: number, wanted: Wanted): number[] {
+function sentBy(seed: number, wanted: Wanted, rules: Partial<IngestRules> = {}): number[] {
   const time = new VirtualTime(0);
   const random = seededRandom(seed);
   const sent: number[] = [];
@@ -21,10 +22,12 @@ function sentBy(seed: number, wanted: Wanted): number[] {
     crashes: 7,
     ...wanted,
   });
-  const ingest = new Ingest(time, random, scenario, queue);
+  const ingest = new Ingest(time, random, scenario, queue, { ...RULES, ...rules });
   ingest.start();
+  // A backlog is sent in less than a second.
+  const spanMs = scenario.backlog > 0 ? 300 : 120_000;
   for (let crash = 0; crash < scenario.crashes; crash += 1) {
-    time.after(random.integer(0, 120_000), () => ingest.crash());
+    time.after(random.integer(0, spanMs), () => ingest.crash());
   }
   while (!ingest.isDone && time.step());
   return sent;
@@ -44,23 +47,32 @@ function furthestApart(sent: readonly number[]): number {
 }
 
 describe('The ingest of the model', () => {
-  it('sends every event, some of them again, and what comes again is less than two stints old', () => {
-    for (let seed = 1; seed <= 50; seed += 1) {
-      const sent = sentBy(seed, {});
-      assert.equal(new Set(sent).size, EVENTS);
-      assert.ok(sent.length > EVENTS);
-      assert.ok(furthestApart(sent) < (2 * WINDOW) / 3, `seed ${seed}: ${furthestApart(sent)} keys apart`);
-    }
-  });
+  for (const wanted of [{}, { rate: 50, window: 100 }, { backlog: 1 }] satisfies Wanted[]) {
+    it(`sends every event, some of them again, and no more than two bounds of others between: ${JSON.stringify(wanted)}`, () => {
+      const { window = WINDOW } = wanted;
+      for (const seed of SEEDS) {
+        const sent = sentBy(seed, wanted);
+        assert.equal(new Set(sent).size, EVENTS);
+        assert.ok(sent.length > EVENTS);
+        assert.ok(furthestApart(sent) <= (2 * window) / 3, `seed ${seed}: ${furthestApart(sent)} keys apart`);
+      }
+    });
+  }
 
-  it('sends events much later where a dead stint lags', () => {
-    const apart = Array.from({ length: 20 }, (_, seed) => furthestApart(sentBy(seed, { laggard: 60 })));
-    assert.ok(Math.max(...apart) > WINDOW);
-  });
+  for (const [without, rules] of Object.entries({
+    'a lease': { leaseMs: Infinity },
+    'a bound': { isBounded: false },
+    'hearing what a dead stint told last': { hearsOfDead: false },
+  })) {
+    it(`without ${without} sends events again that no window recognises`, () => {
+      const apart = SEEDS.map((seed) => furthestApart(sentBy(seed, { window: 100, laggard: 60 }, rules)));
+      assert.ok(Math.max(...apart) > 100);
+    });
+  }
 
   it('packs as many events into a message as it may, and sometimes one twice', () => {
     const time = new VirtualTime(0);
-    const random = seededRandom(1);
+    const random = seededRandom(2);
     const messages: (readonly number[])[] = [];
     const queue = { send: (events: readonly number[]) => void messages.push(events) };
     const wanted: Wanted = { events: EVENTS, 'events-per-message': 8, backlog: 1 };

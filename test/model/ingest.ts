@@ -1,21 +1,29 @@
 import type { Random } from '../../local/simulated-stream/random';
-import { STINTS_PER_WINDOW } from '../../src/pipeline/definition';
+import { mostUnacknowledged } from '../../src/pipeline/definition';
 import type { Queue } from './queue';
 import type { Scenario } from './scenario';
 import type { VirtualTime } from './virtual-time';
 
-/** An attempt of a stint: it sends events in order, until it is over. */
-interface Attempt {
-  /** The event that it sends next. */
-  position: number;
-  /** The event before which its stint ends, however often it is tried. */
-  readonly bound: number;
-  /** Epoch milliseconds. It may send beside its successor until then. */
-  endsAt: number;
+/** What a stint keeps to. Without one of them, events come again later than a window remembers. */
+export interface IngestRules {
+  /** Milliseconds after its last acknowledged heartbeat in which a stint begins to send. */
+  leaseMs: number;
+  /** Whether it waits when a third of the window is sent beyond that heartbeat's cursor. */
+  isBounded: boolean;
+  /** Whether the workflow hears what a dead stint told last. Else the next one begins where the dead one did. */
+  hearsOfDead: boolean;
 }
 
-/** A cut-off attempt sends on for so long at most, in milliseconds. */
-const LONGEST_LEASE_MS = 20_000;
+export const RULES: IngestRules = { leaseMs: 10_000, isBounded: true, hearsOfDead: true };
+
+/** Milliseconds without a heartbeat after which Temporal takes a stint for dead. */
+const HEARTBEAT_TIMEOUT_MS = 15_000;
+
+/** Between heartbeats, in milliseconds, at most. */
+const BEAT_MS = 4_000;
+
+/** A request is given up after so many milliseconds. */
+const REQUEST_MS = 5_000;
 
 /** Events that a stint has in its hands. */
 const MOST_HELD = 40;
@@ -24,42 +32,77 @@ const MOST_HELD = 40;
 const ODD_MESSAGES = 0.02;
 
 /**
- * Sends a source's events to the queue, in stints of a third of the window. When its worker dies, another sends again what came since
- * the last heartbeat, in other messages; and the dead one may be alive.
+ * What happens to a stint:
+ * - `returns`: a worker's shutdown, a person, or a failure that may pass; the workflow hears its cursor
+ * - `killed`: it sends nothing more
+ * - `stopped`: its process sleeps, and wakes with what it held
+ * - `cut off`: from Temporal; it works on
+ * - `stuck`: SQS does not take one event for a while, and takes the others; then the stint ends
+ */
+const FATES = ['returns', 'killed', 'stopped', 'cut off', 'stuck'] as const;
+
+/** A stint: it sends events in order, until it is over. */
+interface Stint {
+  /** Where it began. */
+  readonly from: number;
+  /** Events beyond the last acknowledged heartbeat's cursor, at most. */
+  readonly bound: number;
+  /** The event that it sends next. */
+  position: number;
+  /** The event before which all was told in a heartbeat that Temporal has taken. */
+  acknowledged: number;
+  /** Epoch milliseconds. */
+  acknowledgedAt: number;
+  /** Temporal takes no heartbeat of it. */
+  isCutOff: boolean;
+  /** The event that SQS does not take. */
+  stuckAt?: number;
+  isOver: boolean;
+}
+
+/**
+ * Sends a source's events to the queue, in stints. However one ends, the next one sends again what was sent beyond the cursor that the
+ * workflow knows, in other messages; and the one before it may be alive.
  */
 export class Ingest {
   readonly #time: VirtualTime;
   readonly #random: Random;
   readonly #scenario: Scenario;
   readonly #queue: Pick<Queue, 'send'>;
+  readonly #rules: IngestRules;
   readonly #begun: number;
   #windowKeys: number;
-  #attempt: Attempt;
-  /** The event at which the stint began. */
-  #cursor = 0;
-  /** The event before which all was told in a heartbeat. */
-  #acknowledged = 0;
-  /** Epoch milliseconds, from which on no dead attempt sends. */
+  #stint: Stint;
+  /** Epoch milliseconds, from which on no earlier stint sends. */
   #quietFrom = 0;
   #sent = 0;
 
-  constructor(time: VirtualTime, random: Random, scenario: Scenario, queue: Pick<Queue, 'send'>) {
+  constructor(
+    time: VirtualTime,
+    random: Random,
+    scenario: Scenario,
+    queue: Pick<Queue, 'send'>,
+    rules: IngestRules = RULES,
+  ) {
     this.#time = time;
     this.#random = random;
     this.#scenario = scenario;
     this.#queue = queue;
+    this.#rules = rules;
     this.#begun = time.now;
     this.#windowKeys = scenario.window;
-    this.#attempt = this.#newAttempt(0);
+    this.#stint = this.#newStint(0);
   }
 
   start(): void {
-    this.#step(this.#attempt);
+    this.#begin(this.#stint);
   }
 
   /** All events were sent, and nobody sends any more. */
   get isDone(): boolean {
-    return this.#attempt.position >= this.#scenario.events && this.#time.now >= this.#quietFrom;
+    const { position, stuckAt, isCutOff, isOver } = this.#stint;
+    const isAllSent = position >= this.#scenario.events && stuckAt === undefined;
+    return isAllSent && !isCutOff && !isOver && this.#time.now >= this.#quietFrom;
   }
 
   /** Events that were sent: all before this one. */
@@ -72,41 +115,101 @@ export class Ingest {
     this.#windowKeys = windowKeys;
   }
 
-  /** The worker of the stint dies, or is cut off. */
+  /** Something happens to the stint under way. */
   crash(): void {
-    const dead = this.#attempt;
-    if (dead.position >= this.#scenario.events) return;
-    const isCutOff = this.#random.chance(0.2);
-    dead.endsAt = this.#time.now + (isCutOff ? this.#random.integer(1_000, LONGEST_LEASE_MS) : 0);
-    this.#quietFrom = Math.max(this.#quietFrom, dead.endsAt);
-    this.#lag(dead);
-    const next = this.#successor(isCutOff || this.#random.chance(0.1));
-    this.#attempt = next;
-    this.#time.after(this.#random.integer(500, 6_000), () => this.#step(next));
+    const stint = this.#stint;
+    const fate = this.#random.pick(FATES);
+    // Another one begins already, or waits for what it was not taken.
+    if (stint.isOver || stint.isCutOff || stint.stuckAt !== undefined) return;
+    switch (fate) {
+      case 'returns':
+        return this.#end(stint, stint.position);
+      case 'killed':
+        return this.#die(stint);
+      case 'stopped':
+        this.#wakeLater(stint);
+        return this.#die(stint);
+      case 'cut off':
+        stint.isCutOff = true;
+        return this.#time.at(this.#deadAt(stint), () => this.#die(stint));
+      case 'stuck':
+        return this.#stick(stint);
+    }
   }
 
-  #successor(heartbeatsWereLost: boolean): Attempt {
-    const { bound } = this.#attempt;
-    if (heartbeatsWereLost) this.#acknowledged = this.#cursor;
-    // The stint was ended, and the next one begins.
-    else if (this.#random.chance(0.5)) return this.#newAttempt(this.#acknowledged);
-    return { position: this.#acknowledged, bound, endsAt: Infinity };
+  /** The workflow hears of it when Temporal takes it for dead. It may be alive. */
+  #die(stint: Stint): void {
+    const isAlive = stint.isCutOff;
+    if (!isAlive) stint.isOver = true;
+    const known = this.#rules.hearsOfDead ? this.#toldLast(stint) : stint.from;
+    const dead = this.#deadAt(stint);
+    this.#succeed(stint, known, Math.max(0, dead - this.#time.now));
+    if (!isAlive) return;
+    const lastsUntil = stint.acknowledgedAt + this.#rules.leaseMs + REQUEST_MS;
+    this.#quietFrom = Math.max(this.#quietFrom, Math.min(lastsUntil, this.#time.now + HEARTBEAT_TIMEOUT_MS));
+    this.#time.at(this.#quietFrom, () => (stint.isOver = true));
   }
 
-  #newAttempt(cursor: number): Attempt {
-    this.#cursor = cursor;
-    this.#acknowledged = cursor;
-    const bound = cursor + Math.floor(this.#windowKeys / STINTS_PER_WINDOW);
-    return { position: cursor, bound, endsAt: Infinity };
+  /** A heartbeat that the SDK sent by itself may be on its way for long, and then take the place of a newer one. */
+  #toldLast({ from, acknowledged, bound }: Stint): number {
+    const isOvertaken = this.#random.chance(0.1);
+    return isOvertaken ? Math.max(from, acknowledged - this.#random.integer(0, bound)) : acknowledged;
   }
 
-  /** What a stint had in its hands when it was cut off is sent when all the others are long beyond it. */
-  #lag({ position }: Attempt): void {
-    const ms = this.#scenario.laggard * 1_000;
-    if (ms === 0) return;
+  /** @param cursor what it returns */
+  #end(stint: Stint, cursor: number): void {
+    stint.isOver = true;
+    this.#succeed(stint, cursor, 0);
+  }
+
+  /** The workflow waits before the next stint, and a person may pause it meanwhile: it knows the cursor all the same. */
+  #succeed(stint: Stint, cursor: number, afterMs: number): void {
+    const isPaused = this.#random.chance(0.2);
+    const waitMs = this.#random.integer(1, 5_000) + (isPaused ? this.#random.integer(1_000, 60_000) : 0);
+    this.#time.after(afterMs + waitMs, () => {
+      if (this.#stint !== stint) return;
+      this.#stint = this.#newStint(cursor);
+      this.#begin(this.#stint);
+    });
+  }
+
+  /** What its process had in its hands is sent when all the others are long beyond it, if the lease lets it. */
+  #wakeLater(stint: Stint): void {
+    const { position } = stint;
     const to = Math.min(position + MOST_HELD, this.#published());
-    this.#quietFrom = Math.max(this.#quietFrom, this.#time.now + ms + 1);
-    this.#time.after(ms, () => this.#send(position, to));
+    const wakesAt = this.#time.now + this.#scenario.laggard * 1_000;
+    if (!this.#isHeldAt(stint, wakesAt)) return;
+    this.#quietFrom = Math.max(this.#quietFrom, wakesAt + 1);
+    this.#time.at(wakesAt, () => this.#send(position, to));
+  }
+
+  #stick(stint: Stint): void {
+    // It may have been sent already, and never confirmed.
+    stint.stuckAt = Math.max(stint.acknowledged, stint.position - this.#random.integer(0, 10));
+    this.#time.after(this.#random.integer(1_000, 40_000), () => {
+      const { stuckAt = stint.position } = stint;
+      delete stint.stuckAt;
+      this.#end(stint, stuckAt);
+    });
+  }
+
+  #newStint(from: number): Stint {
+    const bound = this.#rules.isBounded ? mostUnacknowledged(this.#windowKeys) : Infinity;
+    const { now } = this.#time;
+    return {
+      from,
+      bound,
+      position: from,
+      acknowledged: from,
+      acknowledgedAt: now,
+      isCutOff: false,
+      isOver: false,
+    };
+  }
+
+  #begin(stint: Stint): void {
+    stint.acknowledgedAt = this.#time.now;
+    this.#step(stint);
   }
 
   #published(): number {
@@ -115,51 +218,69 @@ export class Ingest {
     return Math.min(events, Math.floor(((this.#time.now - this.#begun) / 1_000) * rate));
   }
 
-  #step(attempt: Attempt): void {
-    if (this.#time.now >= attempt.endsAt) return;
-    const isCurrent = attempt === this.#attempt;
-    if (attempt.position >= attempt.bound) {
-      if (isCurrent) this.#nextStint();
-      return;
+  #step(stint: Stint): void {
+    if (stint.isOver) return;
+    const { rate } = this.#scenario;
+    const { position, acknowledged, bound } = stint;
+    const upTo = Math.min(
+      this.#published(),
+      acknowledged + bound,
+      position + Math.max(10, Math.ceil(rate / 4)),
+    );
+    if (upTo > position && this.#isHeldAt(stint, this.#time.now)) {
+      this.#request(stint, position, upTo);
+      stint.position = upTo;
     }
-    const atOnce = Math.max(10, Math.ceil(this.#scenario.rate / 4));
-    const upTo = Math.min(this.#published(), attempt.bound, attempt.position + atOnce);
-    if (upTo > attempt.position) {
-      this.#send(attempt.position, upTo);
-      attempt.position = upTo;
-      if (isCurrent && this.#random.chance(0.3)) this.#acknowledged = upTo;
-    }
-    if (attempt.position < this.#scenario.events) {
-      this.#time.after(this.#pauseMs(upTo), () => this.#step(attempt));
-    }
+    this.#beat(stint);
+    this.#time.after(this.#pauseMs(stint), () => this.#step(stint));
   }
 
-  #nextStint(): void {
-    const next = this.#newAttempt(this.#attempt.position);
-    this.#attempt = next;
-    this.#time.after(this.#isHurried() ? 1 : this.#random.integer(50, 500), () => this.#step(next));
+  /** What is sent under the lease may take its time. Of a stint that works on beside another one, nothing else would be late. */
+  #request({ isCutOff, stuckAt }: Stint, from: number, to: number): void {
+    const ms = isCutOff && this.#random.chance(0.3) ? this.#random.integer(0, REQUEST_MS) : 0;
+    const send = () => this.#send(from, to, stuckAt);
+    if (ms === 0) send();
+    else this.#time.after(ms, send);
   }
 
-  #isHurried(): boolean {
-    return this.#scenario.backlog > 0;
+  #beat(stint: Stint): void {
+    const { now } = this.#time;
+    const { position, acknowledged, bound, acknowledgedAt, stuckAt = position } = stint;
+    const isFull = position >= acknowledged + bound;
+    if (stint.isCutOff || !(isFull || now - acknowledgedAt >= BEAT_MS || this.#random.chance(0.3))) return;
+    stint.acknowledged = Math.min(position, stuckAt);
+    stint.acknowledgedAt = now;
   }
 
-  #pauseMs(position: number): number {
-    if (this.#isHurried()) return 1;
+  #isHeldAt({ acknowledgedAt }: Stint, time: number): boolean {
+    return time < acknowledgedAt + this.#rules.leaseMs;
+  }
+
+  #deadAt({ acknowledgedAt }: Stint): number {
+    return acknowledgedAt + HEARTBEAT_TIMEOUT_MS;
+  }
+
+  #pauseMs({ position }: Stint): number {
+    const isHurried = this.#scenario.backlog > 0 && position < this.#scenario.events;
+    if (isHurried) return 1;
     return position < this.#published() ? this.#random.integer(5, 70) : this.#random.integer(200, 1_500);
   }
 
-  #send(from: number, to: number): void {
+  /** @param but the event that SQS does not take */
+  #send(from: number, to: number, but?: number): void {
     this.#sent = Math.max(this.#sent, to);
     for (let first = from; first < to;) {
       const most = this.#scenario['events-per-message'];
       const count = Math.min(to - first, this.#random.integer(1, most));
-      const events = Array.from({ length: count }, (_, index) => first + index);
+      const events = Array.from({ length: count }, (_, index) => first + index).filter(
+        (event) => event !== but,
+      );
+      first += count;
+      if (events.length === 0) continue;
       const isOdd = count < most && this.#random.chance(ODD_MESSAGES);
       const message = isOdd ? this.#odd(events) : events;
       this.#queue.send(message);
       if (this.#random.chance(this.#scenario['sent-twice'])) this.#queue.send(message);
-      first += count;
     }
   }
 

@@ -114,7 +114,16 @@ export const NUMBERS = {
     isLoss: true,
   },
   longest: { means: 'visibility timeouts that an outage lasts at most', draw: always(6) },
-  crashes: { means: 'workers that die with a stint', draw: (random) => random.integer(0, 7), isFault: true },
+  crashes: {
+    means: 'stints that end before their time, or whose worker dies',
+    draw: (random) => random.integer(0, 7),
+    isFault: true,
+  },
+  laggard: {
+    means: 'seconds after which a process that was stopped wakes, with what its stint held',
+    draw: oneOf(0, 5, 30, 120),
+    isFault: true,
+  },
   'clock-ahead': {
     means: 'hours by which one worker of three, whom the queue tells no time, is ahead',
     draw: oneOf(0, 0, 0, 0, 10, 900_000),
@@ -148,11 +157,6 @@ export const NUMBERS = {
     isOff: true,
   },
   shrink: { means: '1: people make the window smaller, too', draw: always(0), isOff: true },
-  laggard: {
-    means: 'seconds after a crash at which the dead stint still sends what it held',
-    draw: always(0),
-    isOff: true,
-  },
 } as const satisfies Record<string, Drawn>;
 
 export type NumberName = keyof typeof NUMBERS;

@@ -184,19 +184,36 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a stint has no bound',
-    file: 'src/activities/stint/stint.ts',
-    find: '(isEnough && this.#mayEnd())',
-    replace: '(this.#isOver && isEnough && this.#mayEnd())',
+    file: 'src/activities/stint/bound.ts',
+    find: 'return cursor.passed + cursor.pending - this.#acknowledged >= most;',
+    replace: 'return cursor.pending < 0 && most < 0;',
     check: {
       file: 'test/activities/consume-stream.test.ts',
-      title: `${STINT} a later attempt counts the events of earlier ones`,
+      title: `${STINT} within its bound waits behind an event that SQS does not take`,
+    },
+  },
+  {
+    name: 'the bound counts from what was confirmed, not from what was acknowledged',
+    file: 'src/activities/stint/bound.ts',
+    find: 'cursor.passed + cursor.pending - this.#acknowledged >= most',
+    replace: 'cursor.pending >= most',
+    check: { file: 'test/activities/stint/bound.test.ts', title: 'The bound of a stint holds' },
+  },
+  {
+    name: 'Temporal tries a stint again, so that what it told can be lost',
+    file: 'src/workflows/ingest.ts',
+    find: 'retry: { maximumAttempts: 1 },',
+    replace: 'retry: { maximumAttempts: 9 },',
+    check: {
+      file: 'test/workflows/ingest.test.ts',
+      title: 'The workflow ingest hears what a stint told whose Worker died',
     },
   },
   {
     name: 'the cursor is thrown instead of returned when the workflow cancels the stint',
     file: 'src/activities/consume-stream.ts',
-    find: "(ended.ended === 'cancelled' && !isAsked)",
-    replace: "ended.ended === 'cancelled'",
+    find: 'if (lease.isSuperseded) throw',
+    replace: "if (lease.isSuperseded || ended.ended === 'cancelled') throw",
     check: {
       file: 'test/activities/consume-stream.test.ts',
       title: `${STINT} when it is cancelled by the workflow returns its cursor`,

@@ -6,7 +6,6 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { addSearchAttributes } from '../../src/cli/search-attributes';
 import type { PipelineDefinition } from '../../src/pipeline/definition';
@@ -21,6 +20,7 @@ import {
   failed,
   FakeStints,
   measuredAt,
+  thrown,
   untilCancelled,
 } from '../support/fake-stints';
 import { historiesOf } from '../support/history';
@@ -119,12 +119,12 @@ async function recordBatch(temporal: TestTemporal): Promise<void> {
 async function recordIngest(temporal: TestTemporal): Promise<void> {
   const stints = new FakeStints(
     ...Array.from({ length: 20 }, (_, index) => done(cursorAt(index + 1), 100)),
-    failed(new Error('the source is away')),
+    failed(cursorAt(20), 'the source is away'),
     untilCancelled(cursorAt(21), 50),
     blocked(cursorAt(22), 'The source answers 403: set SLUICE_CONTACT'),
-    failed(ApplicationFailure.nonRetryable('Something is wrong for good')),
+    thrown(new Error('Something is wrong for good')),
     untilCancelled(cursorAt(23), 50),
-    failed(ApplicationFailure.create({ message: 'away for long', nextRetryDelay: '1h' })),
+    failed(cursorAt(23), 'the source is away'),
     done(cursorAt(24)),
   );
   // Of such a queue ingest takes a look every second.

@@ -164,8 +164,8 @@ describe('The settings', () => {
         SLUICE_VISIBILITY_TIMEOUT: '119s',
       }),
       [
-        'SLUICE_WINDOW must be at least 3 times SLUICE_BATCH_ROWS, since a stint is a third of the window and fills a batch ' +
-          'at least; they are 2999 and 1000',
+        'SLUICE_WINDOW must be at least 3 times SLUICE_BATCH_ROWS, since a third of the window may be on its way and ' +
+          'fills a batch at least; they are 2999 and 1000',
         'SLUICE_FLUSH_AFTER must be at most 30 times SLUICE_VISIBILITY_TIMEOUT, since SQS hands a waiting row out again after ' +
           'each; they are 3600s and 119s',
       ],

@@ -71,13 +71,22 @@ export function blocked(cursor: Cursor, problem: string, isFinal = false): Play 
   return async () => ({ ...progressAt(cursor), ended: 'blocked', problem, ...(isFinal ? { isFinal } : {}) });
 }
 
-export function failed(error: Error): Play {
+export function failed(cursor: Cursor, problem: string, sent = 0): Play {
+  return async () => ({ ...progressAt(cursor, sent), ended: 'failed', problem });
+}
+
+export function interrupted(cursor: Cursor, sent = 0): Play {
+  return async () => ({ ...progressAt(cursor, sent), ended: 'interrupted' });
+}
+
+/** What consumeStream does not. */
+export function thrown(error: Error): Play {
   return async () => {
     throw error;
   };
 }
 
-/** Ends as consumeStream does: it returns when the workflow cancels it, and throws when the Worker shuts down. */
+/** Ends as consumeStream does: it returns when the workflow cancels it, and when the Worker shuts down. */
 export function untilCancelled(cursor: Cursor, sent = 0): Play {
   return async () => {
     const progress = progressAt(cursor, sent);
@@ -86,16 +95,14 @@ export function untilCancelled(cursor: Cursor, sent = 0): Play {
       heartbeat(progress);
       await delay(100, undefined, { signal }).catch(() => {});
     }
-    heartbeat(progress);
-    if (!cancellationDetails()?.cancelRequested) throw signal.reason;
-    return { ...progress, ended: 'cancelled' };
+    return { ...progress, ended: cancellationDetails()?.cancelRequested ? 'cancelled' : 'interrupted' };
   };
 }
 
-/** Tells its cursor once and is not heard of again, like a Worker that was killed. */
-export function silentAfter(cursor: Cursor, released: Promise<void>): Play {
+/** Tells its cursor once, where it has one, and is not heard of again, like a Worker that was killed. */
+export function silentAfter(cursor: Cursor | undefined, released: Promise<void>): Play {
   return async () => {
-    heartbeat(progressAt(cursor));
+    if (cursor) heartbeat(progressAt(cursor));
     await released;
     throw new Error('too late');
   };

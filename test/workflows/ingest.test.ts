@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import type { WorkflowHandle } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
 import type { PipelineDefinition } from '../../src/pipeline/definition';
 import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
@@ -10,7 +9,9 @@ import {
   done,
   failed,
   FakeStints,
+  interrupted,
   silentAfter,
+  thrown,
   untilCancelled,
 } from '../support/fake-stints';
 import { Gate } from '../support/gate';
@@ -65,8 +66,8 @@ describe('The workflow ingest', () => {
     assert.deepEqual(cursor, cursorAt(3));
   });
 
-  it('starts at its own start time, in the second attempt at the first stint too', async () => {
-    await start(new FakeStints(failed(new Error('killed at once'))));
+  it('starts at its own start time, after a first stint that was never heard of, too', async () => {
+    await start(new FakeStints(silentAfter(undefined, gate.passed)), { heartbeatTimeoutSeconds: 3 });
     await begun(2);
     const { startTime } = await handle.describe();
     const expected = { since: startTime.getTime(), positions: {}, recent: {} };
@@ -92,10 +93,10 @@ describe('The workflow ingest', () => {
     assert.equal(inputCursors()[1]?.since, moved.since);
   });
 
-  it('asks for stints of a third of the window at most', async () => {
+  it('lets a third of the window be received beyond what a stint has told', async () => {
     await start(new FakeStints(), { windowKeys: 3_001 });
     await begun(1);
-    assert.equal(stints.last?.input.mostEvents, 1_000);
+    assert.equal(stints.last?.input.mostUnacknowledged, 1_000);
   });
 
   it('keeps the cursor that a stint returns when it is paused, and resumes from there', async () => {
@@ -111,20 +112,50 @@ describe('The workflow ingest', () => {
     assert.deepEqual([(await status()).counts.sent, (await status()).activity], [70, 'running']);
   });
 
-  it("keeps the stint's input cursor when it is paused while the activity waits to be tried again", async () => {
-    const noLongWait = ApplicationFailure.create({ message: 'the source is away', nextRetryDelay: '1h' });
-    await start(new FakeStints(done(cursorAt(3)), failed(noLongWait)));
-    await begun(2);
-    await eventually('a failed attempt', async () => {
-      const { raw } = await handle.describe();
-      return raw.pendingActivities?.[0]?.lastFailure?.message === 'the source is away';
-    });
+  it('waits after a stint that failed, and the next one goes on at the cursor that it returned', async () => {
+    await start(
+      new FakeStints(failed(cursorAt(3), 'the source is away', 2), failed(cursorAt(3), 'it is away still')),
+    );
+    await begun(3);
+    assert.deepEqual(inputCursors().slice(1), [cursorAt(3), cursorAt(3)]);
+    const { events } = await handle.fetchHistory();
+    const waits = (events ?? []).flatMap(({ timerStartedEventAttributes: timer }) =>
+      timer ? [Number(timer.startToFireTimeout?.seconds)] : [],
+    );
+    assert.deepEqual(waits, [1, 2]);
+    assert.deepEqual([(await status()).counts.sent, (await status()).activity], [2, 'running']);
+  });
+
+  it('keeps that cursor when it is paused while it waits', async () => {
+    const problems = Array.from({ length: 8 }, () => failed(cursorAt(3), 'the source is away'));
+    await start(new FakeStints(...problems));
+    await eventually('a timer', async () => (await handle.describe()).raw.pendingActivities?.length === 0);
     await handle.signal('pause');
     await becomes('paused');
+    const before = stints.seen.length;
     await handle.signal('resume');
-    await begun(3);
+    await begun(before + 1);
     assert.deepEqual(stints.last?.input.cursor, cursorAt(3));
-    assert.equal(stints.last?.attempt, 1);
+  });
+
+  it('hears what a stint told whose Worker died, and keeps it when it is paused before the next one begins', async () => {
+    await start(new FakeStints(silentAfter(cursorAt(5), gate.passed)), { heartbeatTimeoutSeconds: 3 });
+    await eventually('the timeout', async () => (await status()).cursor.lastEventId === '5');
+    await handle.signal('pause');
+    await becomes('paused');
+    const before = stints.seen.length;
+    await handle.signal('resume');
+    await begun(before + 1);
+    assert.deepEqual([stints.last?.input.cursor, stints.last?.attempt], [cursorAt(5), 1]);
+    assert.equal((await status()).problem, undefined);
+  });
+
+  it('begins the next stint at once where one was interrupted, at the cursor that it returned', async () => {
+    await start(new FakeStints(interrupted(cursorAt(6), 4)));
+    await begun(2);
+    assert.deepEqual(stints.last?.input.cursor, cursorAt(6));
+    const { events } = await handle.fetchHistory();
+    assert.ok(!events?.some((event) => event.timerStartedEventAttributes), 'no timer is set');
   });
 
   it('takes the cursor of the last heartbeat when it is paused and the Worker of the stint is dead', async () => {
@@ -212,15 +243,10 @@ describe('The workflow ingest', () => {
     await begun(2);
   });
 
-  it('parks when a stint fails in a way that another try can not mend', async () => {
-    await start(
-      new FakeStints(
-        done(cursorAt(2)),
-        failed(ApplicationFailure.nonRetryable('Something is wrong for good')),
-      ),
-    );
+  it('parks when a stint throws, which none does that can run', async () => {
+    await start(new FakeStints(done(cursorAt(2)), thrown(new Error('Something is wrong for good'))));
     await becomes('parked');
-    assert.equal((await status()).problem, 'Something is wrong for good');
+    assert.equal((await status()).problem, 'The activity consumeStream failed: Something is wrong for good');
     await handle.signal('resume');
     await begun(3);
     assert.deepEqual(stints.last?.input.cursor, cursorAt(2));

@@ -2,14 +2,18 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
+import { startSimulatedStream } from '../../local/simulated-stream';
 import { createIngestActivities } from '../../src/activities';
+import { consumeStream, type StintInput, type StintProgress } from '../../src/activities/consume-stream';
+import { type Acknowledge, acknowledgedHeartbeat } from '../../src/activities/lease';
 import { WORKFLOWS } from '../../src/pipeline/names';
 import type { ingest } from '../../src/workflows/ingest';
 import { eventually } from '../support/eventually';
 import { definitionOf } from '../support/definition';
 import { FakeStore } from '../support/fake-store';
 import { FAKE_LANE, FakeQueue } from '../support/fake-queue';
-import { ingestStatus } from '../support/pipelines';
+import { ingestStatus, terminate } from '../support/pipelines';
+import { settled } from '../support/settled';
 import { PlainStream } from '../support/plain-stream';
 import { TcpLink } from '../support/tcp-link';
 import { testTemporal } from '../support/temporal';
@@ -74,5 +78,60 @@ describe('A stint of a stream without ids', () => {
     assert.deepEqual([identity, canResume, gaps.count], ['arrival', false, 1]);
     // What the first one sent behind its last heartbeat is not counted.
     assert(counts.sent > 300 && counts.sent <= queue.bodies.length);
+  });
+});
+
+describe('A stint whose heartbeats are refused', () => {
+  const temporal = testTemporal();
+
+  afterEach(() => temporal.stopWorkers());
+
+  it('waits at a third of the window, and no more than that is sent again by the next one', async () => {
+    const stream = await startSimulatedStream({ ratePerSecond: Infinity, cutAfterEvents: false });
+    const clients = { queue: new FakeQueue(), store: new FakeStore() };
+    const { keys } = clients.queue;
+    let isRefused = false;
+    let told = 0;
+    const acknowledge: Acknowledge = async (details, timeoutMs) => {
+      if (isRefused) throw new Error('refused');
+      await acknowledgedHeartbeat(details, timeoutMs);
+      told = (details as StintProgress).counts.sent;
+    };
+    const taskQueue = `ingest-${randomUUID()}`;
+    await temporal.runWorker('ingest', {
+      taskQueue,
+      activities: {
+        ...createIngestActivities({ queue: () => clients.queue, store: () => clients.store }),
+        consumeStream: (input: StintInput) => consumeStream(clients, input, { acknowledge }),
+      },
+    });
+    const source = { url: stream.url, contact: 'test@example.org' };
+    const handle = await temporal.client.workflow.start<typeof ingest>(WORKFLOWS.ingest, {
+      workflowId: taskQueue,
+      taskQueue,
+      args: [{ definition: definitionOf({ source, windowKeys: 300 }), lane: FAKE_LANE }],
+    });
+    const all = () => stream.ledger.published.length;
+    try {
+      await eventually('it listens', () => stream.connections === 1);
+      stream.publish(50);
+      await eventually('all are told', () => told > 0 && told === all());
+      isRefused = true;
+      const before = all();
+      stream.publish(1_000);
+      await eventually('some are sent', () => keys.length > before);
+      await settled('events sent', () => keys.length);
+      assert(keys.length <= before + 100, `${keys.length - before} events are sent`);
+
+      await handle.signal('pause');
+      await eventually('it is paused', async () => (await ingestStatus(handle)).counts.stints === 1);
+      isRefused = false;
+      await handle.signal('resume');
+      await eventually('all are sent', () => new Set(keys).size === all());
+      assert(keys.length <= all() + 100, `${keys.length - all()} events are sent again`);
+    } finally {
+      await terminate(handle);
+      await stream.close();
+    }
   });
 });

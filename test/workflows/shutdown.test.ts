@@ -11,7 +11,7 @@ import { FakeStore } from '../support/fake-store';
 import { FAKE_LANE, FakeQueue } from '../support/fake-queue';
 import { Gate } from '../support/gate';
 import { ownTimeOf } from '../support/own-time';
-import { lanePerTest } from '../support/pipelines';
+import { ingestStatus, lanePerTest } from '../support/pipelines';
 import { testTemporal } from '../support/temporal';
 
 describe('A Worker that is shut down', () => {
@@ -49,8 +49,8 @@ describe('A Worker that is shut down', () => {
       const published = stream.ledger.published.map(({ key }) => key).sort();
       await eventually('every event', () => new Set(queue.keys).size === published.length);
       assert.deepEqual([...queue.keys].sort(), published);
-      const { raw } = await handle.describe();
-      assert.equal(raw.pendingActivities?.[0]?.attempt, 2, 'the same stint, from its last heartbeat');
+      const { counts } = await ingestStatus(handle);
+      assert.deepEqual([counts.stints, counts.sent >= sentByFirst], [1, true], 'the first one returned');
     } finally {
       await stream.close();
     }

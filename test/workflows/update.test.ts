@@ -215,7 +215,10 @@ describe('An update of the workflow ingest', () => {
     assert.equal(await update(handle, wanted), 2);
     await begun(2);
     const { input } = stints.last ?? assert.fail();
-    assert.deepEqual([input.cursor, input.mostEvents, input.lake.bucket], [cursorAt(7), 300, 'other']);
+    assert.deepEqual(
+      [input.cursor, input.mostUnacknowledged, input.lake.bucket],
+      [cursorAt(7), 300, 'other'],
+    );
     assert.equal(await update(handle, wanted), 2);
     const { version, counts, definition } = await ingestStatus(handle);
     assert.deepEqual([version, counts.sent, definition], [2, 3, wanted]);

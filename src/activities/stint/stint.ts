@@ -17,6 +17,7 @@ import { plusOne, type StintCounts } from '../../sources/stint-counts';
 import type { Lease } from '../lease';
 import { measureQueue } from '../measure-queue';
 import { type NamedQueue, whyAnotherQueue } from '../own-queue';
+import { Bound } from './bound';
 import { Blocked, blockedUnlessTransient, type Ended, explain } from './ended';
 import { GapBook } from './gap-book';
 import { judge, type Why } from './judge';
@@ -41,20 +42,17 @@ export interface StintInput {
   gaps: Gaps;
   /** Milliseconds after which the stint ends, if the next one can go on behind it. */
   longestMs: number;
-  /** Events sent to the queue after which the stint ends, if the next one can go on behind it. Counted across attempts. */
-  mostEvents: number;
+  /** Events received beyond the cursor of the last heartbeat that Temporal has taken, at most: see {@link Bound}. */
+  mostUnacknowledged: number;
 }
 
-/** What a heartbeat carries to the next attempt, and to the workflow when none follows. */
+/** What a heartbeat carries to the workflow, and what a stint returns. */
 export interface StintProgress {
   cursor: Cursor;
   completeness: Completeness;
   counts: StintCounts;
   gaps: Gaps;
 }
-
-/** Confirmed events after which a heartbeat does not wait for its time. */
-const CONFIRMED_PER_BEAT = 500;
 
 /** Between looks at the queue's depth, for metrics: one request a minute. */
 const MEASURE_MS = 60_000;
@@ -72,7 +70,10 @@ const LAST_GRACE_OF_WORKER_MS = 6_000;
 /** So many events in a row that can't become messages mean a wrong stream, not wrong events. */
 const REJECTS_IN_A_ROW = 100;
 
-/** One attempt at a stint: reads events, brings each where it belongs, and moves the cursor over what is safe. */
+const PAUSED =
+  'Its activity was paused in Temporal. `sluice resume` goes on; `sluice pause` is how to pause a pipeline';
+
+/** A stint: reads events, brings each where it belongs, and moves the cursor over what is safe. */
 export class Stint implements SourceListener {
   readonly #clients: StintClients;
   readonly #input: StintInput;
@@ -84,16 +85,16 @@ export class Stint implements SourceListener {
   readonly #stop = new AbortController();
   /** Ends sending: the next attempt reads again the events that are not confirmed by then. */
   readonly #drop = new AbortController();
+  readonly #bound: Bound;
   readonly #keeper: Keeper;
   readonly #gaps: GapBook;
   #counts: StintCounts;
   /** Events that came too late to be sent. */
   #unsent = 0;
-  #unheard = 0;
-  /** Where this attempt began to read. */
+  /** Where it began to read. */
   readonly #beginning: string;
-  readonly #takenBefore: number;
-  #taken: number;
+  /** Events that went to the queue. */
+  #taken = 0;
   #measuredAt = -Infinity;
   #isOver = false;
   #rejectsInARow = 0;
@@ -113,6 +114,11 @@ export class Stint implements SourceListener {
     this.#meters = meters;
     this.#lease = lease;
     this.#context = context;
+    this.#bound = new Bound({
+      most: input.mostUnacknowledged,
+      cursor: this.#cursor,
+      beat: () => lease.beat(),
+    });
     this.#keeper = new Keeper({
       store: clients.store,
       source: url,
@@ -123,8 +129,6 @@ export class Stint implements SourceListener {
     this.#gaps = new GapBook(gaps, { url, keeper: this.#keeper, meters });
     this.#counts = counts;
     this.#beginning = placeIn(cursor);
-    this.#takenBefore = counts.sent;
-    this.#taken = counts.sent;
   }
 
   progress(): StintProgress {
@@ -136,6 +140,18 @@ export class Stint implements SourceListener {
       completeness: this.#cursor.completeness,
       cursor: this.#cursor.cursor(),
     };
+  }
+
+  /** What a heartbeat tells that is made now. */
+  tell(): StintProgress {
+    this.#measure();
+    this.#bound.tell();
+    return this.progress();
+  }
+
+  /** Temporal has taken what was told last. */
+  acknowledged(): void {
+    this.#bound.acknowledged();
   }
 
   onConnected(isResumed: boolean | undefined): void {
@@ -159,7 +175,7 @@ export class Stint implements SourceListener {
   }
 
   /** Sets the metrics that are read off, rather than counted. */
-  measure(): void {
+  #measure(): void {
     const { time } = this.#cursor;
     if (time !== undefined) this.#meters.lag(Math.max(0, Date.now() - time) / 1_000);
     for (const { partition, offsets, since } of findHoles(this.#cursor.completeness).partitions) {
@@ -189,7 +205,7 @@ export class Stint implements SourceListener {
     signal.addEventListener('abort', dropLater, { once: true });
     try {
       const sender = await this.#openQueue();
-      this.measure();
+      this.#measure();
       this.#gaps.keepAll();
       await this.#read(source, sender, AbortSignal.any([signal, this.#stop.signal]));
       await sender.messages.flush();
@@ -202,18 +218,27 @@ export class Stint implements SourceListener {
       this.#drop.abort();
       this.#countDropped();
     }
-    if (signal.aborted) return { ended: 'cancelled' };
+    if (signal.aborted) return this.#whyAborted();
     return this.#failure === undefined ? { ended: 'done' } : explain(this.#failure);
+  }
+
+  #whyAborted(): Ended {
+    if (this.#isAsked) return { ended: 'cancelled' };
+    const isPaused = this.#lease.isPaused || this.#context.cancellationDetails?.paused === true;
+    return isPaused ? { ended: 'blocked', problem: PAUSED, isFinal: true } : { ended: 'interrupted' };
+  }
+
+  /** Whether the workflow asks it to end. */
+  get #isAsked(): boolean {
+    return this.#lease.isCancelled || this.#context.cancellationDetails?.cancelRequested === true;
   }
 
   async #read(source: Source, sender: OpenQueue, reading: AbortSignal): Promise<void> {
     try {
       for await (const event of source.read(() => this.#cursor.resume(), reading)) {
         if ('mark' in event) this.#cursor.mark(event.mark);
-        else await this.#sendEvent(event, sender);
-        const isEnough = this.#isOver || this.#taken >= this.#input.mostEvents;
-        // A source that can't be resumed ends by itself, once it has given all that it holds.
-        if ((isEnough && this.#mayEnd()) || (reading.aborted && this.#cursor.canResume === true)) break;
+        else if (await this.#mayReceive(reading)) await this.#sendEvent(event, sender);
+        if ((this.#isOver && this.#mayEnd()) || this.#isAtEnd(reading)) break;
       }
     } catch (error) {
       if (this.#cursor.canResume !== false) throw error;
@@ -222,20 +247,30 @@ export class Stint implements SourceListener {
     }
   }
 
+  /** Waits for room. Of a source that can't be resumed nothing comes again. */
+  async #mayReceive(reading: AbortSignal): Promise<boolean> {
+    if (this.#cursor.canResume === false) return true;
+    await this.#bound.room(reading);
+    return !this.#isAtEnd(reading);
+  }
+
+  /** A source that can't be resumed ends by itself, once it has given all that it holds. */
+  #isAtEnd(reading: AbortSignal): boolean {
+    return reading.aborted && this.#cursor.canResume === true;
+  }
+
   /** Whether another stint goes on behind this one: else it would read the same once more, or miss something. */
   #mayEnd(): boolean {
     if (this.#cursor.canResume !== true) return false;
-    return this.#taken === this.#takenBefore || placeIn(this.#cursor.cursor()) !== this.#beginning;
+    return this.#taken === 0 || placeIn(this.#cursor.cursor()) !== this.#beginning;
   }
 
   /** How long to wait for events on their way. A process that was stopped, or an attempt beside another, holds only old ones. */
   #graceMs(): number {
-    const { cancellationSignal, cancellationDetails } = this.#context;
-    const isOld = !this.#lease.ended.aborted && !cancellationSignal.aborted;
+    const isOld = !this.#lease.ended.aborted && !this.#context.cancellationSignal.aborted;
     if (isOld || this.#lease.isSuperseded) return 0;
     if (this.#cursor.canResume !== false) return GRACE_MS;
-    const isAsked = this.#lease.isCancelled || cancellationDetails?.cancelRequested === true;
-    return isAsked ? LAST_GRACE_MS : LAST_GRACE_OF_WORKER_MS;
+    return this.#isAsked ? LAST_GRACE_MS : LAST_GRACE_OF_WORKER_MS;
   }
 
   /** An event that the source will send again is not lost. The attempt that took over tells of those that this one still held. */
@@ -319,7 +354,7 @@ export class Stint implements SourceListener {
    */
   #passRepeat(event: SourceEvent, digest: string): void {
     if (event.read.from !== undefined)
-      this.#cursor.confirm(this.#cursor.received(event, digest, placeInCursor(event)));
+      this.#confirm(this.#cursor.received(event, digest, placeInCursor(event)));
   }
 
   #sent(pending: Pending): void {
@@ -331,10 +366,7 @@ export class Stint implements SourceListener {
 
   #confirm(pending: Pending): void {
     this.#cursor.confirm(pending);
-    this.#unheard += 1;
-    if (this.#unheard < CONFIRMED_PER_BEAT) return;
-    this.#unheard = 0;
-    this.#lease.beat();
+    this.#bound.confirmed();
   }
 
   async #passCanary(pending: Pending, event: SourceEvent): Promise<void> {
