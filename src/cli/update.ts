@@ -45,7 +45,8 @@ export async function update(context: Context, { json = false }: { json?: boolea
 
 /**
  * Who is told what, one after the other. The lane comes first, since it claims the lake before ingest keeps anything there. Where
- * the window shrinks, stints must shrink before it; so the lane is told of the lake before and of the window after.
+ * the window shrinks, stints must shrink before it, and ingest answers when none is larger; so the lane is told of the lake before and of
+ * the window after.
  */
 function stepsOf(
   wanted: PipelineDefinition,

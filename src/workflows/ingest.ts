@@ -148,6 +148,8 @@ class Ingest {
   /** Stints in a row that failed and sent nothing, and why the last one did. */
   #failures = 0;
   #lastFailure = '';
+  /** The last stint of a larger window that an update ended. */
+  #outgrown: CancellationScope | undefined;
   /** Where an update has moved the beginning while a stint ran, which returns the one that it was given. Epoch milliseconds. */
   #movedTo: number | undefined;
   #told = Promise.resolve();
@@ -210,19 +212,29 @@ class Ingest {
 
   /**
    * Where the settings are ingest's, the stint under way ends and another begins. Those of the lane leave it alone: each end is a
-   * disconnection.
+   * disconnection. Where the window shrinks, the answer waits for the end of that stint: the lane keeps as many keys as before until it
+   * has received all that was sent by then.
    *
    * @returns the version of the definition that holds now
    */
-  update(wanted: PipelineDefinition): number {
-    if (differences(wanted, this.#input.definition).length === 0) return this.#version;
+  async update(wanted: PipelineDefinition): Promise<number> {
+    const version = this.#change(wanted);
+    if (this.#outgrown) await condition(() => this.#stint !== this.#outgrown);
+    return version;
+  }
+
+  #change(wanted: PipelineDefinition): number {
+    const { definition } = this.#input;
+    if (differences(wanted, definition).length === 0) return this.#version;
     const before = this.#stintSettings();
     const { since } = wanted.source;
-    if (since !== undefined && since !== this.#input.definition.source.since) this.#begin(since);
+    if (since !== undefined && since !== definition.source.since) this.#begin(since);
     this.#input = { ...this.#input, definition: wanted };
     this.#version += 1;
     this.#standing.retry();
-    if (JSON.stringify(this.#stintSettings()) !== JSON.stringify(before)) this.#stint?.cancel();
+    const isSmaller = wanted.windowKeys < definition.windowKeys;
+    if (isSmaller) this.#outgrown = this.#stint;
+    if (isSmaller || JSON.stringify(this.#stintSettings()) !== JSON.stringify(before)) this.#stint?.cancel();
     log.info('Other settings hold', { version: this.#version });
     return this.#version;
   }

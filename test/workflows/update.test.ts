@@ -240,6 +240,28 @@ describe('An update of the workflow ingest', () => {
     assert.equal(stints.seen.length, 1);
   });
 
+  it('to a smaller window is answered when the stint of the larger one has ended, also when it is asked again', async () => {
+    const gate = new Gate();
+    await start(async (input) => {
+      const result = await untilCancelled(cursorAt(7))(input);
+      await gate.pass();
+      return result;
+    });
+    await begun(1);
+    let answers = 0;
+    const wanted = definitionOf({ windowKeys: 900 });
+    const asked = [1, 2].map(async () => {
+      assert.equal(await update(handle, wanted), 2);
+      answers += 1;
+    });
+    await eventually('the stint is to end', () => gate.waiting === 1);
+    await eventually('the settings hold', async () => (await ingestStatus(handle)).version === 2);
+    assert.equal(answers, 0);
+    gate.open();
+    await Promise.all(asked);
+    assert.equal((await ingestStatus(handle)).counts.stints, 1);
+  });
+
   it('may move the beginning and the source until something was read, and not after', async () => {
     const { source } = definitionOf();
     await start();
