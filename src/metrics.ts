@@ -97,6 +97,10 @@ export const METRICS = {
     'reason',
   ),
   lostReceives: counter('sluice_receives_lost', 'receives whose answer was lost; what they hid comes back'),
+  refusedReceives: counter(
+    'sluice_receives_refused',
+    'receives that SQS refused, or that failed before they asked it',
+  ),
   rowsWritten: counter('sluice_rows_written', 'rows in confirmed objects'),
   batchesWritten: counter('sluice_batches_written', 'confirmed objects'),
   bytesWritten: counter('sluice_written_bytes', 'bytes of confirmed objects'),

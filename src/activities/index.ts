@@ -9,7 +9,8 @@ import { claimQueue } from './claim-queue';
 import { consumeStream } from './consume-stream';
 import { deleteMessages } from './delete-messages';
 import { measureQueue } from './measure-queue';
-import { receiveMessages } from './receive-messages';
+import { TaskAges } from './poll-lease';
+import { receiveMessages, type ReceiveOptions } from './receive-messages';
 import { uploadBatch } from './upload-batch';
 
 type ClientsOf<Activity extends (clients: never, ...rest: never[]) => unknown> = Parameters<Activity>[0];
@@ -47,12 +48,13 @@ export function createIngestActivities({ queue, store }: IngestClients, access: 
 }
 
 /** The activities of the batch workflow. */
-export function createBatchActivities({ queue, store }: BatchClients) {
+export function createBatchActivities({ queue, store }: BatchClients, options: ReceiveOptions = {}) {
+  const ofReceives = { ages: new TaskAges(), ...options };
   return {
     claimQueue: (input: Parameters<typeof claimQueue>[1]) =>
       claimQueue({ queue: queue(input.queue), store: store(input.lake) }, input),
     receiveMessages: (input: Parameters<typeof receiveMessages>[1]) =>
-      receiveMessages({ queue: queue(input.queue), store: store(input.lake) }, input),
+      receiveMessages({ queue: queue(input.queue), store: store(input.lake) }, input, ofReceives),
     uploadBatch: (input: Parameters<typeof uploadBatch>[1]) => uploadBatch(store(lakeOf(input)), input),
     deleteMessages: (input: Parameters<typeof deleteMessages>[1]) =>
       deleteMessages(queue(input.queue), input),

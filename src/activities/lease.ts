@@ -36,12 +36,12 @@ export interface LeaseOptions {
 
 /** Shares of the heartbeat timeout. Of 15 s: a heartbeat every 4 s, and what it allows may begin for 10 s, so that it has 5 s to end. */
 const BEAT = 4 / 15;
-const ALLOWED = 10 / 15;
+export const ALLOWED = 10 / 15;
 
 /** Between tries to reach Temporal, in milliseconds. */
 const RETRY_MS = 1_000;
 
-interface Moment {
+export interface Moment {
   /** Milliseconds of a clock that nobody sets, and that may stand still while the machine sleeps. */
   steady: number;
   /** Epoch milliseconds. */
@@ -212,11 +212,12 @@ export class Lease {
   }
 }
 
-function now(): Moment {
+export function now(): Moment {
   return { steady: performance.now(), wall: Date.now() };
 }
 
-function elapsed({ steady, wall }: Moment): number {
+/** Milliseconds by the clock that went further: one may have been set, the other may have stood still. */
+export function elapsed({ steady, wall }: Moment): number {
   return Math.max(performance.now() - steady, Date.now() - wall);
 }
 

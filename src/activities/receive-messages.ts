@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { log } from '@temporalio/activity';
-import { describeError } from '../clients/aws-errors';
+import { activityInfo, log } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import { describeError, isRefused } from '../clients/aws-errors';
 import { keyDigest } from '../event/key';
 import { keepRejected } from '../lake/kept';
 import type { LakeStore } from '../lake/store';
-import { type Received, type ReceivedMessage, takenApart } from '../lane/received';
+import { HANDED_NOTHING, type Received, type ReceivedMessage, takenApart } from '../lane/received';
 import type { ReceiveInput } from '../lane/work';
 import { decodeMessage, type QueuedEvent, type QueueMessage } from '../queue/message';
 import { Pace } from '../queue/pace';
@@ -12,12 +13,17 @@ import { MESSAGES_PER_REQUEST, type Queue } from '../queue/queue';
 import { type ReadRow, RowReader } from '../rows/row';
 import { awsFailure } from './failures';
 import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
+import { type Acknowledge, acknowledgedHeartbeat } from './lease';
 import { type NamedQueue, requireOwnQueue } from './own-queue';
+import { PollLease, TaskAges } from './poll-lease';
 
 interface Clients {
   queue: NamedQueue & Pick<Queue, 'clock' | 'receive' | 'release'>;
   store: Pick<LakeStore, 'lake' | 'putIfAbsent'>;
 }
+
+/** Where Temporal names none. */
+const HEARTBEAT_TIMEOUT_MS = 10_000;
 
 /** Messages older than this when they are received, in milliseconds, waited behind others. */
 const BACKLOG_AGE_MS = 2_000;
@@ -32,24 +38,61 @@ const MOST_POLLS_AT_ONCE = 8;
  * Receives messages and turns them into rows. Polls one at a time, and several at once only while that many should come back
  * full: at 50 events/s four polls at once cost 0.48 requests per event, one costs 0.30.
  *
- * A poll under way is never aborted, since it would hide what it was just given.
+ * A poll under way is never aborted, since it would hide what it was just given. None begins without a {@link PollLease}.
  *
- * @throws the SQS client's error when not a single poll worked; attempt it once, the lane asks again
+ * @throws the SQS client's error when not a single poll worked; attempt it once, the lane asks again. It has {@link HANDED_NOTHING} among its
+ *   details where that is sure
  */
-export async function receiveMessages(clients: Clients, input: ReceiveInput): Promise<Received> {
+export async function receiveMessages(
+  clients: Clients,
+  input: ReceiveInput,
+  { acknowledge = acknowledgedHeartbeat, ages = new TaskAges() }: ReceiveOptions = {},
+): Promise<Received> {
+  const { currentAttemptScheduledTimestampMs, startToCloseTimeoutMs, heartbeatTimeoutMs } = activityInfo();
+  const lease = new PollLease({
+    acknowledge,
+    ageMs: ages.of(currentAttemptScheduledTimestampMs),
+    heartbeatTimeoutMs: heartbeatTimeoutMs ?? HEARTBEAT_TIMEOUT_MS,
+    lastsMs: startToCloseTimeoutMs,
+  });
   return await withHeartbeat({ everyMs: BATCH_HEARTBEAT_MS }, async (signal) => {
     await requireOwnQueue(clients.queue).catch((error: unknown) => {
-      throw awsFailure(error, `find the queue ${input.queue}`);
+      throw handedNothing(awsFailure(error, `find the queue ${input.queue}`));
     });
     const problem = clients.queue.clock.takeProblem();
     if (problem !== undefined) log.warn(problem, { queue: input.queue });
     const collector = new Collector(clients, input);
-    while (collector.wantsMore() && !signal.aborted) {
+    while (collector.wantsMore() && !signal.aborted && (await lease.allows())) {
       await collector.poll();
       await collector.pause(signal);
     }
+    if (!collector.hasPolled && !signal.aborted) throw handedNothing(notAllowed(input.queue));
     return collector.result();
   });
+}
+
+export interface ReceiveOptions {
+  acknowledge?: Acknowledge;
+  /** Of the process. */
+  ages?: TaskAges;
+}
+
+/** The same failure, and that no message was hidden. */
+function handedNothing(failure: unknown): unknown {
+  if (!(failure instanceof ApplicationFailure)) return failure;
+  const { message, type, nonRetryable, cause } = failure;
+  return ApplicationFailure.create({
+    message,
+    type: type ?? 'Error',
+    nonRetryable: nonRetryable === true,
+    details: [HANDED_NOTHING],
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function notAllowed(queue: string): ApplicationFailure {
+  const problem = `Nothing was received from the queue ${queue}, since Temporal took no heartbeat of this receive`;
+  return ApplicationFailure.retryable(problem, 'NotAllowed');
 }
 
 /** A message with what each of its events is as a row. */
@@ -67,6 +110,7 @@ class Collector {
     until: 0,
     behind: false,
     lostPolls: 0,
+    refusedPolls: 0,
   };
   readonly #messages: ReceivedMessage[] = [];
   readonly #clients: Clients;
@@ -92,9 +136,14 @@ class Collector {
     return { ...takenApart(this.#messages), ...this.#facts };
   }
 
+  get hasPolled(): boolean {
+    return this.#polled;
+  }
+
   wantsMore(): boolean {
     if (!this.#polled) return true;
-    if (this.#facts.lostPolls > 0 || this.#events === 0) return false;
+    const { lostPolls, refusedPolls } = this.#facts;
+    if (lostPolls + refusedPolls > 0 || this.#events === 0) return false;
     return this.#room() > 0 && performance.now() < this.#collectUntil;
   }
 
@@ -115,17 +164,23 @@ class Collector {
     const errors = answers.flatMap((answer) =>
       answer.status === 'rejected' ? [answer.reason as unknown] : [],
     );
-    this.#facts.lostPolls += errors.length;
-    if (errors.length > 0) {
-      log.warn('A poll failed', { queue: this.#input.queue, error: describeError(errors[0]) });
-      if (messages.length + this.#events === 0)
-        throw awsFailure(errors[0], `receive from the queue ${this.#input.queue}`);
+    for (const error of errors) this.#failed(error);
+    if (errors.length > 0 && messages.length + this.#events === 0) {
+      const failure = awsFailure(errors[0], `receive from the queue ${this.#input.queue}`);
+      throw this.#facts.lostPolls === 0 ? handedNothing(failure) : failure;
     }
     if (messages.length === 0) this.#reach(begun);
     else if (this.#collectUntil === Infinity) this.#collectUntil = performance.now() + this.#input.collectMs;
     await this.#sort(messages);
     const wanted = sizes.reduce((sum, size) => sum + size, 0);
     this.#lookAhead(messages, messages.length === wanted);
+  }
+
+  #failed(error: unknown): void {
+    const wasRefused = isRefused(error);
+    this.#facts[wasRefused ? 'refusedPolls' : 'lostPolls'] += 1;
+    const what = wasRefused ? 'A poll was refused' : 'A poll was lost';
+    log.warn(what, { queue: this.#input.queue, error: describeError(error) });
   }
 
   /** How much is waiting, and so how many polls to make at once. A poll that was paused for is often full, too. */
@@ -180,13 +235,13 @@ class Collector {
 
   /** A message is taken whole or not at all. */
   async #sort(messages: QueueMessage[]): Promise<void> {
-    const excess: QueueMessage[] = [];
+    const excess: JudgedMessage[] = [];
     const taken: JudgedMessage[] = [];
     for (const message of messages) {
       const judged = this.#judge(message);
       // The first one is taken whatever its size: released, it would come back for ever.
       if (this.#bytes > 0 && this.#bytes + judged.bytes > this.#input.bytes) {
-        excess.push(message);
+        excess.push(judged);
         continue;
       }
       this.#sentAt(message.sentAt);
@@ -197,7 +252,7 @@ class Collector {
     const areKept = await Promise.all(taken.map((judged) => this.#keepRejected(judged)));
     for (const [place, judged] of taken.entries()) {
       if (areKept[place] === true) this.#take(judged);
-      else this.#facts.leftInQueue.push(judged.message.id);
+      else this.#leave(judged);
     }
     if (excess.length > 0) await this.#release(excess);
   }
@@ -221,6 +276,10 @@ class Collector {
         return read.ok ? { key, cells: read.cells, bytes: read.bytes } : { key, reason: read.reason };
       }),
     });
+  }
+
+  #leave({ message: { id }, events }: JudgedMessage): void {
+    this.#facts.leftInQueue.push({ id, keys: events.map(({ key }) => keyDigest(key)) });
   }
 
   #sentAt(time: number | undefined): void {
@@ -252,10 +311,10 @@ class Collector {
    * Makes messages visible at once. One that can't be released comes back when its visibility timeout ends; until then it is hidden
    * as by a poll that was lost, and may be a copy of any key.
    */
-  async #release(messages: QueueMessage[]): Promise<void> {
+  async #release(messages: readonly JudgedMessage[]): Promise<void> {
     this.#bytes = this.#input.bytes;
-    this.#facts.leftInQueue.push(...messages.map(({ id }) => id));
-    const problems = await this.#clients.queue.release(messages.map(({ receipt }) => receipt));
+    for (const judged of messages) this.#leave(judged);
+    const problems = await this.#clients.queue.release(messages.map(({ message }) => message.receipt));
     this.#facts.lostPolls += problems.length;
     for (const error of problems) {
       log.warn('Messages were not released early', { queue: this.#input.queue, error });

@@ -87,7 +87,7 @@ function lines({ pipeline, ingest, lagSeconds, batch }: PipelineStatus): string[
     `waiting     ${batch.rowsWaiting} rows, ${batch.batchesInFlight} batches in flight`,
     `repeats     ${counts.repeats} events recognised, ${counts.redelivered} messages redelivered, window of ${batch.windowKeys} keys`,
     `rejected    by ingest: ${describeCounts(ingest.counts.rejected)}; by the lane: ${describeCounts(counts.rejected)}`,
-    `unsettled   ${batch.unsettled} messages, ${counts.lostReceives} receives lost`,
+    `unsettled   ${batch.unsettled} messages, ${counts.lostReceives} receives lost, ${counts.refusedReceives} refused`,
   ];
 }
 

@@ -40,6 +40,16 @@ function aheadMs(error: Error): number | undefined {
   return Number.isNaN(date) ? undefined : Date.now() - date;
 }
 
+/**
+ * Whether a service answered that it did not do what it was asked. It may have where no answer came, where it failed (5xx), and
+ * where time ran out.
+ */
+export function isRefused(error: unknown): boolean {
+  const status = httpStatus(error);
+  if (status === undefined || status < 400 || status >= 500 || status === 408) return false;
+  return !(error instanceof Error && /timeout/i.test(error.name));
+}
+
 /** Whether a service answered with this error, such as `QueueDoesNotExist`. */
 export function isNamed(error: unknown, name: string): boolean {
   return error instanceof Error && error.name === name;

@@ -15,11 +15,12 @@ import { hasRoomForBytes, type Load, mustTrickle, receiveSize, type ReceiveSize,
 import { Standing } from './standing';
 import { type LaneCounts, type LaneStatus, NO_COUNTS } from './status';
 import { Uploading } from './uploading';
-import { pollSeconds, Window, type WindowLimits } from './window';
+import { pollSeconds, type Receive, Window, type WindowLimits } from './window';
 import type {
   ClaimWork,
   Deleted,
   DeleteWork,
+  Failed,
   MeasureWork,
   Outcome,
   QueueDepth,
@@ -30,6 +31,12 @@ import type {
   WaitWork,
   Work,
 } from './work';
+
+/**
+ * Of the shorter visibility timeout: rows that wait for less until they are in the lake leave time to delete their messages before they
+ * come back.
+ */
+const BRIEF = 2 / 3;
 
 export interface LaneOptions {
   /** Stands in the keys of its objects. */
@@ -80,6 +87,8 @@ export class Lane {
   readonly #clock: LaneClock;
   /** Asks for the time once more. */
   #look: MeasureWork | undefined;
+  /** For how many milliseconds the oldest row of the last object waited. */
+  #rowWaitMs = Infinity;
   /** Waits that outcomes asked for. */
   #waits: WaitWork[] = [];
   /** When the lane wakes for its oldest row. */
@@ -281,7 +290,7 @@ export class Lane {
     const { source, queue, lake, drainQuietSeconds } = this.#definition;
     const { bucket, prefix, acl, columns, escapeFormulas } = lake;
     const { kafka, sluice } = ADDED_MEMBERS;
-    const { visibilityTimeoutSeconds } = queue;
+    const visibilityTimeoutSeconds = this.#hidesForSeconds();
     const patience = pollSeconds(visibilityTimeoutSeconds * 1_000);
     const drainPatience = Math.min(patience, Math.max(1, Math.floor(drainQuietSeconds)));
     return {
@@ -299,6 +308,18 @@ export class Lane {
     };
   }
 
+  /**
+   * While no key may leave the window a lost receive is waited for anew, so that the less it hides, the sooner all is over. Only in a backlog,
+   * where keys are many and rows wait briefly: rows that wait for longer than their messages are hidden would be received again and again.
+   */
+  #hidesForSeconds(): number {
+    const { visibilityTimeoutSeconds } = this.#definition.queue;
+    const { heldVisibilityMs } = this.#limits;
+    const isBrief = this.#rowWaitMs < heldVisibilityMs * BRIEF && !this.#deleting.fails;
+    const isShort = this.#window.isHeld && this.#receiving.sawBacklog && isBrief;
+    return isShort ? Math.min(visibilityTimeoutSeconds, heldVisibilityMs / 1_000) : visibilityTimeoutSeconds;
+  }
+
   // What came of it.
 
   claimed(_work: ClaimWork, outcome: Outcome<unknown>): void {
@@ -310,7 +331,7 @@ export class Lane {
 
   received(work: ReceiveWork, outcome: Outcome<Received>): void {
     const { number } = work;
-    const wait = outcome.ok ? this.#admitAll(work, outcome.value) : this.#receiveFailed(outcome);
+    const wait = outcome.ok ? this.#admitAll(work, outcome.value) : this.#receiveFailed(work, outcome);
     this.#window.endReceive(number);
     if (number <= this.#flushUpTo) this.#isFlushing = true;
     if (this.#mustTrickle)
@@ -330,6 +351,7 @@ export class Lane {
     this.#counts.batches += 1;
     this.#counts.bytes += outcome.value.bytes;
     this.#lastObject = batch.objectKey;
+    this.#rowWaitMs = this.#clock.now - batch.admittedAt;
     this.#standing.worked('upload');
     this.#listener.written(batch, outcome.value);
   }
@@ -343,7 +365,7 @@ export class Lane {
       this.#standing.worked('delete');
     } else if (outcome.isFinal) this.#park('delete', outcome.problem);
     // Each of them will come back, perhaps long after it had every chance to.
-    if (this.#deleting.answered(deletions, left)) this.#window.receiveLost();
+    if (this.#deleting.answered(deletions, left)) this.#window.receiveLost(this.#visibilityMs);
     for (const [place, deletion] of deletions.entries()) {
       const isDeleted = isTold && left?.has(place) === false;
       this.#window.deletionAnswered(deletion, isDeleted, this.#clock.now);
@@ -444,29 +466,31 @@ export class Lane {
     const { messages, leftInQueue, from, until, oldestSentAt = until } = received;
     const told = this.#hear(work, received);
     if (told === 'odd') {
-      this.#receiveLost();
+      this.#receiveLost(work);
       return this.#receiving.failed();
     }
     // Nothing that was received was sent later. What one answer far ahead says of the queue waits for another.
     const reached = told === 'ahead' ? undefined : Math.min(until, received.reached ?? 0);
-    for (const message of messagesOf(received)) this.#admit(message, { from, until });
+    const receive = { from, until, visibilityMs: visibilityMsOf(work) };
+    for (const message of messagesOf(received)) this.#admit(message, receive);
     this.#counts.received += messages.length;
     this.#listener.received({
       messages: messages.length,
       oldestAgeMs: Math.max(0, until - oldestSentAt),
       reached: received.reached,
     });
-    this.#receiving.answered(received);
+    const wait = this.#receiving.answered(received);
     this.#draining.received(messages.length);
     this.#standing.worked('receive');
-    for (const id of leftInQueue) this.#window.leftInQueue(id, until);
+    for (const left of leftInQueue) this.#window.leftInQueue(left, receive);
+    if (received.refusedPolls > 0) this.#receiveRefused();
     // Before the window lets anything go: what the lost polls hid may be a copy of any key.
-    if (received.lostPolls > 0) this.#receiveLost();
+    if (received.lostPolls > 0) this.#receiveLost(work);
     this.#window.receiveAnswered({ from, until }, reached);
-    return 0;
+    return wait;
   }
 
-  #admit({ id, receipt, events }: ReceivedMessage, receive: Span): void {
+  #admit({ id, receipt, events }: ReceivedMessage, receive: Receive): void {
     const keys = events.map(({ key }) => key);
     const verdicts = this.#window.admit({ id, receipt, keys }, receive);
     if (verdicts === 'redelivery') return this.#countRedelivered();
@@ -496,18 +520,24 @@ export class Lane {
   }
 
   /** @returns milliseconds to wait before the next receive */
-  #receiveFailed({ problem, isFinal }: Outcome<never> & { ok: false }): number {
-    this.#receiveLost();
+  #receiveFailed(work: ReceiveWork, { problem, isFinal, isRefused = false }: Failed): number {
+    if (isRefused) this.#receiveRefused();
+    else this.#receiveLost(work);
     if (isFinal) this.#park('receive', problem);
     return this.#receiving.failed();
   }
 
-  #receiveLost(): void {
+  #receiveRefused(): void {
+    this.#counts.refusedReceives += 1;
+    this.#listener.receiveRefused();
+  }
+
+  #receiveLost(work: ReceiveWork): void {
     this.#counts.lostReceives += 1;
     this.#listener.receiveLost();
     this.#receiving.lost();
     this.#draining.receiveLost();
-    this.#window.receiveLost();
+    this.#window.receiveLost(visibilityMsOf(work));
   }
 
   #receiveAfter(number: number, why: 'receive' | 'trickle', ms: number): void {
@@ -547,7 +577,7 @@ export class Lane {
     const { isFull, undeleted } = this.#window;
     return {
       batchRows: this.#definition.batch.rows,
-      visibilityTimeoutMs: this.#definition.queue.visibilityTimeoutSeconds * 1_000,
+      visibilityTimeoutMs: this.#visibilityMs,
       waiting: { rows: rows.length, bytes },
       frozen: this.#uploading.load,
       receives: { underWay: this.#receiving.underWay, rows: this.#receiving.rows },
@@ -560,6 +590,11 @@ export class Lane {
 
   get #mustTrickle(): boolean {
     return mustTrickle({ window: this.#window, deletionsFail: this.#deleting.fails });
+  }
+
+  /** The queue's setting. */
+  get #visibilityMs(): number {
+    return this.#definition.queue.visibilityTimeoutSeconds * 1_000;
   }
 
   /** Rows in the lane's state. */
@@ -583,16 +618,20 @@ export class Lane {
   }
 
   #windowLimits(): WindowLimits {
-    const { queue, windowKeys } = this.#definition;
     const { mostKeys, mostKeysHeld, mostUnsettled } = this.#limits;
-    const visibilityTimeoutMs = queue.visibilityTimeoutSeconds * 1_000;
-    return { keys: windowKeys, visibilityTimeoutMs, mostKeys, mostKeysHeld, mostUnsettled };
+    const { windowKeys: keys } = this.#definition;
+    return { keys, visibilityTimeoutMs: this.#visibilityMs, mostKeys, mostKeysHeld, mostUnsettled };
   }
 }
 
 /** When a short piece of work was done. */
 function momentOf({ at }: { at: number }): Span {
   return { from: at, until: at };
+}
+
+/** That the receive asked with. */
+function visibilityMsOf({ input }: ReceiveWork): number {
+  return input.visibilityTimeoutSeconds * 1_000;
 }
 
 /** Of the rows that are not in the lake. */

@@ -56,6 +56,11 @@ export interface LaneLimits {
   // Receives.
   /** Milliseconds for which a receive collects rows after its first; a quarter of the visibility timeout at most. */
   collectMs: number;
+  /**
+   * For how long a receive in a backlog hides what it brings while no key may leave the window, in milliseconds; the visibility timeout
+   * at most. What it hides where it is lost is waited for half as long again.
+   */
+  heldVisibilityMs: number;
   /** Longest wait in milliseconds between receives that fail. It doubles from one second. */
   longestReceiveWaitMs: number;
   /** A lane whose window is full, or whose deletions fail, receives so many rows, since only receiving lets messages leave. */
@@ -86,6 +91,7 @@ export const LIMITS: LaneLimits = {
   deleteAt: 10,
   deleteAfterMs: 5_000,
   collectMs: 5_000,
+  heldVisibilityMs: 30_000,
   longestReceiveWaitMs: 15_000,
   trickleRows: 10,
   trickleMs: 1_000,

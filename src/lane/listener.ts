@@ -14,6 +14,8 @@ export interface LaneListener {
   rejected(reason: RejectReason): void;
   /** What a receive was handed is not known. */
   receiveLost(): void;
+  /** A receive, or a poll of it, was handed nothing for sure. */
+  receiveRefused(): void;
   written(batch: FrozenBatch, uploaded: Uploaded): void;
   notWritten(batch: FrozenBatch, problem: string): void;
   measured(depth: QueueDepth): void;
@@ -29,6 +31,7 @@ export const NO_LISTENER: LaneListener = {
   repeated() {},
   rejected() {},
   receiveLost() {},
+  receiveRefused() {},
   written() {},
   notWritten() {},
   measured() {},

@@ -1,5 +1,8 @@
 import type { RejectReason } from '../event/event';
 
+/** A detail of the failure of a receive that was handed nothing for sure. */
+export const HANDED_NOTHING = 'handed nothing';
+
 /** An event that becomes a row. */
 export interface ReceivedEvent {
   /** Digest of its key, 16 hexadecimal digits. */
@@ -37,8 +40,8 @@ export interface Received {
   messages: MessageHead[];
   /** Of all messages, one after the other. */
   events: ReceivedMessage['events'];
-  /** Ids of messages that were received and stay in the queue: released, or with an event to reject that could not be kept. */
-  leftInQueue: string[];
+  /** Messages that were received and stay in the queue: released, or with an event to reject that could not be kept. */
+  leftInQueue: LeftMessage[];
   /**
    * Epoch milliseconds: everything sent before was seen, as far as the queue's order can be trusted. The newest
    * SentTimestamp received or, when a long poll came back empty, the moment at which it began.
@@ -51,8 +54,19 @@ export interface Received {
   until: number;
   /** The last polls came back full, and many more should be waiting: several receives at once would find work. */
   behind: boolean;
-  /** Polls that failed, and releases: they may have hidden messages that nobody knows of until their visibility timeout ends. */
+  /**
+   * Polls without an answer that says what they were handed, and releases that failed: they may have hidden messages that nobody knows
+   * of until their visibility timeout ends.
+   */
   lostPolls: number;
+  /** Polls that SQS refused: they were handed nothing. */
+  refusedPolls: number;
+}
+
+export interface LeftMessage {
+  id: string;
+  /** Digests of its events' keys. */
+  keys: string[];
 }
 
 /** Takes messages and their events apart, as a receive brings them. */

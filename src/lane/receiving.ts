@@ -4,6 +4,9 @@ import type { ReceiveSize } from './room';
 import type { Received } from './received';
 import type { WaitWork } from './work';
 
+/** After a receive that failed, in milliseconds. */
+const FIRST_WAIT_MS = 1_000;
+
 /** The receives of a lane: which are under way, what the last one told of the queue, and how long to wait after those that fail. */
 export class Receiving {
   readonly #limits: LaneLimits;
@@ -13,6 +16,8 @@ export class Receiving {
   #failures = 0;
   /** The last receive met a backlog. */
   #hasBacklog = false;
+  /** The last one that was answered did. */
+  #sawBacklog = false;
 
   constructor(limits: LaneLimits) {
     this.#limits = limits;
@@ -31,19 +36,28 @@ export class Receiving {
     return this.#hasBacklog;
   }
 
+  /** As far as the last answer told, whatever failed since. */
+  get sawBacklog(): boolean {
+    return this.#sawBacklog;
+  }
+
   begin(number: number, { most }: ReceiveSize): void {
     this.#places.set(number, most);
   }
 
-  answered({ behind }: Received): void {
+  /** @returns milliseconds to wait before the next one: SQS refused some of its polls */
+  answered({ behind, refusedPolls }: Received): number {
     this.#hasBacklog = behind;
+    this.#sawBacklog = behind;
     this.#failures = 0;
+    return refusedPolls > 0 ? FIRST_WAIT_MS : 0;
   }
 
   /** @returns milliseconds to wait before the next one */
   failed(): number {
+    this.#hasBacklog = false;
     this.#failures += 1;
-    return backoffMs(this.#failures, { first: 1_000, most: this.#limits.longestReceiveWaitMs });
+    return backoffMs(this.#failures, { first: FIRST_WAIT_MS, most: this.#limits.longestReceiveWaitMs });
   }
 
   /** What was handed out is not known. */

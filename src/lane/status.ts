@@ -18,7 +18,7 @@ export interface LaneStatus {
   batchesInFlight: number;
   /** Keys recognised as repeats. */
   windowKeys: number;
-  /** Messages whose deletion is not known to have worked. */
+  /** Messages whose deletion is not known to have worked, or that were received and left in the queue. */
   unsettled: number;
   lastObject?: string;
 }
@@ -35,6 +35,8 @@ export interface LaneCounts {
   rejected: Readonly<Partial<Record<RejectReason, number>>>;
   /** Receives whose answer was lost. */
   lostReceives: number;
+  /** Receives that SQS refused, or that failed before they asked it: they were handed nothing. */
+  refusedReceives: number;
   rows: number;
   batches: number;
   bytes: number;
@@ -47,6 +49,7 @@ export const NO_COUNTS: LaneCounts = {
   repeats: 0,
   rejected: {},
   lostReceives: 0,
+  refusedReceives: 0,
   rows: 0,
   batches: 0,
   bytes: 0,

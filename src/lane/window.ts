@@ -11,10 +11,16 @@ import type { Deletion } from './work';
  * message is forgotten before, and then no key leaves.
  */
 
-/** One receive: when its first poll began and when its last was answered (epoch milliseconds). */
-export interface Receive {
+/** When the first poll of a receive began and when its last was answered, in epoch milliseconds. */
+export interface ReceiveSpan {
   from: number;
   until: number;
+}
+
+/** One receive, and for how long it hides what it brings. */
+export interface Receive extends ReceiveSpan {
+  /** The visibility timeout that it asked with, in milliseconds. */
+  visibilityMs: number;
 }
 
 /** A message as it is received. */
@@ -42,24 +48,25 @@ interface Mark {
   backBy?: number;
 }
 
-const STATES = ['held', 'due', 'deleting', 'unsettled'] as const;
+const STATES = ['held', 'due', 'deleting', 'unsettled', 'left'] as const;
 
 interface Message {
   keys: readonly string[];
   receipt: string;
   receive: Receive;
-  /** The visibility timeout of that receive, in milliseconds. */
-  visibilityMs: number;
   /** Whether the receipt is the newest one can't be told: two receives under way at once gave one each, or it was left. */
   ambiguous: boolean;
   /** Keys that it brought first and whose rows are not in the lake. */
   claims: number;
-  /** `held`: it has claims. `due`: to be deleted. `deleting`. `unsettled`: deleted, perhaps. */
+  /**
+   * `held`: it has claims. `due`: to be deleted. `deleting`. `unsettled`: deleted, perhaps. `left`: received and left in the queue, so
+   * that it comes back and is looked at anew then.
+   */
   state: (typeof STATES)[number];
   unsettledSince?: Mark;
 }
 
-/** A key with messages that are not settled. The first of them brought it. */
+/** A key with messages that are not settled. The first of them brought it, unless it is wanted. */
 interface OpenKey {
   /** Its row is in the lake (or the event under `rejected/`). */
   uploaded: boolean;
@@ -85,11 +92,22 @@ type PackedMessage = [
 /** What continue-as-new carries; JSON. The settled keys travel apart, see {@link Window.packKeys}. */
 export interface WindowState {
   messages: PackedMessage[];
-  hold?: Mark;
-  lost: number;
+  /** One after the other: keys that only messages have which were left in the queue. */
+  wanted: string;
+  holds: Mark[];
+  lost: number[];
+  shrinking?: Shrinking;
   received: number;
   receivedUntil: number;
   reached: number;
+}
+
+/** The window was made smaller. Until the mark is over it keeps as many keys as before. */
+interface Shrinking {
+  keys: number;
+  visibilityMs: number;
+  /** Made when the next receive is answered. */
+  mark?: Mark;
 }
 
 export interface WindowLimits {
@@ -147,8 +165,10 @@ export class Window {
   /** Keys that newer ones pushed out, with how many receives had begun by then: those may hold a copy. */
   readonly #leaving = new Map<string, number>();
   readonly #open = new Map<string, OpenKey>();
+  /** Open keys that only messages have which were left in the queue. Who brings one claims it. */
+  readonly #wanted: Set<string>;
   readonly #messages: Map<string, Message>;
-  /** Message ids, the longest unsettled first. */
+  /** Ids of messages that are unsettled or left, the longest first. */
   readonly #unsettled = new Set<string>();
   readonly #due = new Set<string>();
   #deleting = 0;
@@ -157,10 +177,14 @@ export class Window {
   /** Numbers of the receives under way, the oldest first. */
   readonly #underWay = new Set<number>();
   #begun = 0;
-  /** What a lost receive hid may be a copy of any settled key, and so may a message that was forgotten: until this is over none leaves. */
-  #hold: Mark | undefined;
-  /** The longest visibility timeout of receives that were lost since the last answer, in milliseconds; 0: none was. */
-  #lost: number;
+  /**
+   * What a lost receive hid may be a copy of any settled key, and so may a message that was forgotten: until all of these are over none
+   * leaves. By visibility timeout: a loss of a short one must not begin the wait for a long one anew.
+   */
+  readonly #holds: Map<number, Mark>;
+  /** The visibility timeouts of receives that were lost since the last answer, in milliseconds. */
+  readonly #lost: Set<number>;
+  #shrinking: Shrinking | undefined;
   #received: number;
   #receivedUntil: number;
   #reached: number;
@@ -180,18 +204,24 @@ export class Window {
     this.#settled = new Set(unpack(packedKeys));
     this.#longestUnseen = this.#settled.values();
     this.#messages = new Map(state?.messages.map(unpackMessage));
-    this.#hold = state?.hold;
-    this.#lost = state?.lost ?? 0;
+    this.#wanted = new Set(splitKeys(state?.wanted ?? ''));
+    this.#holds = new Map(state?.holds.map((mark) => [mark.visibilityMs, mark]));
+    this.#lost = new Set(state?.lost);
+    this.#shrinking = state?.shrinking;
     this.#received = state?.received ?? 0;
     this.#receivedUntil = state?.receivedUntil ?? 0;
     this.#reached = state?.reached ?? 0;
     const inState = new Set(rowKeys);
     for (const [messageId, message] of this.#messages) {
+      if (message.state === 'left') continue;
       // The first message of a key brought it.
       message.claims = this.#addKeys(messageId, message.keys, (key) => !inState.has(key)).length;
       if (message.state === 'unsettled') this.#unsettled.add(messageId);
       else if (message.claims > 0) message.state = 'held';
       else this.#makeDue(messageId, message);
+    }
+    for (const [messageId, message] of this.#messages) {
+      if (message.state === 'left') this.#awaitLeft(messageId, message, (key) => !this.#wanted.has(key));
     }
   }
 
@@ -227,7 +257,8 @@ export class Window {
   /** Bytes that continue-as-new carries at most, the receipts aside. */
   get bytes(): number {
     const settled = this.#settled.size + this.#leaving.size;
-    return settled * KEY_BYTES + this.#messages.size * MESSAGE_BYTES + this.#messageKeys * KEY_DIGITS;
+    const digits = (this.#messageKeys + this.#wanted.size) * KEY_DIGITS;
+    return settled * KEY_BYTES + this.#messages.size * MESSAGE_BYTES + digits;
   }
 
   get isFull(): boolean {
@@ -260,17 +291,16 @@ export class Window {
    */
   admit({ id, receipt, keys }: KeyedMessage, receive: Receive): 'redelivery' | Verdict[] {
     const known = this.#messages.get(id);
-    if (known) {
+    if (known?.state === 'left') this.#settle(id, known);
+    else if (known) {
       this.#redelivered(id, known, receipt, receive);
       return 'redelivery';
     }
-    const wasKnown = (key: string) => this.#settled.delete(key) || this.#leaving.delete(key);
-    const claimed = new Set(this.#addKeys(id, keys, wasKnown));
+    const claimed = new Set(this.#addKeys(id, keys, (key) => this.#takeSettled(key)));
     const message: Message = {
       keys,
       receipt,
       receive,
-      visibilityMs: this.#limits.visibilityTimeoutMs,
       ambiguous: false,
       claims: claimed.size,
       state: 'held',
@@ -282,17 +312,18 @@ export class Window {
   }
 
   /**
-   * A message was received and left in the queue, so that a receipt known from before is worth nothing.
-   *
-   * @param at epoch milliseconds
+   * A message was received and left in the queue. It may come back behind more new keys than the window has: none of its keys leaves
+   * before it had every chance to. A receipt known from before is worth nothing.
    */
-  leftInQueue(messageId: string, at: number): void {
-    const message = this.#messages.get(messageId);
-    if (!message) return;
-    message.ambiguous = true;
-    if (message.state !== 'unsettled') return;
-    this.#unsettled.delete(messageId);
-    this.#unsettle(messageId, message, at);
+  leftInQueue({ id, keys }: Omit<KeyedMessage, 'receipt'>, receive: Receive): void {
+    const known = this.#messages.get(id);
+    if (known && known.state !== 'left') return this.#wasLeft(id, known, receive);
+    if (known) this.#settle(id, known);
+    const unsettledSince = this.#mark(receive.until, receive.visibilityMs);
+    const ofItsOwn = { receipt: '', receive, ambiguous: false, claims: 0, unsettledSince };
+    const message: Message = { keys: [...new Set(keys)], state: 'left', ...ofItsOwn };
+    this.#messages.set(id, message);
+    this.#awaitLeft(id, message, (key) => this.#takeSettled(key));
   }
 
   /** The row of this key is in the lake (or the event under `rejected/`): the message that brought it has one claim less. */
@@ -335,8 +366,8 @@ export class Window {
     if (message?.state !== 'deleting') return;
     this.#deleting -= 1;
     const isNewest = message.receipt === receipt;
-    const { visibilityMs } = message;
-    const isVisibleAgain = at - message.receive.from >= visibilityMs - apartMs(visibilityMs);
+    const { from, visibilityMs } = message.receive;
+    const isVisibleAgain = at - from >= visibilityMs - apartMs(visibilityMs);
     if (!isNewest) this.#makeDue(messageId, message);
     else if (deleted && !isVisibleAgain && !message.ambiguous) this.#settle(messageId, message);
     else this.#unsettle(messageId, message, at);
@@ -361,7 +392,7 @@ export class Window {
    *
    * @param reached epoch milliseconds: what was sent before was seen
    */
-  receiveAnswered({ from, until }: Receive, reached = 0): void {
+  receiveAnswered({ from, until }: ReceiveSpan, reached = 0): void {
     const isNext = from - this.#receivedUntil <= this.#limits.visibilityTimeoutMs * MARGIN;
     this.#received += Math.max(0, until - (isNext ? this.#receivedUntil : from));
     this.#receivedUntil = Math.max(this.#receivedUntil, until);
@@ -376,22 +407,27 @@ export class Window {
       if (mark && !this.#isOver(mark)) {
         if (!this.isFull || !this.#hadItsTime(mark)) break;
         // For want of room the message is forgotten, and its key is not: when it comes back, that tells a repeat.
-        this.#hold = this.#hold ? laterOf(this.#hold, mark) : mark;
+        this.#holdUntil(mark);
       }
       if (message) this.#settle(messageId, message);
     }
-    if (this.#lost > 0) this.#hold = this.#mark(until, Math.max(this.#lost, this.#hold?.visibilityMs ?? 0));
-    else if (this.#hold && this.#isOver(this.#hold)) this.#hold = undefined;
-    this.#lost = 0;
+    for (const visibilityMs of this.#lost) this.#holdUntil(this.#mark(until, visibilityMs));
+    this.#lost.clear();
+    for (const [visibilityMs, mark] of this.#holds) {
+      if (this.#isOver(mark)) this.#holds.delete(visibilityMs);
+    }
+    this.#shrink(until);
     this.#evict();
   }
 
   /**
    * The answer of a receive was lost, and with it the knowledge of what it hid. When it did is not known either: the next
    * receive that is answered tells a time after it.
+   *
+   * @param visibilityMs that it asked with, in milliseconds
    */
-  receiveLost(): void {
-    this.#lost = Math.max(this.#lost, this.#limits.visibilityTimeoutMs);
+  receiveLost(visibilityMs: number): void {
+    this.#lost.add(visibilityMs);
   }
 
   /**
@@ -402,18 +438,33 @@ export class Window {
    */
   beginAnew(at: number): void {
     for (const message of this.#messages.values()) {
-      message.receive = { from: at, until: at };
+      message.receive = { ...message.receive, from: at, until: at };
       message.ambiguous = true;
       const { unsettledSince } = message;
       if (unsettledSince) message.unsettledSince = this.#mark(at, unsettledSince.visibilityMs);
     }
-    if (this.#hold) this.#hold = this.#mark(at, this.#hold.visibilityMs);
+    for (const visibilityMs of this.#holds.keys())
+      this.#holds.set(visibilityMs, this.#mark(at, visibilityMs));
+    if (this.#shrinking) delete this.#shrinking.mark;
     this.#receivedUntil = at;
     this.#reached = 0;
   }
 
-  /** Other limits hold for what is received from now on. No receive may be under way. */
+  /** Whether no settled key may leave, since receives were lost or messages forgotten. */
+  get isHeld(): boolean {
+    return this.#holds.size > 0 || this.#lost.size > 0;
+  }
+
+  /**
+   * Other limits hold for what is received from now on. No receive may be under way, and no stint of a larger window. What such stints
+   * sent may still be in the queue: fewer keys are enough once all of that was received.
+   */
   limit(limits: WindowLimits): void {
+    const { keys, visibilityTimeoutMs } = this.#limits;
+    if (limits.keys < keys) {
+      const visibilityMs = Math.max(visibilityTimeoutMs, limits.visibilityTimeoutMs);
+      this.#shrinking = { keys: Math.max(keys, this.#shrinking?.keys ?? 0), visibilityMs };
+    }
     this.#limits = limits;
     this.#evict();
   }
@@ -422,8 +473,10 @@ export class Window {
   state(): WindowState {
     return {
       messages: [...this.#messages].map(packMessage),
-      ...(this.#hold ? { hold: this.#hold } : {}),
-      lost: this.#lost,
+      wanted: [...this.#wanted].join(''),
+      holds: [...this.#holds.values()],
+      lost: [...this.#lost],
+      ...(this.#shrinking ? { shrinking: this.#shrinking } : {}),
       received: this.#received,
       receivedUntil: this.#receivedUntil,
       reached: this.#reached,
@@ -438,12 +491,41 @@ export class Window {
   #redelivered(messageId: string, message: Message, receipt: string, receive: Receive): void {
     message.ambiguous = receive.from < message.receive.until;
     message.receipt = receipt;
-    message.receive = receive;
-    message.visibilityMs = this.#limits.visibilityTimeoutMs;
+    message.receive = message.ambiguous ? hiddenByBoth(message.receive, receive) : receive;
     if (message.state !== 'unsettled') return;
     this.#unsettled.delete(messageId);
     delete message.unsettledSince;
     this.#makeDue(messageId, message);
+  }
+
+  /** It is known, and its newest receipt is not. */
+  #wasLeft(messageId: string, message: Message, receive: Receive): void {
+    message.ambiguous = true;
+    message.receive = hiddenByBoth(message.receive, receive);
+    if (message.state !== 'unsettled') return;
+    this.#unsettled.delete(messageId);
+    this.#unsettle(messageId, message, receive.until);
+  }
+
+  /** @param isKnown asked of each key that no other message has */
+  #awaitLeft(messageId: string, { keys }: Message, isKnown: (key: string) => boolean): void {
+    this.#unsettled.add(messageId);
+    const isUploaded = (key: string): boolean => {
+      const known = isKnown(key);
+      if (!known) this.#wanted.add(key);
+      return known;
+    };
+    this.#messageKeys += keys.length;
+    for (const key of keys) {
+      const open = this.#open.get(key);
+      if (open) open.messages.push(messageId);
+      else this.#open.set(key, { uploaded: isUploaded(key), messages: [messageId] });
+    }
+  }
+
+  /** @returns whether the key was settled; then it is so no longer */
+  #takeSettled(key: string): boolean {
+    return this.#settled.delete(key) || this.#leaving.delete(key);
   }
 
   #makeDue(messageId: string, message: Message): void {
@@ -453,7 +535,7 @@ export class Window {
 
   #unsettle(messageId: string, message: Message, at: number): void {
     message.state = 'unsettled';
-    message.unsettledSince = this.#mark(at, Math.max(message.visibilityMs, this.#limits.visibilityTimeoutMs));
+    message.unsettledSince = this.#mark(at, message.receive.visibilityMs);
     this.#unsettled.add(messageId);
   }
 
@@ -468,7 +550,10 @@ export class Window {
     const claimed: string[] = [];
     for (const key of new Set(keys)) {
       const open = this.#open.get(key);
-      if (open) open.messages.push(messageId);
+      if (open && this.#wanted.delete(key)) {
+        open.messages.unshift(messageId);
+        claimed.push(key);
+      } else if (open) open.messages.push(messageId);
       else {
         const uploaded = isUploaded(key);
         this.#open.set(key, { uploaded, messages: [messageId] });
@@ -491,15 +576,18 @@ export class Window {
   }
 
   #closeIfSettled(key: string, open: OpenKey): void {
-    if (!open.uploaded || open.messages.length > 0) return;
+    const isWanted = this.#wanted.has(key);
+    if (!(open.uploaded || isWanted) || open.messages.length > 0) return;
     this.#open.delete(key);
+    if (isWanted) return void this.#wanted.delete(key);
     this.#settled.add(key);
     this.#evict();
   }
 
   #evict(): void {
-    const isHeld = this.#hold !== undefined || this.#lost > 0;
-    const { keys, mostKeysHeld = LIMITS.mostKeysHeld } = this.#limits;
+    const { isHeld } = this;
+    const { mostKeysHeld = LIMITS.mostKeysHeld } = this.#limits;
+    const keys = Math.max(this.#limits.keys, this.#shrinking?.keys ?? 0);
     const most = isHeld ? Math.max(keys, mostKeysHeld) : keys;
     if (isHeld && this.#settled.size <= most) return;
     while (this.#settled.size > most) {
@@ -520,8 +608,22 @@ export class Window {
     return this.#settled.size + this.#leaving.size >= mostKeys;
   }
 
+  /** As soon as all that was sent for a larger window was received. */
+  #shrink(until: number): void {
+    const shrinking = this.#shrinking;
+    if (!shrinking) return;
+    shrinking.mark ??= this.#mark(until, shrinking.visibilityMs);
+    if (this.#isOver(shrinking.mark)) this.#shrinking = undefined;
+  }
+
+  #holdUntil(mark: Mark): void {
+    const hold = this.#holds.get(mark.visibilityMs);
+    this.#holds.set(mark.visibilityMs, hold ? laterOf(hold, mark) : mark);
+  }
+
   *#marks(): Iterable<Mark> {
-    if (this.#hold) yield this.#hold;
+    yield* this.#holds.values();
+    if (this.#shrinking?.mark) yield this.#shrinking.mark;
     for (const messageId of this.#unsettled) {
       const mark = this.#messages.get(messageId)?.unsettledSince;
       if (mark) yield mark;
@@ -543,20 +645,25 @@ export class Window {
   }
 }
 
-/** A mark that is over when both are. */
+/** The newest receipt is of one of the two. */
+function hiddenByBoth(one: Receive, other: Receive): Receive {
+  return { ...other, visibilityMs: Math.max(one.visibilityMs, other.visibilityMs) };
+}
+
+/** A mark that is over when both are. Both have the same visibility timeout. */
 function laterOf(one: Mark, other: Mark): Mark {
   const backBy = Math.max(one.backBy ?? Infinity, other.backBy ?? Infinity);
   return {
     at: Math.max(one.at, other.at),
     received: Math.max(one.received, other.received),
-    visibilityMs: Math.max(one.visibilityMs, other.visibilityMs),
+    visibilityMs: one.visibilityMs,
     // Unknown where one of them is: the next receive that begins after both tells.
     ...(backBy === Infinity ? {} : { backBy }),
   };
 }
 
 function packMessage([messageId, message]: [string, Message]): PackedMessage {
-  const { keys, receipt, receive, visibilityMs, ambiguous, state, unsettledSince } = message;
+  const { keys, receipt, receive, ambiguous, state, unsettledSince } = message;
   const isUnsettled = state === 'unsettled';
   return [
     messageId,
@@ -565,7 +672,7 @@ function packMessage([messageId, message]: [string, Message]): PackedMessage {
     isUnsettled ? '' : receipt,
     receive.from,
     receive.until,
-    visibilityMs,
+    receive.visibilityMs,
     ambiguous ? 1 : 0,
     STATES.indexOf(state),
     ...packMark(unsettledSince),
@@ -584,8 +691,7 @@ function unpackMessage(packed: PackedMessage): [string, Message] {
   const message: Message = {
     keys: splitKeys(keys),
     receipt,
-    receive: { from, until },
-    visibilityMs,
+    receive: { from, until, visibilityMs },
     ambiguous: ambiguous === 1,
     claims: 0,
     state: STATES[state] ?? 'unsettled',

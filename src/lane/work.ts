@@ -5,8 +5,17 @@ import type { Depth } from '../queue/queue';
 /** What a lane wants done, and what came of it. Whoever does it tells the lane the {@link Outcome} by the method named after the kind. */
 export type Work = ClaimWork | ReceiveWork | UploadWork | DeleteWork | MeasureWork | WaitWork;
 
-/** What became of a piece of work. `isFinal`: trying again can't help. */
-export type Outcome<T> = { ok: true; value: T } | { ok: false; problem: string; isFinal: boolean };
+/** What became of a piece of work. */
+export type Outcome<T> = { ok: true; value: T } | Failed;
+
+export interface Failed {
+  ok: false;
+  problem: string;
+  /** Trying again can't help. */
+  isFinal: boolean;
+  /** Of a receive: it is sure that it was handed nothing. Default: it may have hidden messages. */
+  isRefused?: boolean;
+}
 
 /** Make sure that queue and lake are this lane's alone. */
 export interface ClaimWork {
@@ -40,6 +49,7 @@ export interface ReceiveInput {
   waitSeconds: number;
   /** Milliseconds for which more messages are collected after the first. */
   collectMs: number;
+  /** For how long it hides what it is handed: the queue's setting, or less while receives are lost in a backlog. */
   visibilityTimeoutSeconds: number;
 }
 

@@ -4,7 +4,7 @@ import type { Lane } from '../lane/lane';
 import type { DeleteWork, Outcome, ReceiveWork, UploadWork, WaitWork, Work } from '../lane/work';
 import type { PipelineDefinition } from '../pipeline/definition';
 import { differences } from '../settings/changes';
-import { isNotRetryable, problemOf } from './problems';
+import { isNotRetryable, problemOf, wasHandedNothing } from './problems';
 import { refused } from './refusals';
 
 const once = { startToCloseTimeout: '60s', heartbeatTimeout: '10s', retry: { maximumAttempts: 1 } } as const;
@@ -112,7 +112,8 @@ async function outcomeOf<T>(doing: Promise<T>): Promise<Outcome<T>> {
   try {
     return { ok: true, value: await doing };
   } catch (error) {
-    return { ok: false, problem: problemOf(error), isFinal: isNotRetryable(error) };
+    const failed = { ok: false, problem: problemOf(error), isFinal: isNotRetryable(error) } as const;
+    return wasHandedNothing(error) ? { ...failed, isRefused: true } : failed;
   }
 }
 

@@ -39,6 +39,10 @@ export class LaneMeters implements LaneListener {
     this.#meters.lostReceives(1);
   }
 
+  receiveRefused(): void {
+    this.#meters.refusedReceives(1);
+  }
+
   written({ sequence, objectKey, rows, admittedAt }: FrozenBatch, { bytes, at }: Uploaded): void {
     this.#meters.rowsWritten(rows.length);
     this.#meters.batchesWritten(1);

@@ -1,4 +1,5 @@
 import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
+import { HANDED_NOTHING } from '../lane/received';
 
 /**
  * What happened, to what, in one sentence. It is taken from the outermost failure that says so: an activity's failure says only
@@ -30,6 +31,15 @@ function whatTimedOut({ timeoutType, cause }: TimeoutFailure): string {
 function wordsOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.message === '' ? error.name : error.message;
+}
+
+/** Whether a receive says that it was handed nothing. One that says nothing, such as one that timed out, may have been. */
+export function wasHandedNothing(error: unknown): boolean {
+  return (
+    error instanceof ActivityFailure &&
+    error.cause instanceof ApplicationFailure &&
+    error.cause.details?.[0] === HANDED_NOTHING
+  );
 }
 
 /** Whether an activity ended because trying again can't help, rather than because its tries were used up. */

@@ -21,11 +21,12 @@ import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { activityClients, createBatchActivities } from '../../src/activities';
-import type { Received } from '../../src/lane/received';
+import { HANDED_NOTHING, type Received } from '../../src/lane/received';
 import type { ReceiveInput } from '../../src/lane/work';
 import { KEY_ATTRIBUTE, OWNER_TAG } from '../../src/pipeline/names';
 import { keyDigest } from '../../src/event/key';
 import { type MotoServer, startMotoServer } from '../../local/moto-server';
+import { RECEIVE_TASK, taken } from '../support/receive-task';
 import { rejectedIn, rowsIn } from '../support/received';
 import { sha256 } from '../support/sha256';
 import { withClockAhead } from '../support/wall-clock';
@@ -61,7 +62,7 @@ describe('The activities of a lane, against moto', () => {
 
   const run = <T>(activity: () => Promise<T>): Promise<T> =>
     new MockActivityEnvironment(
-      { workflowExecution: { workflowId, runId: 'run' } },
+      { ...RECEIVE_TASK, workflowExecution: { workflowId, runId: 'run' } },
       { logger: new DefaultLogger('ERROR') },
     ).run(activity);
 
@@ -75,7 +76,7 @@ describe('The activities of a lane, against moto', () => {
     };
     sqs = new SQSClient(client);
     s3 = new S3Client({ ...client, forcePathStyle: true });
-    activities = createBatchActivities(activityClients({ sqs, s3 }));
+    activities = createBatchActivities(activityClients({ sqs, s3 }), { acknowledge: taken });
     await s3.send(new CreateBucketCommand({ Bucket: BUCKET }));
   });
 
@@ -411,7 +412,7 @@ describe('The activities of a lane, against moto', () => {
       await send(Array.from({ length: 10 }, (_, n) => event(`id-${n}`, 'x'.repeat(20_000))));
       const first = await receive({ bytes: 100_000 });
       assert.equal(first.messages.length, 4);
-      assert.equal(new Set(first.leftInQueue).size, 6);
+      assert.equal(new Set(first.leftInQueue.map(({ id }) => id)).size, 6);
       assert.equal((await run(() => activities.measureQueue(queue))).visible, 6);
     });
 
@@ -452,12 +453,17 @@ describe('The activities of a lane, against moto', () => {
       });
       assert.deepEqual(cellsIn(received), [['id-1', 'good']]);
       assert.deepEqual(rejectedIn(received), []);
-      assert.equal(received.leftInQueue.length, 1);
+      const [left] = received.leftInQueue;
+      assert.deepEqual([received.leftInQueue.length, left?.keys.length], [1, 1]);
     });
 
     it('is not retried without its queue', async () => {
       queue = 'no-such-queue';
-      await assert.rejects(receive(), hopeless('QueueDoesNotExist'));
+      await assert.rejects(receive(), (error) => {
+        assert.ok(hopeless('QueueDoesNotExist')(error));
+        assert.deepEqual(error instanceof ApplicationFailure && error.details, [HANDED_NOTHING]);
+        return true;
+      });
     });
   });
 

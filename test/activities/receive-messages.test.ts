@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
+import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import { ServerClock } from '../../src/clients/server-clock';
 import type { QueueMessage } from '../../src/queue/message';
 import type { Queue } from '../../src/queue/queue';
 import { FakeStore } from '../support/fake-store';
-import type { Received } from '../../src/lane/received';
 import type { ReceiveInput } from '../../src/lane/work';
 import { receiveMessages } from '../../src/activities/receive-messages';
+import { HANDED_NOTHING, type Received } from '../../src/lane/received';
+import { sqsError } from '../support/fake-queue';
+import { RECEIVE_TASK, taken } from '../support/receive-task';
 
 const OLD_MS = 60_000;
 
@@ -19,6 +23,8 @@ class StubQueue implements Pick<Queue, 'name' | 'arn' | 'clock' | 'receive' | 'r
   readonly polls: { wanted: number; got: number }[] = [];
   mostPollsAtOnce = 0;
   released = 0;
+  /** What polls fail with, by their number from 0. */
+  failures: Record<number, Error> = {};
   /** Why a release did not work. */
   problems: string[] = [];
   #polling = 0;
@@ -43,6 +49,11 @@ class StubQueue implements Pick<Queue, 'name' | 'arn' | 'clock' | 'receive' | 'r
   }
 
   async receive({ most }: { most: number }): Promise<QueueMessage[]> {
+    const failure = this.failures[this.polls.length];
+    if (failure) {
+      this.polls.push({ wanted: most, got: 0 });
+      throw failure;
+    }
     this.#polling += 1;
     this.mostPollsAtOnce = Math.max(this.mostPollsAtOnce, this.#polling);
     const messages = this.#messages.splice(0, most);
@@ -59,7 +70,11 @@ class StubQueue implements Pick<Queue, 'name' | 'arn' | 'clock' | 'receive' | 'r
   }
 }
 
-async function receive(queue: StubQueue, input: Partial<ReceiveInput> = {}): Promise<Received> {
+async function receive(
+  queue: StubQueue,
+  input: Partial<ReceiveInput> = {},
+  acknowledge = taken,
+): Promise<Received> {
   const whole = {
     queue: 'stub',
     lake: { bucket: 'lake', prefix: 'p' },
@@ -73,8 +88,8 @@ async function receive(queue: StubQueue, input: Partial<ReceiveInput> = {}): Pro
     visibilityTimeoutSeconds: 60,
     ...input,
   };
-  return await new MockActivityEnvironment().run(() =>
-    receiveMessages({ queue, store: new FakeStore() }, whole),
+  return await new MockActivityEnvironment(RECEIVE_TASK, { logger: new DefaultLogger('ERROR') }).run(() =>
+    receiveMessages({ queue, store: new FakeStore() }, whole, { acknowledge }),
   );
 }
 
@@ -122,6 +137,58 @@ describe('receiveMessages', () => {
         assert.equal(lostPolls, lost, 'what stays hidden may be a copy of any key');
       });
     }
+  });
+
+  describe('where a poll fails', () => {
+    const noAnswer = Object.assign(new Error('socket hang up'), { name: 'TimeoutError' });
+    const failures: [what: string, failure: Error, isRefused: boolean][] = [
+      ['SQS throttles', sqsError('RequestThrottled', 403), true],
+      ['too many messages are hidden', sqsError('OverLimit', 403), true],
+      ['the queue is gone', sqsError('QueueDoesNotExist', 400), true],
+      ['SQS fails', sqsError('InternalFailure', 500), false],
+      ['SQS throttles as a failure', sqsError('ServiceUnavailable', 503), false],
+      ['time runs out', sqsError('RequestTimeout', 408), false],
+      ['time runs out, with another status', sqsError('RequestTimeout', 400), false],
+      ['no answer comes', noAnswer, false],
+      ['the answer can not be read', sqsError('SyntaxError', 200), false],
+    ];
+    for (const [what, failure, isRefused] of failures) {
+      const outcome = isRefused ? 'was handed nothing' : 'may have hidden messages';
+
+      it(`says that it ${outcome} when ${what}`, async () => {
+        const queue = new StubQueue(sentLongAgo(100));
+        queue.failures = { 0: failure };
+        await assert.rejects(receive(queue), (error) => {
+          assert(error instanceof ApplicationFailure);
+          assert.deepEqual(error.details ?? [], isRefused ? [HANDED_NOTHING] : []);
+          assert.equal(error.type, failure.name);
+          return true;
+        });
+      });
+
+      it(`brings what it has, and polls no more, when ${what} later`, async () => {
+        const queue = new StubQueue(sentLongAgo(100));
+        queue.failures = { 1: failure };
+        const { messages, lostPolls, refusedPolls } = await receive(queue);
+        assert.deepEqual([lostPolls, refusedPolls], isRefused ? [0, 1] : [1, 0]);
+        assert.deepEqual(
+          [messages.length, queue.polls.length],
+          [20, 3],
+          'the third was made together with it',
+        );
+      });
+    }
+  });
+
+  it('polls nothing and says so where Temporal takes no heartbeat of it', async () => {
+    const queue = new StubQueue(sentLongAgo(100));
+    const refused = () => Promise.reject(new Error('NOT_FOUND'));
+    await assert.rejects(receive(queue, {}, refused), (error) => {
+      assert(error instanceof ApplicationFailure);
+      assert.deepEqual([error.type, error.details], ['NotAllowed', [HANDED_NOTHING]]);
+      return true;
+    });
+    assert.deepEqual(queue.polls, []);
   });
 
   it('polls several times at once where messages come that fast, and calls that no backlog', async () => {

@@ -8,6 +8,8 @@ import { digestOf } from '../support/driven-lane';
 const none = new Set<number>();
 const all = ({ deletions }: DeleteWork) => new Set(deletions.keys());
 
+const RECEIVE = { from: 0, until: 0, visibilityMs: 8_000 };
+
 /** A lane's deletions, with messages to delete. */
 class Deletions {
   readonly deleting = new Deleting(LIMITS);
@@ -19,7 +21,7 @@ class Deletions {
     for (let n = 0; n < count; n += 1) {
       this.#count += 1;
       const key = digestOf(this.#count);
-      this.#window.admit({ id: `m${this.#count}`, receipt: 'receipt', keys: [key] }, { from: 0, until: 0 });
+      this.#window.admit({ id: `m${this.#count}`, receipt: 'receipt', keys: [key] }, RECEIVE);
       this.#window.uploaded(key);
     }
     return this;

@@ -206,7 +206,7 @@ class World {
     const [next] = visible.slice(taken.length);
     const messages = taken.map(({ id, events, receipt }) => ({ ...messageOf(id, ...events), receipt }));
     const answer = {
-      leftInQueue: left.map(({ id }) => id),
+      leftInQueue: left.map(({ id, events }) => ({ id, keys: events.map(digestOf) })),
       reached: next ? next.sentAt : now,
       behind: next !== undefined,
     };

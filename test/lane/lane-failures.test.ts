@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { definitionOf } from '../support/definition';
 import {
   DrivenLane,
   eventsOf,
@@ -9,6 +10,7 @@ import {
   NEVER,
   OTHERS,
   PASSING,
+  REFUSED,
   TEN,
   THREE,
 } from '../support/driven-lane';
@@ -110,6 +112,107 @@ describe('A lane that meets a failure', () => {
     const lane = DrivenLane.claimed();
     lane.received(messagesOf(2), { lostPolls: 2, behind: true });
     assert.deepEqual([lane.status.counts.lostReceives, lane.doing], [1, ['receive']]);
+  });
+
+  it('receives again after a receive was refused, later each time, and lets keys leave the window as ever', () => {
+    const lane = DrivenLane.claimed({ ...TEN, windowKeys: 5 });
+    for (const seconds of [1, 2, 4, 8, 15, 15]) {
+      lane.receiveFailed(REFUSED);
+      lane.pass(seconds * 1_000 - 1);
+      assert.deepEqual(lane.doing, []);
+      lane.pass(1);
+    }
+    lane.received(messagesOf(10));
+    lane.finish();
+    lane.received([]);
+    const { counts, windowKeys } = lane.status;
+    assert.deepEqual([counts.refusedReceives, counts.lostReceives, windowKeys], [6, 0, 5]);
+  });
+
+  it('waits a second after a receive of which SQS refused a poll, and lets keys leave the window as ever', () => {
+    const lane = DrivenLane.claimed({ ...TEN, windowKeys: 5 });
+    lane.received(messagesOf(10), { refusedPolls: 2 });
+    lane.finish();
+    lane.pass(999);
+    assert.deepEqual(lane.doing, []);
+    lane.pass(1);
+    assert.deepEqual(lane.doing, ['receive']);
+    lane.received([]);
+    const { counts, windowKeys } = lane.status;
+    assert.deepEqual([counts.refusedReceives, counts.lostReceives, windowKeys], [1, 0, 5]);
+  });
+
+  describe('receives with a short visibility timeout', () => {
+    const SETTINGS = { ...HUNDRED, queue: { name: 'queue', visibilityTimeoutSeconds: 120 } };
+    const newest = (lane: DrivenLane) => lane.allBegun('receive').at(-1)?.input;
+    const asked = (lane: DrivenLane) => newest(lane)?.visibilityTimeoutSeconds;
+
+    /** A lane in a backlog, one of whose receives was lost; rows of the last object waited for so long. */
+    function afterLoss(rowWaitMs: number, settings = SETTINGS): DrivenLane {
+      const lane = DrivenLane.claimed(settings);
+      lane.received(messagesOf(100), { behind: true });
+      lane.pass(rowWaitMs);
+      lane.receiveFailed();
+      lane.pass(1_000);
+      lane.received(messagesOf(100, 101), { behind: true });
+      lane.uploaded();
+      lane.received(messagesOf(100, 201), { behind: true });
+      return lane;
+    }
+
+    it('in a backlog, while no key may leave the window', () => {
+      const lane = afterLoss(0);
+      assert.equal(asked(lane), 30);
+      assert.equal(newest(lane)?.waitSeconds, 7, 'a quarter of it');
+      lane.receiveFailed();
+      lane.pass(2_000);
+      assert.equal(asked(lane), 30, 'a loss says nothing of the backlog');
+      while (asked(lane) === 30) lane.received([]);
+      assert.equal(asked(lane), 120);
+    });
+
+    it('and not where rows wait for most of it, where deletions fail, or where there is nothing to wait for', () => {
+      assert.equal(asked(afterLoss(25_000)), 120);
+      const lane = afterLoss(0);
+      for (const deletion of lane.underWay('delete')) lane.nothingDeleted(deletion);
+      for (const each of lane.underWay('receive')) lane.received([], { behind: true }, each);
+      lane.pass(10_000);
+      assert.equal(asked(lane), 120);
+      const calm = DrivenLane.claimed(SETTINGS);
+      calm.received(messagesOf(100), { behind: true });
+      calm.uploaded();
+      calm.received(messagesOf(100, 101), { behind: true });
+      assert.equal(asked(calm), 120);
+    });
+
+    it('and with the one of the queue where that is shorter', () => {
+      assert.equal(
+        asked(afterLoss(0, { ...SETTINGS, queue: { name: 'queue', visibilityTimeoutSeconds: 20 } })),
+        20,
+      );
+    });
+  });
+
+  it('waits for what a lost receive hid by the visibility timeout that this one asked with', () => {
+    const queue = { name: 'queue', visibilityTimeoutSeconds: 120 };
+    const lane = DrivenLane.claimed({ ...TEN, windowKeys: 5, queue });
+    lane.tell((told) =>
+      told.want(definitionOf({ ...TEN, windowKeys: 5, queue: { ...queue, visibilityTimeoutSeconds: 20 } })),
+    );
+    lane.receiveFailed();
+    lane.pass(1_000);
+    lane.received(messagesOf(10));
+    lane.finish();
+    for (let seconds = 0; seconds < 60; seconds += 5) {
+      lane.pass(5_000);
+      lane.received([], { from: lane.now - 5_000, reached: lane.now - 5_000 });
+    }
+    assert.equal(lane.status.windowKeys, 10);
+    for (let seconds = 0; seconds < 130; seconds += 5) {
+      lane.pass(5_000);
+      lane.received([], { from: lane.now - 5_000, reached: lane.now - 5_000 });
+    }
+    assert.equal(lane.status.windowKeys, 5);
   });
 
   it('lets no key leave the window after a deletion that deleted nothing: its messages may come back late', () => {

@@ -148,6 +148,7 @@ describe('A lane', () => {
       repeats: 2,
       rejected: {},
       lostReceives: 0,
+      refusedReceives: 0,
       rows: 6,
       batches: 2,
       bytes: 2_000,

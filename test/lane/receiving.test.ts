@@ -14,6 +14,7 @@ const answer = (behind: boolean): Received => ({
   until: 0,
   behind,
   lostPolls: 0,
+  refusedPolls: 0,
 });
 
 const waitOf = (ms: number): WaitWork => ({ kind: 'wait', why: 'receive', ms, summary: 'a wait' });

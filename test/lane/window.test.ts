@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { LIMITS as LANE_LIMITS } from '../../src/lane/limits';
-import { Window } from '../../src/lane/window';
+import { type Receive, type ReceiveSpan, Window } from '../../src/lane/window';
 import type { Deletion } from '../../src/lane/work';
 
 const VISIBILITY = 1_000;
@@ -16,13 +16,16 @@ const ROOMY = { ...LIMITS, keys: 13 * MOST_EVENTS };
 
 const key = (n: number) => n.toString(16).padStart(16, '0');
 
+/** One that takes no time. */
+const receiveAt = (at: number): Receive => ({ from: at, until: at, visibilityMs: VISIBILITY });
+
 /** A message with one event. */
 function admitOne(
   window: Window,
   [id, digest, receipt]: [id: string, key: string, receipt: string],
-  receive: { from: number; until: number },
+  receive: ReceiveSpan & { visibilityMs?: number },
 ): string {
-  const verdicts = window.admit({ id, receipt, keys: [digest] }, receive);
+  const verdicts = window.admit({ id, receipt, keys: [digest] }, { visibilityMs: VISIBILITY, ...receive });
   return typeof verdicts === 'string' ? verdicts : verdicts.join();
 }
 
@@ -64,7 +67,7 @@ function settleBehind(window: Window, n: number, at: number): void {
 
 /** A message with several events. */
 function admitAll(window: Window, id: string, ...keys: number[]) {
-  return window.admit({ id, receipt: `receipt of ${id}`, keys: keys.map(key) }, { from: 0, until: 0 });
+  return window.admit({ id, receipt: `receipt of ${id}`, keys: keys.map(key) }, receiveAt(0));
 }
 
 const dueOf = (window: Window) => window.takeDue(100).map(({ messageId }) => messageId);
@@ -253,7 +256,7 @@ describe('Window', () => {
     const window = new Window(LIMITS);
     for (let n = 1; n <= 4; n += 1) settle(window, n, n);
     // What this one hid may be a newer receipt of any of them.
-    window.receiveLost();
+    window.receiveLost(VISIBILITY);
     window.receiveAnswered({ from: 10, until: 20 }, 10);
     // Nothing is received for a minute, in which the source goes on: the hidden message is now behind all of that.
     for (let at = 60_000; at < 65_000; at += 50) {
@@ -268,7 +271,7 @@ describe('Window', () => {
 
   it('waits by time alone where it remembers as much as it can', () => {
     const window = new Window(LIMITS);
-    window.receiveLost();
+    window.receiveLost(VISIBILITY);
     window.receiveAnswered({ from: 10, until: 20 }, 10);
     for (let n = 1; n < LANE_LIMITS.mostKeys; n += 1) settleBehind(window, n, 30);
     // A backlog of an hour, of which the first minute is read.
@@ -305,12 +308,11 @@ describe('Window', () => {
 
   it('keeps the keys of two forgotten messages until both would be back, the one that was hidden for longer too', () => {
     const window = new Window({ ...LIMITS, mostUnsettled: 1 });
-    for (const [n, visibilityTimeoutMs] of [
+    for (const [n, visibilityMs] of [
       [1, 2_000],
       [2, VISIBILITY],
     ] as const) {
-      window.limit({ ...LIMITS, mostUnsettled: 1, visibilityTimeoutMs });
-      admitOne(window, [`m${n}`, key(n), 'r'], { from: 0, until: 0 });
+      admitOne(window, [`m${n}`, key(n), 'r'], { from: 0, until: 0, visibilityMs });
       window.uploaded(key(n));
       deleteDue(window, n, false);
       window.receiveAnswered({ from: n, until: n + 1 }, 1);
@@ -337,7 +339,7 @@ describe('Window', () => {
   it('lets no settled key go after a lost receive, until what it hid had every chance to come back', () => {
     const window = new Window(LIMITS);
     for (let n = 1; n <= 4; n += 1) settle(window, n, n);
-    window.receiveLost();
+    window.receiveLost(VISIBILITY);
     for (let n = 5; n <= 12; n += 1) settle(window, n, n + 10);
     assert.deepEqual(receive(window, 30, [['hidden', key(1), 'h']]), ['repeat']);
     deleteDue(window, 30);
@@ -403,7 +405,7 @@ describe('Window', () => {
       receive(window, 0, [['a', key(1), 'r']]);
       window.uploaded(key(1));
       const deletions = isDeleting ? window.takeDue(1) : [];
-      window.leftInQueue('a', 10);
+      window.leftInQueue({ id: 'a', keys: [key(1)] }, receiveAt(10));
       for (const deletion of deletions) window.deletionAnswered(deletion, true, 11);
       deleteDue(window, 11);
       assert.equal(window.unsettled, 1);
@@ -420,8 +422,7 @@ describe('Window', () => {
     window.uploaded(key(1));
     deleteDue(window, 10, false);
     poll(window, 10, 2_000);
-    window.leftInQueue('a', 2_000);
-    window.leftInQueue('never seen', 2_000);
+    window.leftInQueue({ id: 'a', keys: [key(1)] }, receiveAt(2_000));
     poll(window, 2_000, 4_000);
     assert.equal(window.unsettled, 1);
     poll(window, 4_000, 5_100);
@@ -451,7 +452,7 @@ describe('Window', () => {
   it('lets no key go for as long again after a lost receive when its clock begins anew', () => {
     for (const isAnew of [false, true]) {
       const window = new Window(LIMITS);
-      window.receiveLost();
+      window.receiveLost(VISIBILITY);
       poll(window, 5_000, 5_001);
       for (let n = 1; n <= 6; n += 1) settleBehind(window, n, 5_001);
       poll(window, 5_001, 8_001);
@@ -483,12 +484,125 @@ describe('Window', () => {
     assert.equal(window.unsettled, 1, 'the newer receipt is known to be young');
   });
 
-  it('lets go at once what a smaller window can not hold', () => {
+  it('shrinks once all that was sent for the larger window was received', () => {
     const window = new Window(LIMITS);
     for (let n = 1; n <= 4; n += 1) settle(window, n, n);
-    window.limit({ keys: 2, visibilityTimeoutMs: VISIBILITY });
+    window.limit({ ...LIMITS, keys: 2 });
+    poll(window, 10, 11);
+    poll(window, 11, 2_000);
+    assert.equal(window.size, 4);
+    // A receive that began when whatever was hidden is back tells by when that was.
+    window.receiveAnswered({ from: 2_000, until: 3_100 }, 2_000);
+    assert.equal(window.size, 4, 'what was sent before is not received');
+    poll(window, 3_100, 3_200);
     assert.equal(window.size, 2);
-    assert.deepEqual(receive(window, 10, [['new', key(1), 'n']]), ['new']);
+    assert.deepEqual(receive(window, 3_200, [['new', key(1), 'n']]), ['new']);
+  });
+
+  it('keeps as many keys as before while it shrinks, over other settings and continue-as-new, and more where it is to', () => {
+    const window = new Window(LIMITS);
+    window.limit({ ...LIMITS, keys: 2 });
+    window.limit({ ...LIMITS, keys: 2, visibilityTimeoutMs: 2 * VISIBILITY });
+    const state = JSON.parse(JSON.stringify(window.state())) as ReturnType<Window['state']>;
+    const next = new Window({ ...LIMITS, keys: 2 }, state);
+    for (let n = 1; n <= 9; n += 1) settle(next, n, n);
+    assert.equal(next.size, 4);
+    next.limit({ ...LIMITS, keys: 6 });
+    for (let n = 10; n <= 20; n += 1) settle(next, n, n);
+    assert.equal(next.size, 6);
+  });
+
+  describe('of a message that was received and left in the queue', () => {
+    const left = { id: 'left', keys: [key(1), key(50)] };
+    const again = { ...left, receipt: 'again' };
+
+    it('keeps the keys that it knows until the message is back behind more new keys than it holds', () => {
+      const window = new Window(LIMITS);
+      settle(window, 1, 1);
+      window.leftInQueue(left, receiveAt(2));
+      for (let n = 2; n <= 20; n += 1) settleBehind(window, n, 10);
+      assert.deepEqual(window.admit(again, receiveAt(20)), ['repeat', 'new']);
+    });
+
+    it('keeps a key that only comes later, in another message', () => {
+      for (const carry of [(one: Window) => one, carried]) {
+        let window = new Window(LIMITS);
+        window.leftInQueue(left, receiveAt(0));
+        window = carry(window);
+        assert.deepEqual(window.admit({ id: 'm1', receipt: 'r', keys: [key(1)] }, receiveAt(1)), ['new']);
+        window = carry(window, 1);
+        window.uploaded(key(1));
+        assert.deepEqual(
+          deleteDue(window, 2).map(({ messageId }) => messageId),
+          ['m1'],
+        );
+        for (let n = 2; n <= 20; n += 1) settleBehind(window, n, 10);
+        window = carry(window);
+        assert.deepEqual(window.admit(again, receiveAt(20)), ['repeat', 'new']);
+      }
+    });
+
+    it('wants its rows when it is back, and those of no key that it knew nothing of', () => {
+      const window = new Window(LIMITS);
+      window.leftInQueue(left, receiveAt(0));
+      const next = carried(window);
+      assert.deepEqual(next.admit(again, receiveAt(1)), ['new', 'new']);
+      assert.equal(next.unsettled, 0);
+      next.uploaded(key(1));
+      assert.deepEqual(dueOf(next), []);
+      next.uploaded(key(50));
+      assert.deepEqual(dueOf(next), ['left']);
+    });
+
+    it('holds no other key, and none of its own once it had every chance to come back', () => {
+      const window = new Window(LIMITS);
+      settle(window, 1, 1);
+      window.leftInQueue(left, receiveAt(2));
+      for (let n = 2; n <= 9; n += 1) settle(window, n, 3);
+      // Four that are settled, and two that it waits for.
+      assert.equal(window.size, 6);
+      poll(window, 3, 1_200);
+      poll(window, 1_200, 3_100);
+      poll(window, 3_100, 3_200);
+      assert.deepEqual([window.unsettled, window.size], [0, 4]);
+    });
+
+    it('waits for it anew when it is left once more', () => {
+      const window = new Window(LIMITS);
+      window.leftInQueue(left, receiveAt(0));
+      poll(window, 0, 2_000);
+      window.leftInQueue(left, receiveAt(2_000));
+      poll(window, 2_000, 3_100);
+      poll(window, 3_100, 3_101);
+      assert.equal(window.unsettled, 1);
+    });
+  });
+
+  it('waits for what a lost receive hid by the visibility timeout that this one asked with', () => {
+    const window = new Window(LIMITS);
+    for (let n = 1; n <= 4; n += 1) settle(window, n, n);
+    window.receiveLost(2 * VISIBILITY);
+    poll(window, 5, 6);
+    poll(window, 6, 2_500);
+    poll(window, 2_500, 3_200);
+    for (let n = 5; n <= 8; n += 1) settle(window, n, 3_200);
+    assert.equal(window.size, 8);
+    poll(window, 3_200, 4_100);
+    poll(window, 4_100, 4_200);
+    assert.deepEqual([window.isHeld, window.size], [false, 4]);
+  });
+
+  it('does not wait for a long visibility timeout anew where a receive with a short one is lost', () => {
+    const window = new Window(LIMITS);
+    window.receiveLost(5 * VISIBILITY);
+    for (let at = 0; at < 9_000; at += 1_000) {
+      if (at === 4_000) window.receiveLost(VISIBILITY);
+      assert.equal(window.isHeld, true);
+      poll(window, at, at + 1_000);
+    }
+    // Anew, it would have lasted until 12,500.
+    poll(window, 9_000, 9_100);
+    assert.equal(window.isHeld, false);
   });
 
   it('counts what is not deleted, and waits for what can not be, instead of keeping its receipts', () => {
@@ -515,7 +629,7 @@ describe('Window', () => {
   it('keeps no more keys than it can carry, however often receives are lost', () => {
     const window = new Window({ ...LIMITS, mostKeysHeld: 6 });
     for (let n = 1; n <= 20; n += 1) {
-      window.receiveLost();
+      window.receiveLost(VISIBILITY);
       settle(window, n, n);
       assert.ok(window.size <= 7, `${window.size} keys`);
     }
@@ -556,7 +670,7 @@ describe('Window', () => {
     window.uploaded(key(5));
     deleteDue(window, 5, false);
     receive(window, 6, [['copy', key(1), 'c']]);
-    window.receiveLost();
+    window.receiveLost(VISIBILITY);
 
     const state = JSON.parse(JSON.stringify(window.state())) as ReturnType<Window['state']>;
     const next = new Window(LIMITS, state, window.packKeys(), [key(4)]);
@@ -869,7 +983,7 @@ class World {
     const turn = order % (first.length || 1);
     const taken = [...first.slice(turn), ...first.slice(0, turn)];
     this.#hide(taken);
-    if (lost) return this.#window.receiveLost();
+    if (lost) return this.#window.receiveLost(VISIBILITY);
     this.#admit(taken);
     const isEnd = taken.length === visible.length;
     const oldest = Math.min(
@@ -890,7 +1004,7 @@ class World {
     const answered = this.#underWay.shift();
     if (!answered) return;
     const { number, from, received } = answered;
-    if (lost) this.#window.receiveLost();
+    if (lost) this.#window.receiveLost(VISIBILITY);
     else {
       this.#admit(received, { from, until: this.#now });
       this.#window.receiveAnswered({ from, until: this.#now });
@@ -905,7 +1019,7 @@ class World {
       message.visibleAt = this.#now;
       // It is as visible as one that was never received. One that SQS held back would be beyond what a window can do.
       message.receipt = '';
-      this.#window.leftInQueue(message.id, this.#now);
+      this.#window.leftInQueue(message, receiveAt(this.#now));
     }
   }
 
@@ -925,13 +1039,13 @@ class World {
 
   #admit(messages: readonly Pick<QueuedMessage, 'id' | 'keys' | 'receipt'>[], when = this.#instant()): void {
     for (const message of messages) {
-      const verdicts = this.#window.admit(message, when);
+      const verdicts = this.#window.admit(message, { ...when, visibilityMs: VISIBILITY });
       if (verdicts === 'redelivery') continue;
       this.#waiting.push(...message.keys.filter((_, at) => verdicts[at] === 'new'));
     }
   }
 
-  #instant(): { from: number; until: number } {
+  #instant(): ReceiveSpan {
     return { from: this.#now, until: this.#now };
   }
 

@@ -6,7 +6,7 @@ import type { VirtualTime } from './virtual-time';
  * What is away for a while:
  * - `uploads` fail, and are tried again; `forbidden`: they can't work, and the lane is told
  * - `deletions`: each message is in `Failed`; `slow deletions` work, after about a visibility timeout
- * - `receives` are refused; `answers` of polls are lost after they have hidden messages; `throttling` refuses some polls
+ * - `receives` get no answer; `answers` of polls are lost after they have hidden messages; `throttling` refuses some polls
  */
 const OUTAGES = [
   'uploads',

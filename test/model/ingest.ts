@@ -115,6 +115,22 @@ export class Ingest {
     this.#windowKeys = windowKeys;
   }
 
+  /**
+   * Ends the stint under way, unless it ends already; the next is of this window.
+   *
+   * @param then called when none of a larger one sends
+   */
+  shrink(windowKeys: number, then: () => void): void {
+    const stint = this.#stint;
+    this.#windowKeys = windowKeys;
+    if (!stint.isOver && !stint.isCutOff) this.#end(stint, stint.stuckAt ?? stint.position);
+    const answer = () => {
+      if (stint.isOver && this.#quietFrom <= this.#time.now) then();
+      else this.#time.at(Math.max(this.#quietFrom, this.#time.now + 100), answer);
+    };
+    answer();
+  }
+
   /** Something happens to the stint under way. */
   crash(): void {
     const stint = this.#stint;

@@ -20,6 +20,8 @@ export function limitsAt(scale: number): LaneLimits {
     mostUndeleted: divided(LIMITS.mostUndeleted, scale),
     deleteAt: divided(LIMITS.deleteAt, Math.min(scale, 3)),
     trickleRows: divided(LIMITS.trickleRows, work),
+    // Visibility timeouts of the scenarios are some times shorter than the one of before.
+    heldVisibilityMs: scale === 1 ? LIMITS.heldVisibilityMs : 6_000,
     trickleMessages: divided(LIMITS.trickleMessages, scale),
   };
 }

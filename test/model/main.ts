@@ -29,16 +29,22 @@ function lineOf({ seed, problems, scenario }: RunReport): string {
   return `seed ${seed}: ${problems.join('; ')}. ${where}`;
 }
 
+/** Of virtual time. */
+function timeOf(reports: readonly RunReport[]): string {
+  const minutes = reports.reduce((all, { counts }) => all + counts.minutes, 0);
+  return minutes < 600 ? `${minutes.toFixed(1)} minutes` : `${(minutes / 60).toFixed(0)} hours`;
+}
+
 function summaryOf(reports: readonly RunReport[], bad: number, seconds: number): string {
   const sum = (count: (report: RunReport) => number) =>
     reports
       .reduce((all, report) => all + count(report), 0)
       .toLocaleString('en', { maximumFractionDigits: 0 });
   return [
-    `${reports.length} runs, ${bad} bad, in ${seconds.toFixed(1)} s, ${sum(({ counts }) => counts.minutes / 60)} hours of virtual time:`,
+    `${reports.length} runs, ${bad} bad, in ${seconds.toFixed(1)} s, ${timeOf(reports)} of virtual time:`,
     `${sum(({ counts }) => counts.events)} events in ${sum(({ counts }) => counts.messages)} messages,`,
     `${sum(({ counts }) => counts.redelivered)} redelivered, ${sum(({ counts }) => counts.repeats)} repeats recognised,`,
-    `${sum(({ counts }) => counts.lostReceives)} receives lost, ${sum(({ counts }) => counts.runs)} runs of the workflow,`,
+    `${sum(({ counts }) => counts.lostReceives)} receives lost, ${sum(({ counts }) => counts.refusedReceives)} refused, ${sum(({ counts }) => counts.runs)} runs of the workflow,`,
     `which hand over ${Math.max(...reports.map(({ counts }) => counts.carriedBytes)).toLocaleString('en')} bytes at most.`,
   ].join(' ');
 }

@@ -54,8 +54,9 @@ export class People {
         time.after(INGEST_HEARS_AFTER_MS, () => ingest.resize(this.#definition.windowKeys));
         return this.#change({ windowKeys: windowKeys * 2 });
       case 'shrink':
-        ingest.resize(smallerThan(windowKeys));
-        return this.#change({ windowKeys: smallerThan(windowKeys) });
+        return ingest.shrink(smallerThan(windowKeys), () =>
+          this.#change({ windowKeys: smallerThan(windowKeys) }),
+        );
     }
   }
 

@@ -69,10 +69,18 @@ describe('A receive of the model', () => {
     assert.deepEqual(world.queue.depth(), { visible: 0, notVisible: 1 });
   });
 
+  it('is handed nothing where it is refused, and says so', () => {
+    const world = calmWorld({ 'refused-polls': 1 });
+    world.queue.send([1]);
+    const outcome = receive(world);
+    assert.equal(!outcome.ok && outcome.isRefused, true);
+    assert.deepEqual(world.queue.depth(), { visible: 1, notVisible: 0 });
+  });
+
   it('hides what is in an answer that is lost', () => {
     const world = calmWorld({ 'lost-answers': 1 });
     world.queue.send([1]);
-    assert.equal(receive(world).ok, false);
+    assert.equal(receive(world, { visibilityTimeoutSeconds: 30 }).ok, false);
     assert.deepEqual(world.queue.depth(), { visible: 0, notVisible: 1 });
   });
 

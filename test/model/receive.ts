@@ -16,7 +16,7 @@ type Event = ReceivedMessage['events'][number];
 
 /**
  * One run of the activity `receiveMessages`: it polls until it has what is wanted, tells what it was handed, and when, as far
- * as the worker knows. Polls may be refused or lose their answers, and so may the whole.
+ * as the worker knows. Polls may be refused, which hands out nothing, or lose their answers; and so may the whole.
  */
 export class Receive {
   readonly #world: World;
@@ -33,6 +33,7 @@ export class Receive {
     until: 0,
     behind: false,
     lostPolls: 0,
+    refusedPolls: 0,
   };
   /** Events of the messages. */
   readonly #brought: number[] = [];
@@ -55,8 +56,10 @@ export class Receive {
     const seconds = this.#brought.length === 0 ? this.#input.waitSeconds : 1;
     const until = time.now + seconds * 1_000;
     const isLost = random.chance(this.#world.scenario['lost-polls']);
+    const isRefused = random.chance(this.#world.scenario['refused-polls']);
     const look = (): void => {
-      if (this.#isRefused()) return this.#pollLost(begun);
+      if (isRefused || this.#isThrottled()) return this.#pollRefused(begun);
+      if (this.#world.faults.isAway('receives')) return this.#pollLost(begun);
       const handed = this.#take();
       if (handed.length === 0 && time.now < until) return time.after(random.integer(50, 300), look);
       if (isLost || this.#world.faults.isAway('answers')) return this.#pollLost(begun);
@@ -65,9 +68,9 @@ export class Receive {
     time.after(random.integer(3, 20), look);
   }
 
-  #isRefused(): boolean {
+  #isThrottled(): boolean {
     const { faults, random } = this.#world;
-    return faults.isAway('receives') || (faults.isAway('throttling') && random.chance(0.3));
+    return faults.isAway('throttling') && random.chance(0.3);
   }
 
   #take(): Handed[] {
@@ -93,6 +96,13 @@ export class Receive {
     else this.#fail('a poll was lost', this.#world.random.integer(1, 200));
   }
 
+  #pollRefused(begun: number): void {
+    this.#facts.refusedPolls += 1;
+    this.#answered(begun);
+    if (this.#brought.length > 0) this.#finish();
+    else this.#fail('a poll was refused', this.#world.random.integer(1, 50), true);
+  }
+
   #answered(begun: number): void {
     this.#facts.from ||= begun;
     // As the activity does: a clock may have been mended meanwhile.
@@ -113,7 +123,8 @@ export class Receive {
   }
 
   #wantsMore(): boolean {
-    if (this.#isFullOfBytes || this.#facts.lostPolls > 0 || this.#brought.length === 0) return false;
+    const { lostPolls, refusedPolls } = this.#facts;
+    if (this.#isFullOfBytes || lostPolls + refusedPolls > 0 || this.#brought.length === 0) return false;
     return this.#room() > 0 && this.#world.time.now < this.#collectUntil;
   }
 
@@ -143,13 +154,17 @@ export class Receive {
     this.#facts.oldestSentAt = Math.min(this.#facts.oldestSentAt ?? Infinity, sentAt);
     const rejected = events.filter((event) => isRejected(event, scenario.rejects));
     if (rejected.length > 0 && random.chance(scenario.unkept)) {
-      this.#facts.leftInQueue.push(id);
+      this.#leave(id, events);
       trace.tell(events, () => `${nameOf(id)} stays in the queue: what it rejects can't be kept`);
       return;
     }
     for (const event of rejected) lake.keepRejected(event);
     this.#messages.push({ id, receipt, events: events.map((event) => this.#read(event)) });
     this.#brought.push(...events);
+  }
+
+  #leave(id: string, events: readonly number[]): void {
+    this.#facts.leftInQueue.push({ id, keys: events.map(keyOf) });
   }
 
   #read(event: number): Event {
@@ -166,7 +181,7 @@ export class Receive {
     const isFailure = random.chance(FAILED_RELEASES);
     if (isFailure) this.#facts.lostPolls += 1;
     for (const { id, receipt, events } of excess) {
-      this.#facts.leftInQueue.push(id);
+      this.#leave(id, events);
       if (isFailure) trace.tell(events, () => `${nameOf(id)} can't be released`);
       else queue.release(receipt);
     }
@@ -192,7 +207,7 @@ export class Receive {
     );
   }
 
-  #fail(problem: string, afterMs: number): void {
-    this.#world.time.after(afterMs, () => this.#tell({ ok: false, problem, isFinal: false }));
+  #fail(problem: string, afterMs: number, isRefused = false): void {
+    this.#world.time.after(afterMs, () => this.#tell({ ok: false, problem, isFinal: false, isRefused }));
   }
 }

@@ -22,6 +22,7 @@ export interface RunCounts {
   redelivered: number;
   repeats: number;
   lostReceives: number;
+  refusedReceives: number;
   /** Runs of the workflow. */
   runs: number;
   /** Of the largest state that one run handed to the next. */
@@ -118,13 +119,14 @@ class Ending {
 }
 
 function countsOf({ time, queue, ingest }: World, host: Host): RunCounts {
-  const { redelivered, repeats, lostReceives } = host.lane.status().counts;
+  const { redelivered, repeats, lostReceives, refusedReceives } = host.lane.status().counts;
   return {
     events: ingest.sent,
     messages: queue.sent,
     redelivered,
     repeats,
     lostReceives,
+    refusedReceives,
     runs: host.continued + 1,
     carriedBytes: host.carriedBytes,
     minutes: (time.now - BEGIN) / 60_000,

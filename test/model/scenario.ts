@@ -64,6 +64,11 @@ export const NUMBERS = {
     isFault: true,
     isLoss: true,
   },
+  'refused-polls': {
+    means: 'share of polls that are refused, and handed nothing',
+    draw: oneOf(0, 0.02, 0.2),
+    isFault: true,
+  },
   'lost-answers': {
     means: 'share of receives whose answer is lost',
     draw: oneOf(0, 0.01, 0.05),
@@ -73,6 +78,16 @@ export const NUMBERS = {
   releases: {
     means: 'share of polls of which some messages are released',
     draw: oneOf(0, 0.03),
+    isFault: true,
+  },
+  'releases-behind': {
+    means: '1: a released message goes behind the backlog, in the orders `back` and `asked`',
+    draw: oneOf(0, 1),
+    isFault: true,
+  },
+  unkept: {
+    means: 'share of messages to reject that stay in the queue, since they can not be kept',
+    draw: oneOf(0, 0.2),
     isFault: true,
   },
   'slow-deletions': {
@@ -145,18 +160,7 @@ export const NUMBERS = {
     draw: (random) => random.integer(0, 4),
     isFault: true,
   },
-
-  'releases-behind': {
-    means: '1: a released message goes behind the backlog, in the orders `back` and `asked`',
-    draw: always(0),
-    isOff: true,
-  },
-  unkept: {
-    means: 'share of messages to reject that stay in the queue, since they can not be kept',
-    draw: always(0),
-    isOff: true,
-  },
-  shrink: { means: '1: people make the window smaller, too', draw: always(0), isOff: true },
+  shrink: { means: '1: people make the window smaller, too', draw: oneOf(0, 1), isFault: true },
 } as const satisfies Record<string, Drawn>;
 
 export type NumberName = keyof typeof NUMBERS;

@@ -47,6 +47,8 @@ const LIFE = { lane: 0, incarnation: '1a2b3c4d' };
 
 /** What another try would help. */
 export const PASSING = { ok: false, problem: '503 SlowDown', isFinal: false } as const;
+/** What handed out nothing. */
+export const REFUSED = { ok: false, problem: '403 OverLimit', isFinal: false, isRefused: true } as const;
 /** What only a person can mend. */
 export const HOPELESS = { ok: false, problem: 'AccessDenied', isFinal: true } as const;
 
@@ -177,6 +179,7 @@ export class DrivenLane {
       until: now,
       behind: false,
       lostPolls: 0,
+      refusedPolls: 0,
       ...answer,
     };
     this.#end(work, () => this.lane.received(work, { ok: true, value }));

@@ -178,6 +178,7 @@ export class FakeLane {
       until: Date.now(),
       behind: all.length === (input.backlogRows ?? input.rows),
       lostPolls: 0,
+      refusedPolls: 0,
     };
   }
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import type { WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { HANDED_NOTHING } from '../../src/lane/received';
 import type { PipelineDefinition } from '../../src/pipeline/definition';
 import { keyDigest } from '../../src/event/key';
 import { eventually } from '../support/eventually';
@@ -149,13 +151,15 @@ describe('The workflow batch', () => {
   it('receives again when receives fail, and gets what a lost one had hidden', async () => {
     lane.beforeReceive = (count) => {
       if (count === 1) throw new Error('500 InternalError');
+      if (count === 2) throw ApplicationFailure.create({ message: '403', details: [HANDED_NOTHING] });
     };
     lane.afterReceive = (count) => {
-      if (count === 2) throw new Error('the answer was lost');
+      if (count === 3) throw new Error('the answer was lost');
     };
     lane.send(keysOf(30));
     await start({ batch: { rows: 10, flushAfterSeconds: 1 } });
-    await eventually('a lost receive', async () => (await status()).counts.lostReceives === 2);
+    await eventually('lost receives', async () => (await status()).counts.lostReceives === 2);
+    assert.equal((await status()).counts.refusedReceives, 1);
     lane.redeliver();
     await allSettled(keysOf(30));
     assert.equal((await status()).counts.redelivered, 0);

@@ -8,7 +8,8 @@ import {
   TimeoutType,
 } from '@temporalio/common';
 import { awsFailure } from '../../src/activities/failures';
-import { problemOf } from '../../src/workflows/problems';
+import { HANDED_NOTHING } from '../../src/lane/received';
+import { problemOf, wasHandedNothing } from '../../src/workflows/problems';
 import { s3Error } from '../support/fake-store';
 
 describe('The reason that a parked workflow tells', () => {
@@ -45,6 +46,20 @@ describe('The reason that a parked workflow tells', () => {
     );
     const mistake = ApplicationFailure.create({ message: 'x is undefined', type: 'TypeError' });
     assert.equal(problemOf(ended(mistake)), 'The activity uploadBatch failed: x is undefined');
+  });
+
+  it('tells a receive that was handed nothing from those that may have been', () => {
+    const refused = ApplicationFailure.create({ message: 'OverLimit', details: [HANDED_NOTHING] });
+    assert.equal(wasHandedNothing(ended(refused)), true);
+    for (const other of [
+      ended(ApplicationFailure.create({ message: 'no answer' })),
+      timedOut(TimeoutType.HEARTBEAT),
+      timedOut(TimeoutType.START_TO_CLOSE, refused),
+      ended(new CancelledFailure('cancelled')),
+      new Error('a mistake'),
+    ]) {
+      assert.equal(wasHandedNothing(other), false);
+    }
   });
 
   it('says what timed out, in which way, and what was said before', () => {
