@@ -561,8 +561,8 @@ describe('Window', () => {
       for (let n = 2; n <= 9; n += 1) settle(window, n, 3);
       // Four that are settled, and two that it waits for.
       assert.equal(window.size, 6);
-      poll(window, 3, 1_200);
-      poll(window, 1_200, 3_100);
+      poll(window, 3, 1_400);
+      poll(window, 1_400, 3_100);
       poll(window, 3_100, 3_200);
       assert.deepEqual([window.unsettled, window.size], [0, 4]);
     });
