@@ -136,7 +136,7 @@ export const SETTINGS: SettingsTable = {
       name: 'SLUICE_SOURCE_LOSS',
       fallback: 'stop',
       meaning:
-        'Kafka: `stop` parks where records were deleted before they were read, `continue` reports how many and goes on',
+        'Kafka: `stop` parks where records were deleted before they were read, or replaced after it, `continue` reports how many and goes on with what is there',
       ...optional(oneOf(AFTER_LOSS), 'stop'),
       changes: ALWAYS,
     },

@@ -1,4 +1,4 @@
-import type { Place } from '../event/place';
+import { NOWHERE, type Place } from '../event/place';
 import { type Completeness, passOffset } from './completeness';
 import {
   type Cursor,
@@ -19,7 +19,8 @@ export interface Pending {
   readonly positions: Positions | undefined;
   readonly id: string;
   readonly place: Place;
-  readonly digest: string;
+  /** Undefined of what is no event. */
+  readonly digest: string | undefined;
   /** Epoch milliseconds, of a source whose positions state no times. */
   readonly time: number | undefined;
   /** Epoch milliseconds. */
@@ -126,16 +127,24 @@ export class ConfirmedCursor {
     return pending;
   }
 
-  /** Positions that the source states without an event. They hold at once: a source states none behind which events are to come. */
-  mark(positions: Positions): void {
-    for (const [own, position] of Object.entries(positions)) {
-      this.#positions = furthest(this.#positions, { [own]: position }, { own, since: this.#since });
-    }
+  /**
+   * Positions that the source states without an event. They hold once all that was received before is confirmed.
+   *
+   * @param place a stretch of a partition in which there is no event; default: none
+   */
+  mark(positions: Positions, place: Place = NOWHERE): void {
+    const common = { id: '', digest: undefined, time: undefined, receivedAt: Date.now(), comesOnce: false };
+    this.#pending.push({ ...common, positions, place, confirmed: true });
+    this.#passConfirmed();
   }
 
   /** The event is safe: in the queue, under `rejected/`, or of a kind that goes nowhere. */
   confirm(event: Pending): void {
     event.confirmed = true;
+    this.#passConfirmed();
+  }
+
+  #passConfirmed(): void {
     let passed = 0;
     for (const first of this.#pending) {
       if (!first.confirmed) break;
@@ -245,6 +254,7 @@ export class ConfirmedCursor {
   }
 
   #moveOver({ id, positions, place, digest, time, comesOnce }: Pending): void {
+    if (digest === undefined) return this.#moveOverMark(positions ?? {}, place);
     const { partition } = place;
     this.#onTheWay.delete(digest);
     const now = this.#now();
@@ -259,6 +269,15 @@ export class ConfirmedCursor {
     if (this.#positions[partition] === undefined) return this.#remember('', digest);
     this.#completeness = passOffset(this.#completeness, place, now);
     this.#remember(partition, digest);
+  }
+
+  /** Whoever states marks has seen to it that there is room for all of them. */
+  #moveOverMark(positions: Positions, place: Place): void {
+    for (const [own, position] of Object.entries(positions)) {
+      const rules = { own, since: this.#since, most: Infinity };
+      this.#positions = furthest(this.#positions, { [own]: position }, rules);
+    }
+    if (place.partition !== '') this.#completeness = passOffset(this.#completeness, place, Date.now());
   }
 
   #passId(id: string): void {

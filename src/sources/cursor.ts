@@ -1,7 +1,21 @@
 import { isCount, partitionName } from '../event/place';
 
 /** How far one topic partition was read. Wikimedia's ids hold one or the other, never both. */
-export type Position = { timestamp: number } | { offset: number };
+export type Position = { timestamp: number } | OffsetPosition;
+
+/** The offset of what is to be read next, and what a source that reads a log itself remembers beside it. */
+export interface OffsetPosition {
+  offset: number;
+  /** Where no event came last: from here up to `offset` there is none. It goes into the place of the next event. */
+  from?: number;
+  /** Of Kafka: the epochs in which the newest of what was read was written, and where each begins, as far as was read. The oldest first. */
+  epochs?: readonly EpochStart[];
+  /** Of Kafka: how often the log lost its end before here. What comes after that is further, though its offset may be lower. */
+  cuts?: number;
+}
+
+/** Kafka counts an epoch for each leader of a partition. With the offset it makes a record itself. */
+export type EpochStart = readonly [epoch: number, offset: number];
 
 /** Positions by {@link partitionName}, which holds topic and partition. */
 export type Positions = Readonly<Record<string, Position>>;
@@ -54,8 +68,11 @@ export const REWIND_MS = 2_000;
 /** The least of it, for a source whose connections end before they get past what is sent again. */
 export const LEAST_REWIND_MS = 125;
 
-/** Characters of all positions as JSON: some are sent back in a header, and few servers take a larger one. */
+/** Characters of all positions of a stream as JSON: some are sent back in a header, and few servers take a larger one. */
 export const LARGEST_POSITIONS = 16 * 1024;
+
+/** The same of a log, whose positions only travel in heartbeats and in workflow state. */
+export const LARGEST_LOG_POSITIONS = 48 * 1024;
 
 /** What KafkaSSE calls the end of a partition. */
 const LATEST = -1;
@@ -131,15 +148,14 @@ export function newestPartition(positions: Positions): string | undefined {
  *
  * Only the event's own partition may move by offset. For the others EventStreams names the offset at which it began
  * to read, or -1 for "latest"; kept, they would skip what is published meanwhile, or point into another cluster's
- * count. Such a partition begins at `since`. Partitions beyond {@link LARGEST_POSITIONS} are left out: no request could
- * name them.
+ * count. Such a partition begins at `since`. Partitions beyond `most` characters are left out: no request could name them.
  *
  * @param own name of the event's partition
  */
 export function furthest(
   known: Positions,
   seen: Positions,
-  { own, since }: { own: string; since: number },
+  { own, since, most = LARGEST_POSITIONS }: { own: string; since: number; most?: number },
 ): Positions {
   const moved = Object.entries(seen).flatMap(([name, position]) => {
     const before = known[name];
@@ -150,7 +166,7 @@ export function furthest(
   if (moved.length === 0) return known;
   const next = { ...known, ...Object.fromEntries(moved) };
   const ofKnown = moved.filter(([name]) => known[name] !== undefined);
-  if (ofKnown.length === moved.length || JSON.stringify(next).length <= LARGEST_POSITIONS) return next;
+  if (ofKnown.length === moved.length || JSON.stringify(next).length <= most) return next;
   return { ...known, ...Object.fromEntries(ofKnown) };
 }
 
@@ -182,7 +198,10 @@ export function timeNotAhead(time: number, now: number): number {
 
 function isFurther(position: Position, before: Position): boolean {
   if ('timestamp' in position && 'timestamp' in before) return position.timestamp > before.timestamp;
-  if ('offset' in position && 'offset' in before) return position.offset > before.offset;
+  if ('offset' in position && 'offset' in before) {
+    const cuts = (position.cuts ?? 0) - (before.cuts ?? 0);
+    return cuts === 0 ? position.offset > before.offset : cuts > 0;
+  }
   // An event of this partition states its position in another way than the one before.
   return true;
 }

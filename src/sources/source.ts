@@ -1,5 +1,6 @@
 import type { Cursor, Positions } from './cursor';
 import type { ReadEvent } from '../event/event';
+import type { KnownPlace } from '../event/place';
 
 /** One event as it came from a source. */
 export interface SourceEvent {
@@ -27,13 +28,21 @@ export interface SourceEvent {
   read: ReadEvent;
 }
 
-/** Positions that hold without an event, such as where partitions begin; the cursor takes them as they are. */
+/**
+ * Positions that hold without an event, once all that came before is safe: where partitions begin, or the end of a stretch in which
+ * there is none.
+ */
 export interface SourceMark {
   mark: Positions;
+  /** The stretch, up to and with its last offset. */
+  place?: KnownPlace;
 }
 
-/** Why a source connected once more, or `expired`: went on after events that it no longer has. Counted in the stint's result. */
-export type ReconnectReason = 'closed' | 'silent' | 'refused' | 'unreachable' | 'expired';
+/**
+ * Why a source connected once more, or `expired`: went on after events that it no longer has, or `replaced`: went back, since it has other
+ * events now where it was read. Counted in the stint's result.
+ */
+export type ReconnectReason = 'closed' | 'silent' | 'refused' | 'unreachable' | 'expired' | 'replaced';
 
 /** Told at each reconnect. */
 export type OnReconnect = (reason: ReconnectReason, detail: string) => void;

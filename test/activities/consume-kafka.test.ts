@@ -87,12 +87,15 @@ suite(
     const sent = () => queue.bodies.map((body) => (JSON.parse(body) as { n: number }).n);
     const numbersTo = (count: number) => Array.from({ length: count }, (_, n) => n);
     const inOrder = (numbers: readonly number[]) => [...numbers].sort((one, other) => one - other);
-    /** The next offset of each partition, once so many events are read. */
+    /** The next offset of each partition, and where its leader's epoch begins, once so many events are read. */
     const positionsAfter = (count: number) =>
       Object.fromEntries(
         Array.from({ length: PARTITIONS }, (_, partition) => [
           `${topic}/${partition}`,
-          { offset: numbersTo(count).filter((n) => n % PARTITIONS === partition).length },
+          {
+            offset: numbersTo(count).filter((n) => n % PARTITIONS === partition).length,
+            epochs: [[0, 0]],
+          },
         ]),
       );
 
@@ -124,7 +127,7 @@ suite(
       const { cursor, counts, completeness } = await first.result;
       assert.deepEqual([counts.sent, counts.repeats], [2, 2]);
       assert.equal(findHoles(completeness).offsets, 0);
-      assert.deepEqual(cursor.positions[`${topic}/0`], { offset: 4 });
+      assert.deepEqual(cursor.positions[`${topic}/0`], { offset: 4, epochs: [[0, 0]] });
     });
 
     it('returns its cursor when the workflow cancels it, without what SQS did not confirm', async () => {

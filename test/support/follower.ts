@@ -38,7 +38,7 @@ export class Follower {
   async #follow(source: Source): Promise<void> {
     for await (const event of source.read(() => this.cursor.resume(), this.#stop.signal)) {
       if ('mark' in event) {
-        this.cursor.mark(event.mark);
+        this.cursor.mark(event.mark, event.place);
         continue;
       }
       const { text, read } = event;

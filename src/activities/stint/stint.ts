@@ -236,7 +236,7 @@ export class Stint implements SourceListener {
   async #read(source: Source, sender: OpenQueue, reading: AbortSignal): Promise<void> {
     try {
       for await (const event of source.read(() => this.#cursor.resume(), reading)) {
-        if ('mark' in event) this.#cursor.mark(event.mark);
+        if ('mark' in event) this.#cursor.mark(event.mark, event.place);
         else if (await this.#mayReceive(reading)) await this.#sendEvent(event, sender);
         if ((this.#isOver && this.#mayEnd()) || this.#isAtEnd(reading)) break;
       }

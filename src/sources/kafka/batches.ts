@@ -1,9 +1,11 @@
-import * as zlib from 'node:zlib';
-import { compressionsAlgorithms, crc32c, type KafkaRecord, Reader, readRecord } from '@platformatic/kafka';
+import { crc32c, type KafkaRecord, Reader, readRecord } from '@platformatic/kafka';
+import { CannotUnpack, LARGEST_PIECE_BYTES, unpacked } from './unpack';
 
 /** One record of a partition, with what its batch says of it. */
 export interface LogRecord {
   offset: number;
+  /** Of the leader that wrote it, which makes it itself together with the offset; -1 where brokers state none. */
+  epoch: number;
   /** Epoch milliseconds: the producer's or, where the topic says so, the broker's. */
   timestamp: number;
   key: Buffer | null;
@@ -12,10 +14,13 @@ export interface LogRecord {
   headers: KafkaRecord['headers'];
 }
 
-export interface ReadBatches {
+/** A stretch of a partition. */
+export interface LogPiece {
   records: LogRecord[];
-  /** The offset after the last batch. Between the records there may be offsets without one: see {@link readBatches}. */
+  /** The offset behind it. Between the records there may be offsets without one: see {@link readBatches}. */
   next: number;
+  /** Of the leader that wrote it; -1 where brokers state none. */
+  epoch: number;
 }
 
 /** A transaction that was given up: what this producer wrote from this offset on is void, up to its abort marker. */
@@ -31,6 +36,9 @@ export class UnreadableBatch extends Error {
 
 /** Before the batch's length counts: base offset and the length itself. */
 const LENGTH_END = 12;
+const EPOCH_AT = 12;
+/** At the same place in all formats. */
+const MAGIC_AT = 16;
 const HEADER_BYTES = 61;
 /** What the checksum covers begins here: everything after it. */
 const ATTRIBUTES_AT = 21;
@@ -42,56 +50,45 @@ const CONTROL = 1 << 5;
 
 const ABORT_MARKER = 0;
 
-/** Of one batch, unpacked. Brokers bound batches as they are stored, which packed ones stretch: gzip by a thousand. */
-const LARGEST_BATCH_BYTES = 128 * 1024 * 1024;
-
 /**
- * Reads the record batches of one partition as a fetch returns them (Kafka protocol guide, "Record Batch"). The client
- * library reads them too, but checks no checksum.
+ * Reads the record batches of one partition as a fetch returns them (Kafka protocol guide, "Record Batch"), in pieces: what was packed
+ * small is unpacked as far as its reader takes it. The client library reads batches too, but checks no checksum and unpacks them whole.
  *
  * Offsets without a record are no loss: compaction took the record, or it belonged to an aborted transaction, or it is the
  * marker that ends a transaction.
  *
  * @param from the offset asked for; a broker returns whole batches, which may begin before it
- * @throws {@link UnreadableBatch}
+ * @throws {@link UnreadableBatch} after what comes before the batch
  */
-export function readBatches(
+export async function* readBatches(
   bytes: Buffer,
   from: number,
   aborted: readonly AbortedTransaction[],
-): ReadBatches {
+): AsyncGenerator<LogPiece> {
   const toCome = [...aborted].sort((one, other) => (one.firstOffset < other.firstOffset ? -1 : 1));
   const givenUp = new Set<bigint>();
-  const records: LogRecord[] = [];
-  let next = from;
-  let at = 0;
-  // The last batch may be cut off by the size that was asked for.
-  while (bytes.length - at >= HEADER_BYTES && bytes.length - at >= LENGTH_END + bytes.readInt32BE(at + 8)) {
-    const size = LENGTH_END + bytes.readInt32BE(at + 8);
-    try {
-      const batch = openBatch(bytes.subarray(at, at + size));
-      for (; toCome[0] && toCome[0].firstOffset <= BigInt(batch.last); toCome.shift()) {
-        givenUp.add(toCome[0].producerId);
-      }
-      if (batch.attributes & CONTROL) {
-        if (markerOf(batch) === ABORT_MARKER) givenUp.delete(batch.producerId);
-      } else if (!(batch.attributes & TRANSACTIONAL && givenUp.has(batch.producerId))) {
-        for (const record of recordsOf(batch)) if (record.offset >= from) records.push(record);
-      }
-      next = Math.max(next, batch.last + 1);
-    } catch (error) {
-      // What comes before it is read first.
-      if (next > from) break;
-      throw error;
+  for (const batch of batchesIn(bytes)) {
+    for (; toCome[0] && toCome[0].firstOffset <= BigInt(batch.last); toCome.shift()) {
+      givenUp.add(toCome[0].producerId);
     }
-    at += size;
+    const { epoch } = batch;
+    if (batch.attributes & CONTROL) {
+      if (markerOf(batch) === ABORT_MARKER) givenUp.delete(batch.producerId);
+    } else if (batch.last >= from && !(batch.attributes & TRANSACTIONAL && givenUp.has(batch.producerId))) {
+      for await (const records of recordsOf(batch)) {
+        const wanted = records.filter(({ offset }) => offset >= from);
+        const last = wanted.at(-1);
+        if (last) yield { records: wanted, next: last.offset + 1, epoch };
+      }
+    }
+    if (batch.last >= from) yield { records: [], next: batch.last + 1, epoch };
   }
-  return { records, next };
 }
 
 interface Batch {
   first: number;
   last: number;
+  epoch: number;
   attributes: number;
   firstTimestamp: number;
   maxTimestamp: number;
@@ -101,15 +98,29 @@ interface Batch {
   body: Buffer;
 }
 
-function openBatch(bytes: Buffer): Batch {
-  const first = Number(bytes.readBigInt64BE(0));
-  const magic = bytes.readInt8(16);
+/** The last batch may be cut off by the size that was asked for. */
+function* batchesIn(bytes: Buffer): Generator<Batch> {
+  for (let at = 0; bytes.length - at > MAGIC_AT;) {
+    const size = LENGTH_END + bytes.readInt32BE(at + 8);
+    const first = Number(bytes.readBigInt64BE(at));
+    if (size <= MAGIC_AT) throw unreadable(first, `it says that it has ${size} bytes`);
+    if (bytes.length - at < size) return;
+    yield openBatch(first, bytes.subarray(at, at + size));
+    at += size;
+  }
+}
+
+function openBatch(first: number, bytes: Buffer): Batch {
+  // A message of an older format may be shorter than the header of a batch.
+  const magic = bytes.readInt8(MAGIC_AT);
   if (magic !== 2) throw unreadable(first, `it is of format ${magic}, older than Kafka 0.11`);
+  if (bytes.length < HEADER_BYTES) throw unreadable(first, `it says that it has ${bytes.length} bytes`);
   if (bytes.readUInt32BE(17) !== crc32c(bytes.subarray(ATTRIBUTES_AT))) {
     throw unreadable(first, 'its checksum is wrong');
   }
   return {
     first,
+    epoch: bytes.readInt32BE(EPOCH_AT),
     attributes: bytes.readInt16BE(ATTRIBUTES_AT),
     last: first + bytes.readInt32BE(23),
     firstTimestamp: Number(bytes.readBigInt64BE(27)),
@@ -125,75 +136,97 @@ function markerOf(batch: Batch): number | undefined {
   return batch.count === 0 ? undefined : readRecord(Reader.from(batch.body)).key?.readInt16BE(2);
 }
 
-function recordsOf(batch: Batch): LogRecord[] {
-  const reader = Reader.from(decompressed(batch));
-  const { first, firstTimestamp, maxTimestamp, attributes } = batch;
+/** As many at a time as one piece of the unpacked batch completes. */
+async function* recordsOf(batch: Batch): AsyncGenerator<LogRecord[]> {
+  let left = batch.count;
+  const waiting = new RecordBytes(batch);
+  for await (const piece of piecesOf(batch)) {
+    waiting.add(piece);
+    const records: LogRecord[] = [];
+    for (; left > 0; left -= 1) {
+      const bytes = waiting.take();
+      if (!bytes) break;
+      records.push(recordOf(batch, bytes));
+    }
+    if (records.length > 0) yield records;
+    if (left === 0) return;
+  }
+  if (left > 0) throw unreadable(batch.first, `${left} of its ${batch.count} records are not there`);
+}
+
+async function* piecesOf({ attributes, body, first }: Batch): AsyncGenerator<Buffer> {
   try {
-    return Array.from({ length: batch.count }, () => {
-      const { key, value, headers, offsetDelta, timestampDelta } = readRecord(reader);
-      const timestamp = attributes & LOG_APPEND_TIME ? maxTimestamp : firstTimestamp + Number(timestampDelta);
-      return { offset: first + offsetDelta, timestamp, key, value, headers };
-    });
+    yield* unpacked(attributes & COMPRESSION, body);
+  } catch (error) {
+    if (error instanceof CannotUnpack) throw unreadable(first, error.message);
+    throw unreadable(first, `it can not be decompressed (${messageOf(error)})`);
+  }
+}
+
+function recordOf(batch: Batch, bytes: Buffer): LogRecord {
+  const { first, epoch, firstTimestamp, maxTimestamp, attributes } = batch;
+  try {
+    const { key, value, headers, offsetDelta, timestampDelta } = readRecord(Reader.from(bytes));
+    const timestamp = attributes & LOG_APPEND_TIME ? maxTimestamp : firstTimestamp + Number(timestampDelta);
+    return { offset: first + offsetDelta, epoch, timestamp, key, value, headers };
   } catch (error) {
     throw unreadable(first, `its records can not be read (${messageOf(error)})`);
   }
 }
 
-function decompressed({ attributes, body, first }: Batch): Buffer {
-  const codec = attributes & COMPRESSION;
-  try {
-    switch (codec) {
-      case 0:
-        return body;
-      case 1:
-        return zlib.gunzipSync(body, { maxOutputLength: LARGEST_BATCH_BYTES });
-      case 2:
-        return unsnappy(body);
-      case 3:
-        return Buffer.from(compressionsAlgorithms.lz4.decompressSync(body));
-      case 4:
-        return unzstd(body, first);
+/** Cuts pieces of any size into records. Each has its length before it, as a variable number of bytes. */
+class RecordBytes {
+  readonly #batch: Batch;
+  #pieces: Buffer[] = [];
+  #bytes = 0;
+  /** So many are needed before it is worth to look again: a large record comes in many pieces. */
+  #needed = 1;
+
+  constructor(batch: Batch) {
+    this.#batch = batch;
+  }
+
+  add(piece: Buffer): void {
+    this.#pieces.push(piece);
+    this.#bytes += piece.length;
+  }
+
+  /** @returns the next record with its length, if all of it is there */
+  take(): Buffer | undefined {
+    if (this.#bytes < this.#needed) return undefined;
+    const [first = Buffer.alloc(0), ...others] = this.#pieces;
+    const bytes = others.length === 0 ? first : Buffer.concat(this.#pieces);
+    const size = this.#sizeOf(bytes);
+    const isWhole = size !== undefined && size <= bytes.length;
+    const rest = isWhole ? bytes.subarray(size) : bytes;
+    this.#needed = isWhole ? 1 : (size ?? bytes.length + 1);
+    this.#pieces = [rest];
+    this.#bytes = rest.length;
+    return isWhole ? bytes.subarray(0, size) : undefined;
+  }
+
+  /** @returns undefined while not even its length is there */
+  #sizeOf(bytes: Buffer): number | undefined {
+    let zigzag = 0;
+    for (let at = 0; at < bytes.length; at += 1) {
+      const byte = bytes.readUInt8(at);
+      zigzag += (byte & 0x7f) * 2 ** (7 * at);
+      if (byte < 0x80) return at + 1 + this.#lengthOf(zigzag);
+      if (at === 4) break;
     }
-  } catch (error) {
-    if (error instanceof UnreadableBatch) throw error;
-    throw unreadable(first, `it can not be decompressed (${messageOf(error)})`);
+    return bytes.length < 5 ? undefined : 5 + this.#lengthOf(zigzag);
   }
-  throw unreadable(first, `its compression ${codec} is unknown`);
-}
 
-/** "\x82SNAPPY\0", a version and the oldest compatible one. */
-const FRAMED = Buffer.from('82534e4150505900', 'hex');
-const FRAME_HEADER_BYTES = 16;
-
-/**
- * Java's producers, and brokers, write snappy in blocks, each with its length before it (snappy-java's stream format);
- * others write one block without a frame. The library reads only those.
- */
-function unsnappy(body: Buffer): Buffer {
-  const unpack = (block: Buffer) => Buffer.from(compressionsAlgorithms.snappy.decompressSync(block));
-  if (!body.subarray(0, FRAMED.length).equals(FRAMED)) return unpack(body);
-  const blocks: Buffer[] = [];
-  for (let at = FRAME_HEADER_BYTES; at < body.length;) {
-    const end = at + 4 + body.readInt32BE(at);
-    blocks.push(unpack(body.subarray(at + 4, end)));
-    at = end;
-  }
-  return Buffer.concat(blocks);
-}
-
-/** Node has zstd since 22.15. */
-function unzstd(body: Buffer, first: number): Buffer {
-  const { zstdDecompressSync } = zlib as {
-    zstdDecompressSync?: (bytes: Buffer, options: { maxOutputLength: number }) => Buffer;
-  };
-  if (!zstdDecompressSync) {
+  #lengthOf(zigzag: number): number {
+    const { first } = this.#batch;
+    const length = zigzag / 2;
+    if (!Number.isInteger(length)) throw unreadable(first, 'a record of it has no length');
+    if (length <= LARGEST_PIECE_BYTES) return length;
     throw unreadable(
       first,
-      `it is compressed with zstd, which Node ${process.versions.node} can not read: run workers on Node 22.15 or later, ` +
-        'or have the topic compressed in another way (compression.type)',
+      `a record of it has ${length} bytes, and ${LARGEST_PIECE_BYTES} are unpacked at most`,
     );
   }
-  return zstdDecompressSync(body, { maxOutputLength: LARGEST_BATCH_BYTES });
 }
 
 function unreadable(offset: number, why: string): UnreadableBatch {

@@ -1,4 +1,5 @@
 import {
+  apiVersionsV3,
   Connection,
   type ConnectionOptions,
   createAPI,
@@ -7,11 +8,13 @@ import {
   listOffsetsV6,
   metadataV9,
   offsetCommitV8,
+  offsetForLeaderEpochV4,
   type Reader,
   ResponseError,
 } from '@platformatic/kafka';
 import type { AbortedTransaction } from './batches';
 import type { KafkaAddress } from './address';
+import type { EpochEnd } from './epochs';
 
 /** Host and port of a broker. */
 export type Address = KafkaAddress['bootstrap'][number];
@@ -39,13 +42,36 @@ export interface FetchedPartition {
 export interface Wanted {
   partition: number;
   offset: number;
+  /** Of the leader that is asked: another one refuses. -1: any may answer. */
+  leaderEpoch: number;
 }
 
 export interface TopicPartition {
   partition: number;
   /** -1 while there is none. */
   leader: number;
+  /** Counts the leaders of the partition; -1 where brokers do not. */
+  leaderEpoch: number;
 }
+
+/** A question to a leader: where its log ends an epoch. */
+export interface AskedEpoch {
+  partition: number;
+  /** Of the leader that is asked. */
+  leaderEpoch: number;
+  epoch: number;
+}
+
+export interface AnsweredEpoch extends EpochEnd {
+  partition: number;
+  errorCode: number;
+}
+
+/** What a source asks a cluster. */
+export type Cluster = Pick<
+  Brokers,
+  'partitionsOf' | 'offsetsAt' | 'endsOfEpochs' | 'fetch' | 'commit' | 'drop' | 'close'
+>;
 
 export interface BrokersOptions extends KafkaSecurity {
   bootstrap: readonly Address[];
@@ -76,6 +102,8 @@ export class Brokers {
   readonly #options: BrokersOptions;
   readonly #connections = new Map<string, { connection: Connection; ready: Promise<void> }>();
   readonly #addresses = new Map<number, Address>();
+  /** Whether a broker can be asked for the ends of epochs. */
+  readonly #knowing = new WeakMap<Connection, boolean>();
   #closed = false;
 
   constructor(options: BrokersOptions) {
@@ -93,14 +121,18 @@ export class Brokers {
         return await metadataV9.api.async(connection, [topic], false, false);
       } catch (error) {
         // One partition without a leader is no reason to know nothing of the others.
-        const response = error instanceof ResponseError ? responseOf(error) : undefined;
+        const response = responseIn(error) as metadataV9.MetadataResponse | undefined;
         if (response?.topics[0]?.errorCode === 0) return response;
         throw error;
       }
     });
     for (const { nodeId, host, port } of brokers) this.#addresses.set(nodeId, { host, port });
     return (topics[0]?.partitions ?? [])
-      .map(({ partitionIndex, leaderId }) => ({ partition: partitionIndex, leader: leaderId }))
+      .map(({ partitionIndex: partition, leaderId: leader, leaderEpoch }) => ({
+        partition,
+        leader,
+        leaderEpoch,
+      }))
       .sort((one, other) => one.partition - other.partition);
   }
 
@@ -130,6 +162,53 @@ export class Brokers {
     );
   }
 
+  /** @returns undefined where this broker can't be asked, as what only speaks Kafka's protocol may not know the question */
+  async endsOfEpochs(
+    leader: number,
+    topic: string,
+    asked: readonly AskedEpoch[],
+  ): Promise<AnsweredEpoch[] | undefined> {
+    const connection = await this.#to(leader);
+    if (!(await this.#knowsEpochs(connection))) return undefined;
+    const partitions = asked.map(({ partition, leaderEpoch, epoch }) => ({
+      partitionIndex: partition,
+      currentLeaderEpoch: leaderEpoch,
+      leaderEpoch: epoch,
+    }));
+    const { topics } = await this.#epochEnds(connection, [{ name: topic, partitions }]);
+    return topics.flatMap((ofTopic) =>
+      ofTopic.partitions.map(({ partition, errorCode, leaderEpoch, endOffset }) => {
+        return { partition, errorCode, epoch: leaderEpoch, offset: Number(endOffset) };
+      }),
+    );
+  }
+
+  async #epochEnds(
+    connection: Connection,
+    topics: Parameters<typeof offsetForLeaderEpochV4.createRequest>[1],
+  ): Promise<offsetForLeaderEpochV4.OffsetForLeaderEpochResponse> {
+    try {
+      return await offsetForLeaderEpochV4.api.async(connection, -1, topics);
+    } catch (error) {
+      const response = responseIn(error) as offsetForLeaderEpochV4.OffsetForLeaderEpochResponse | undefined;
+      if (response) return response;
+      throw error;
+    }
+  }
+
+  async #knowsEpochs(connection: Connection): Promise<boolean> {
+    const known = this.#knowing.get(connection);
+    if (known !== undefined) return known;
+    const { apiKeys } = await apiVersionsV3.api.async(connection, this.#options.clientId, '1');
+    const { key, version } = offsetForLeaderEpochV4.api;
+    const knows = apiKeys.some(
+      ({ apiKey, minVersion, maxVersion }) =>
+        apiKey === key && minVersion <= version && version <= maxVersion,
+    );
+    this.#knowing.set(connection, knows);
+    return knows;
+  }
+
   /** @param maxBytes of the answer; a broker gives one batch in any case, however large */
   async fetch(
     leader: number,
@@ -138,9 +217,9 @@ export class Brokers {
     maxBytes: number,
   ): Promise<FetchedPartition[]> {
     const connection = await this.#to(leader);
-    const partitions = wanted.map(({ partition, offset }) => ({
+    const partitions = wanted.map(({ partition, offset, leaderEpoch }) => ({
       partition,
-      currentLeaderEpoch: -1,
+      currentLeaderEpoch: leaderEpoch,
       fetchOffset: BigInt(offset),
       lastFetchedEpoch: -1,
       partitionMaxBytes: maxBytes,
@@ -270,8 +349,9 @@ function chainOf(error: unknown): Error[] {
   return [error, ...[...parts, error.cause].flatMap(chainOf)];
 }
 
-function responseOf(error: ResponseError): metadataV9.MetadataResponse | undefined {
-  return 'response' in error ? (error.response as metadataV9.MetadataResponse) : undefined;
+/** What was answered, where the library finds an error in a part of it. */
+function responseIn(error: unknown): unknown {
+  return error instanceof ResponseError && 'response' in error ? error.response : undefined;
 }
 
 function isUnderWay({ status }: Connection): boolean {

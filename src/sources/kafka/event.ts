@@ -5,6 +5,7 @@ import { readPayload } from '../../event/event';
 import { isCount, type KnownPlace, partitionName } from '../../event/place';
 import type { SourceEvent } from '../source';
 import type { LogRecord } from './batches';
+import type { LogMemory } from './epochs';
 
 /** The member that carries what Kafka knows of a record, so that columns such as `kafka.key` or `kafka.headers.trace` find it. */
 const RECORD_MEMBER = ADDED_MEMBERS.kafka;
@@ -15,19 +16,25 @@ export interface RecordContext {
   partition: number;
   /** The offset after the record that was read before: what lies between holds no record. */
   from: number;
-  /** Names of members joined by dots: where the payload has the key. Empty: topic, partition and offset are it. */
+  /** Names of members joined by dots: where the payload has the key. Empty: topic, partition, offset and the leader's epoch are it. */
   keyPath: string;
+  /** What the cursor is to remember of the log behind the record. Default: nothing. */
+  memory?: LogMemory;
 }
 
 /** A record as an event: the value is the payload, and on its way to the queue {@link RECORD_MEMBER} is put at its end. */
-export function eventOf(record: LogRecord, { topic, partition, from, keyPath }: RecordContext): SourceEvent {
-  const { offset } = record;
+export function eventOf(
+  record: LogRecord,
+  { topic, partition, from, keyPath, memory }: RecordContext,
+): SourceEvent {
+  const { offset, epoch } = record;
   const name = partitionName(topic, partition);
-  const place = `${name}/${offset}`;
+  // Another leader may write another record at an offset, after an unclean election.
+  const place = `${name}/${offset}${epoch < 0 ? '' : `@${epoch}`}`;
   const published = textOf(record.value);
   const payload = readPayload(published);
   const whereabouts = { partition: name, offset, from };
-  const positions = { [name]: { offset: offset + 1 } };
+  const positions = { [name]: { offset: offset + 1, ...memory } };
   // -1 is a record without one.
   const time = record.timestamp >= 0 ? { time: record.timestamp } : {};
   const facts = factsOf(record, { topic, partition, from });
@@ -54,7 +61,7 @@ export function eventOf(record: LogRecord, { topic, partition, from, keyPath }: 
 }
 
 function factsOf(
-  { offset, timestamp, key, value, headers }: LogRecord,
+  { offset, epoch, timestamp, key, value, headers }: LogRecord,
   { topic, partition, from }: Pick<RecordContext, 'topic' | 'partition' | 'from'>,
 ): object {
   return {
@@ -62,6 +69,7 @@ function factsOf(
     partition,
     offset,
     from,
+    ...(epoch < 0 ? {} : { epoch }),
     timestamp,
     ...(key === null ? {} : { key: readable(key) }),
     // Of several headers with one name the last holds, as with Kafka's own `lastHeader`.

@@ -1,22 +1,28 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs, jittered } from '../../backoff';
 import type { AfterLoss } from '../../pipeline/definition';
-import { type Cursor, LARGEST_POSITIONS, type Position } from '../cursor';
+import { type Cursor, LARGEST_LOG_POSITIONS, type OffsetPosition, type Position } from '../cursor';
 import { partitionName } from '../../event/place';
 import { type OnReconnect, type Source, type SourceEvent, type SourceMark, SourceRefused } from '../source';
 import type { KafkaAddress } from './address';
-import { type LogRecord, readBatches, UnreadableBatch } from './batches';
+import { type LogPiece, type LogRecord, readBatches, UnreadableBatch } from './batches';
 import {
+  type AnsweredEpoch,
+  type AskedEpoch,
   Brokers,
+  type BrokersOptions,
   causeOf,
+  type Cluster,
   CODES,
   codesOf,
   type FetchedPartition,
   isRefusedLogin,
   type KafkaSecurity,
   type TopicPartition,
+  type Wanted,
 } from './brokers';
 import { EventBuffer } from '../buffer';
+import { cutOff, judged, type LogMemory, newestEpoch, remembered } from './epochs';
 import { eventOf } from './event';
 import { Gate } from '../gate';
 
@@ -25,7 +31,7 @@ export interface KafkaOptions extends KafkaAddress, KafkaSecurity {
   keyPath?: string;
   /** First offsets wanted, by partition. Default, and for the other partitions: where the cursor's `since` says. */
   offsets?: Readonly<Record<string, number>>;
-  /** What to do where records were deleted before they were read. Default: `stop`, which refuses. */
+  /** What to do where records were deleted before they were read, or replaced after it. Default: `stop`, which refuses. */
   afterLoss?: AfterLoss;
   /** Consumer group under which confirmed offsets are committed. Default: none. */
   group?: string;
@@ -37,13 +43,15 @@ export interface KafkaOptions extends KafkaAddress, KafkaSecurity {
   refreshMs?: number;
   /** Called at each reconnect. */
   onReconnect?: OnReconnect;
+  /** Default: connections to the brokers. */
+  connect?: (options: BrokersOptions) => Cluster;
 }
 
 /** Since when a partition is read, in ListOffsets. */
 const EARLIEST = -2;
 const LATEST = -1;
 
-/** Bytes of one answer, as stored. A broker exceeds it only for a single batch that is larger. */
+/** Bytes of one answer, as stored: what they unpack to is read in pieces. A broker exceeds it only for a single batch that is larger. */
 const FETCH_BYTES = 1024 * 1024;
 
 /** Bytes of records that wait to be taken, before nothing more is asked for. */
@@ -56,6 +64,9 @@ const LONGEST_WAIT_MS = 10_000;
 
 /** A broker that has just started may not know a topic yet. */
 const UNKNOWN_TOPIC_TRIES = 5;
+
+/** A broker that is cut off from the others may name an earlier leader for as long. */
+const EARLIER_LEADER_TRIES = 10;
 
 const COMMIT_MS = 5_000;
 
@@ -80,20 +91,30 @@ interface Progress {
   known: number;
   /** The broker to ask; -1 while it is not known. */
   leader: number;
+  /** See {@link TopicPartition.leaderEpoch}. */
+  leaderEpoch: number;
+  /** Whether this leader has what was read: nothing is read from it before. */
+  isChecked: boolean;
+  /** Of what was read up to `next`. */
+  memory: LogMemory;
 }
 
 interface Waiting {
   partition: number;
   record: LogRecord;
   from: number;
+  memory: LogMemory;
 }
+
+/** A partition is led in an epoch before one in which it was read. */
+class EarlierLeader extends Error {}
 
 /** One reader of a topic: a loop that follows the partitions about the cluster, and one loop for each broker that leads some. */
 class Reading {
-  readonly #options: Required<Omit<KafkaOptions, 'tls' | 'sasl' | 'group'>> & { group?: string };
+  readonly #options: Required<Omit<KafkaOptions, 'tls' | 'sasl' | 'group' | 'connect'>> & { group?: string };
   readonly #resumeFrom: () => Cursor;
   readonly #stop: AbortController;
-  readonly #brokers: Brokers;
+  readonly #brokers: Cluster;
   readonly #partitions = new Map<number, Progress>();
   readonly #asked = new Set<number>();
   /** Marks and records, in the order in which they are given: where a partition begins is stated before its first record. */
@@ -118,7 +139,8 @@ class Reading {
     else
       signal.addEventListener('abort', () => this.#stop.abort(), { once: true, signal: this.#stop.signal });
     const { bootstrap, silenceMs, tls, sasl } = { ...options, ...this.#options };
-    this.#brokers = new Brokers({
+    const { connect = (to) => new Brokers(to) } = options;
+    this.#brokers = connect({
       bootstrap,
       clientId: 'sluice',
       timeoutMs: silenceMs,
@@ -144,9 +166,9 @@ class Reading {
   }
 
   /** Called when a record is taken: records wait as bytes. */
-  #eventOf({ record, partition, from }: Waiting): SourceEvent {
+  #eventOf({ record, partition, from, memory }: Waiting): SourceEvent {
     const { topic, keyPath } = this.#options;
-    return eventOf(record, { topic, partition, from, keyPath });
+    return eventOf(record, { topic, partition, from, keyPath, memory });
   }
 
   /** A loop that fails ends the reading, once the reader has taken all that waits. */
@@ -161,14 +183,18 @@ class Reading {
   async #follow(): Promise<void> {
     let failures = 0;
     let unknown = 0;
+    let earlier = 0;
     while (!this.#isOver()) {
       try {
         await this.#refresh();
         failures = 0;
         unknown = 0;
+        earlier = 0;
       } catch (error) {
         if (this.#isOver()) return;
         if (error instanceof SourceRefused) throw error;
+        earlier = error instanceof EarlierLeader ? earlier + 1 : 0;
+        if (earlier >= EARLIER_LEADER_TRIES) throw createdAnew(causeOf(error));
         unknown = codesOf(error).includes(CODES.unknownTopicOrPartition) ? unknown + 1 : 0;
         if (unknown >= UNKNOWN_TOPIC_TRIES)
           throw this.#refused(`has no topic ${this.#options.topic}`, MISSING);
@@ -187,27 +213,127 @@ class Reading {
     const found = await this.#brokers.partitionsOf(this.#options.topic);
     this.#requireRoomInCursor(found);
     await this.#begin(found.filter(({ partition }) => !this.#partitions.has(partition)));
-    for (const { partition, leader } of found) {
+    for (const { partition, leader, leaderEpoch } of found) {
       const progress = this.#partitions.get(partition);
-      if (progress) progress.leader = leader;
+      if (!progress) continue;
+      if (leaderEpoch !== progress.leaderEpoch) Object.assign(progress, { leaderEpoch, isChecked: false });
+      progress.leader = leader;
     }
-    for (const { leader } of found) {
-      if (leader < 0 || this.#asked.has(leader)) continue;
+    const leaders = [...new Set(found.map(({ leader }) => leader))].filter((leader) => leader >= 0);
+    const problems = await Promise.all(leaders.map((leader) => this.#lookAt(leader)));
+    for (const problem of problems) if (problem !== undefined) throw problem;
+  }
+
+  /** Reads from a leader what it turns out to have. @returns what kept it from that for some partitions */
+  async #lookAt(leader: number): Promise<unknown> {
+    let problem: unknown;
+    try {
+      await this.#check(leader);
+    } catch (error) {
+      if (error instanceof SourceRefused) throw error;
+      problem = error;
+    }
+    if (!this.#asked.has(leader)) {
       this.#asked.add(leader);
       this.#start(() => this.#fetchFrom(leader));
     }
+    return problem;
+  }
+
+  /**
+   * Whether a leader still has what was read. Fetches state the leader's epoch, so that no other leader answers them: what it has now
+   * it has then.
+   *
+   * @throws SourceRefused where it has not, unless the reading is to go on behind what it has
+   */
+  async #check(leader: number): Promise<void> {
+    const problems: Error[] = [];
+    let asked = this.#questionsTo(leader, problems);
+    while (asked.length > 0) {
+      const answers = await this.#brokers.endsOfEpochs(leader, this.#options.topic, asked);
+      asked = asked.flatMap((each) => this.#heardEnd(leader, each, answers, problems));
+    }
+    for (const problem of problems) throw problem;
+  }
+
+  #questionsTo(leader: number, problems: Error[]): AskedEpoch[] {
+    const questions: AskedEpoch[] = [];
+    for (const [partition, progress] of this.#partitions) {
+      if (progress.leader !== leader || progress.isChecked) continue;
+      const { leaderEpoch, memory } = progress;
+      const epoch = newestEpoch(memory);
+      if (epoch === undefined || leaderEpoch < 0) progress.isChecked = true;
+      else if (epoch <= leaderEpoch) questions.push({ partition, leaderEpoch, epoch });
+      else {
+        const name = partitionName(this.#options.topic, partition);
+        problems.push(
+          new EarlierLeader(
+            `${name} has a leader of epoch ${leaderEpoch}, and was read in epoch ${epoch} before`,
+          ),
+        );
+      }
+    }
+    return questions;
+  }
+
+  /** @returns what to ask next of this partition */
+  #heardEnd(
+    leader: number,
+    asked: AskedEpoch,
+    answers: readonly AnsweredEpoch[] | undefined,
+    problems: Error[],
+  ): AskedEpoch[] {
+    const { partition, epoch } = asked;
+    const name = partitionName(this.#options.topic, partition);
+    const progress = this.#partitions.get(partition);
+    const answer = answers?.find((each) => each.partition === partition);
+    if (!progress || (answers && !answer)) return [];
+    if (answer && answer.errorCode !== 0) {
+      if (answer.errorCode === CODES.topicAuthorizationFailed) throw this.#notAllowed();
+      problems.push(new Error(`${name}: error ${answer.errorCode} of broker ${leader}`));
+      return [];
+    }
+    const judgement = answer ? judged({ ...progress.memory, next: progress.next }, epoch, answer) : undefined;
+    if (judgement?.is === 'ask') return [{ ...asked, epoch: judgement.epoch }];
+    if (judgement?.is === 'unknown') {
+      throw createdAnew(`${name} has nothing of epoch ${epoch}, in which it was read before`);
+    }
+    if (judgement?.is === 'cut') {
+      // An election begins another epoch.
+      if (asked.leaderEpoch === newestEpoch(progress.memory))
+        throw createdAnew(endsBefore(name, judgement.at, progress));
+      this.#goBack(name, progress, judgement);
+    }
+    progress.isChecked = true;
+    return [];
+  }
+
+  /** The leader's log ends, or goes on otherwise, before the end of what was read of it. */
+  #goBack(name: string, progress: Progress, { at, isExact }: { at: number; isExact: boolean }): void {
+    const { next, memory } = progress;
+    const replaced =
+      `${next - at} offsets of ${name} (${at} to ${next - 1}) hold other records than those that were read there, or none` +
+      `${isExact ? '' : ', and maybe some before them, too'}: the log lost its end, as in an unclean leader election`;
+    if (this.#options.afterLoss === 'stop') {
+      throw new SourceRefused(
+        `${replaced}. What was read stays in the lake. To read what is there now, update with SLUICE_SOURCE_LOSS=continue`,
+        { isFinal: true },
+      );
+    }
+    this.#options.onReconnect('replaced', replaced);
+    progress.memory = cutOff(memory, at);
+    progress.next = at;
+    progress.known = at;
+    this.#buffer.put({ mark: { [name]: positionOf(progress) } }, 0);
   }
 
   /** A cursor that left partitions out would begin them anew each time. */
   #requireRoomInCursor(found: readonly TopicPartition[]): void {
     const { topic } = this.#options;
-    const largest = found.map(({ partition }) => [
-      partitionName(topic, partition),
-      { offset: Number.MAX_SAFE_INTEGER },
-    ]);
+    const largest = found.map(({ partition }) => [partitionName(topic, partition), LARGE_POSITION]);
     const bytes = JSON.stringify(Object.fromEntries(largest)).length;
-    if (bytes <= LARGEST_POSITIONS) return;
-    const most = Math.floor((found.length * LARGEST_POSITIONS) / bytes);
+    if (bytes <= LARGEST_LOG_POSITIONS) return;
+    const most = Math.floor((found.length * LARGEST_LOG_POSITIONS) / bytes);
     throw this.#refused(
       `has ${found.length} partitions in the topic ${topic}, and a cursor holds the positions of ${most}`,
       'read a topic with fewer partitions, or one with a shorter name',
@@ -222,10 +348,10 @@ class Reading {
     if (partitions.length === 0) return;
     const { positions, since } = this.#resumeFrom();
     const nameOf = ({ partition }: TopicPartition) => partitionName(this.#options.topic, partition);
-    const starts = new Map<number, number>();
+    const starts = new Map<number, OffsetPosition>();
     for (const each of partitions) {
-      const offset = offsetOf(positions[nameOf(each)]);
-      if (offset !== undefined) starts.set(each.partition, offset);
+      const position = positions[nameOf(each)];
+      if (position && 'offset' in position) starts.set(each.partition, position);
     }
     const rest = partitions.filter(({ partition }) => !starts.has(partition));
     if (rest.some(({ leader }) => leader < 0))
@@ -235,14 +361,14 @@ class Reading {
     const found = isFirst
       ? await this.#startsSince(rest, since)
       : new Map(rest.map(({ partition }) => [partition, 0]));
-    for (const [partition, offset] of found) starts.set(partition, offset);
+    for (const [partition, offset] of found) starts.set(partition, { offset });
     for (const { partition } of partitions) {
-      const offset = starts.get(partition);
-      if (offset === undefined) throw new Error(`no offset was given for partition ${partition}`);
-      this.#partitions.set(partition, { next: offset, known: offset, leader: -1 });
+      const start = starts.get(partition);
+      if (start === undefined) throw new Error(`no offset was given for partition ${partition}`);
+      this.#partitions.set(partition, begunAt(start));
     }
     this.#begun = true;
-    const mark = rest.map((each) => [nameOf(each), { offset: starts.get(each.partition) ?? 0 }]);
+    const mark = rest.map((each) => [nameOf(each), { offset: starts.get(each.partition)?.offset ?? 0 }]);
     if (mark.length > 0) this.#buffer.put({ mark: Object.fromEntries(mark) as SourceMark['mark'] }, 0);
   }
 
@@ -268,7 +394,10 @@ class Reading {
     );
   }
 
-  async #offsetsAt(partitions: readonly TopicPartition[], time: number): Promise<Map<number, number>> {
+  async #offsetsAt(
+    partitions: readonly Pick<TopicPartition, 'partition' | 'leader'>[],
+    time: number,
+  ): Promise<Map<number, number>> {
     const { topic } = this.#options;
     const leaders = [...new Set(partitions.map(({ leader }) => leader))];
     const found = await Promise.all(
@@ -287,8 +416,8 @@ class Reading {
     for (;;) {
       await this.#buffer.room(this.#stop.signal);
       const wanted = [...this.#partitions]
-        .filter(([, progress]) => progress.leader === leader)
-        .map(([partition, { next }]) => ({ partition, offset: next }));
+        .filter(([, progress]) => progress.leader === leader && progress.isChecked)
+        .map(([partition, { next, leaderEpoch }]) => ({ partition, offset: next, leaderEpoch }));
       if (wanted.length === 0 || this.#isOver()) {
         this.#asked.delete(leader);
         return;
@@ -309,17 +438,19 @@ class Reading {
         await this.#wait(failures);
         continue;
       }
-      for (const answer of answers) await this.#receive(answer, leader);
+      for (const answer of answers) {
+        const asked = wanted.find(({ partition }) => partition === answer.partition);
+        if (asked) await this.#receive(answer, { ...asked, leader });
+      }
     }
   }
 
-  async #receive(answer: FetchedPartition, leader: number): Promise<void> {
+  async #receive(answer: FetchedPartition, asked: Wanted & { leader: number }): Promise<void> {
+    const { leader } = asked;
     const progress = this.#partitions.get(answer.partition);
-    if (!progress || this.#isOver()) return;
-    if (answer.errorCode === 0) return this.#keep(answer, progress);
-    if (answer.errorCode === CODES.offsetOutOfRange) {
-      return await this.#reposition({ partition: answer.partition, leader }, progress);
-    }
+    if (!progress || !this.#isWanted(asked, progress)) return;
+    if (answer.errorCode === 0) return await this.#keep(answer, asked, progress);
+    if (answer.errorCode === CODES.offsetOutOfRange) return await this.#reposition(asked, progress);
     if (answer.errorCode === CODES.topicAuthorizationFailed) throw this.#notAllowed();
     // It moved, or is about to; or the broker can't read it, and may be able to later.
     const name = partitionName(this.#options.topic, answer.partition);
@@ -329,21 +460,43 @@ class Reading {
     this.#refreshes.open();
   }
 
-  #keep({ partition, batches, abortedTransactions }: FetchedPartition, progress: Progress): void {
-    if (batches.length === 0) return;
-    const { records, next } = this.#readable(partition, () =>
-      readBatches(batches, progress.next, abortedTransactions),
-    );
+  /** Whether what was asked is still what is to be read: meanwhile another leader may lead, or have brought it. */
+  #isWanted({ offset, leaderEpoch }: Wanted, { next, ...progress }: Progress): boolean {
+    return !this.#isOver() && offset === next && leaderEpoch === progress.leaderEpoch;
+  }
+
+  async #keep(answer: FetchedPartition, asked: Wanted, progress: Progress): Promise<void> {
+    const { partition } = answer;
+    let wanted = asked;
+    for await (const piece of this.#piecesOf(answer, asked.offset)) {
+      await this.#buffer.room(this.#stop.signal);
+      if (!this.#isWanted(wanted, progress)) return;
+      this.#take(partition, piece, progress);
+      wanted = { ...wanted, offset: progress.next };
+    }
+    if (progress.next === asked.offset || progress.known === progress.next) return;
+    // Else the cursor would stay before offsets that hold no record, and ask for them when they are long deleted.
+    const name = partitionName(this.#options.topic, partition);
+    const place = { partition: name, from: progress.known, offset: progress.next - 1 };
+    this.#buffer.put({ mark: { [name]: positionOf(progress) }, place }, 0);
+  }
+
+  #take(partition: number, { records, next, epoch }: LogPiece, progress: Progress): void {
+    progress.memory = remembered(progress.memory, epoch, progress.next);
     progress.next = next;
+    const { memory } = progress;
     for (const record of records) {
-      this.#buffer.put({ partition, record, from: progress.known }, bytesOf(record));
+      this.#buffer.put({ partition, record, from: progress.known, memory }, bytesOf(record));
       progress.known = record.offset + 1;
     }
   }
 
-  #readable<T>(partition: number, read: () => T): T {
+  async *#piecesOf(
+    { partition, batches, abortedTransactions }: FetchedPartition,
+    from: number,
+  ): AsyncGenerator<LogPiece> {
     try {
-      return read();
+      yield* readBatches(batches, from, abortedTransactions);
     } catch (error) {
       if (!(error instanceof UnreadableBatch)) throw error;
       throw new SourceRefused(
@@ -354,14 +507,14 @@ class Reading {
   }
 
   /** The log no longer has, or never had, the offset that was asked for. */
-  async #reposition(at: TopicPartition, progress: Progress): Promise<void> {
+  async #reposition(asked: Wanted & { leader: number }, progress: Progress): Promise<void> {
     const { topic, afterLoss } = this.#options;
-    const name = partitionName(topic, at.partition);
+    const name = partitionName(topic, asked.partition);
     let first: number | undefined;
     let end: number | undefined;
     try {
-      first = (await this.#offsetsAt([at], EARLIEST)).get(at.partition);
-      end = (await this.#offsetsAt([at], LATEST)).get(at.partition);
+      first = (await this.#offsetsAt([asked], EARLIEST)).get(asked.partition);
+      end = (await this.#offsetsAt([asked], LATEST)).get(asked.partition);
     } catch (error) {
       if (this.#isOver()) return;
       // The next fetch asks for the same offset again.
@@ -369,14 +522,8 @@ class Reading {
       await this.#wait(1);
       return;
     }
-    if (first === undefined || end === undefined) return;
-    if (progress.next > end) {
-      throw new SourceRefused(
-        `${name} ends at offset ${end}, and was read up to ${progress.next} before: the topic was created anew, or lost ` +
-          'its end. Start a pipeline of another name for it; this one would leave out what is there now before that offset',
-        { isFinal: true },
-      );
-    }
+    if (first === undefined || end === undefined || !this.#isWanted(asked, progress)) return;
+    if (progress.next > end) throw createdAnew(endsBefore(name, end, progress));
     if (progress.next >= first) return;
     const gone =
       `${first - progress.next} offsets of ${name} (${progress.next} to ${first - 1}) were deleted before they were read, ` +
@@ -385,8 +532,13 @@ class Reading {
       throw new SourceRefused(`${gone}. To go on at ${first}, update with SLUICE_SOURCE_LOSS=continue`);
     }
     this.#options.onReconnect('expired', gone);
-    progress.next = first;
-    progress.known = first;
+    const { cuts } = progress.memory;
+    // Where epochs begin that were not read is not known.
+    Object.assign(progress, begunAt({ offset: first, ...(cuts === undefined ? {} : { cuts }) }), {
+      leader: progress.leader,
+      leaderEpoch: progress.leaderEpoch,
+      isChecked: true,
+    });
   }
 
   async #commit(group: string): Promise<void> {
@@ -471,6 +623,40 @@ class Reading {
 }
 
 const MISSING = 'correct SLUICE_SOURCE_URL, or create the topic';
+
+/** What is left out, or read anew, only a person can tell. */
+function createdAnew(what: string): SourceRefused {
+  return new SourceRefused(
+    `${what}: the topic was created anew, or lost its end, or these are the brokers of another cluster. Start a pipeline of another ` +
+      'name for it; this one would leave out what is there now before the offset up to which it was read',
+    { isFinal: true },
+  );
+}
+
+function endsBefore(name: string, end: number, { next }: Progress): string {
+  return `${name} ends at offset ${end}, and was read up to ${next} before`;
+}
+
+function begunAt({ offset, from = offset, epochs, cuts }: OffsetPosition): Progress {
+  const memory = { ...(epochs === undefined ? {} : { epochs }), ...(cuts === undefined ? {} : { cuts }) };
+  return { next: offset, known: from, leader: -1, leaderEpoch: -1, isChecked: false, memory };
+}
+
+function positionOf({ next, known, memory }: Progress): OffsetPosition {
+  return { offset: next, ...(known === next ? {} : { from: known }), ...memory };
+}
+
+/** As large as they come in practice: ten trillion records, a million leaders. */
+const LARGE_POSITION: OffsetPosition = {
+  offset: 10 ** 13,
+  from: 10 ** 13,
+  epochs: [
+    [10 ** 6, 10 ** 13],
+    [10 ** 6, 10 ** 13],
+    [10 ** 6, 10 ** 13],
+  ],
+  cuts: 100,
+};
 
 function offsetOf(position: Position | undefined): number | undefined {
   return position && 'offset' in position ? position.offset : undefined;

@@ -1,112 +1,222 @@
 import assert from 'node:assert/strict';
-import { createRecordsBatch } from '@platformatic/kafka';
 import * as fc from 'fast-check';
-import { readBatches, UnreadableBatch } from '../../../src/sources/kafka/batches';
+import { type LogPiece, readBatches, UnreadableBatch } from '../../../src/sources/kafka/batches';
+import { markerBatch, oldMessage, recordBatch } from '../../support/record-batch';
 
-interface BatchOptions {
-  first?: number;
-  values?: readonly string[];
-  compression?: 'none' | 'gzip' | 'snappy' | 'lz4';
-  producerId?: bigint;
-  transactional?: boolean;
+interface Read {
+  values: string[];
+  offsets: number[];
+  next: number;
 }
 
-/** A batch as a broker stores it: with the offset that it gave it. */
-function batch({
-  first = 0,
-  values = ['{}'],
-  compression = 'none',
-  producerId,
-  transactional,
-}: BatchOptions = {}): Buffer {
-  const messages = values.map((value) => ({ topic: 't', value: Buffer.from(value), timestamp: 1_000n }));
-  const { buffer } = createRecordsBatch(messages, {
-    compression,
-    ...(producerId === undefined ? {} : { producerId }),
-    ...(transactional ? { transactionalId: 'x' } : {}),
-  });
-  const bytes = Buffer.from(buffer);
-  // The offset is not under the checksum: brokers set it.
-  bytes.writeBigInt64BE(BigInt(first), 0);
-  return bytes;
+/** @returns what is read, with what it fails with, if it does */
+async function read(
+  bytes: Buffer,
+  from: number,
+  aborted: Parameters<typeof readBatches>[2] = [],
+): Promise<Read & { problem?: unknown }> {
+  const all: Read = { values: [], offsets: [], next: from };
+  try {
+    for await (const { records, next } of readBatches(bytes, from, aborted)) {
+      all.values.push(...records.map(({ value }) => String(value)));
+      all.offsets.push(...records.map(({ offset }) => offset));
+      assert(next >= all.next);
+      all.next = next;
+    }
+    return all;
+  } catch (problem) {
+    return { ...all, problem };
+  }
 }
 
-const valuesOf = (read: ReturnType<typeof readBatches>) => read.records.map(({ value }) => String(value));
-const offsetsOf = (read: ReturnType<typeof readBatches>) => read.records.map(({ offset }) => offset);
+async function valuesOf(...args: Parameters<typeof read>): Promise<string[]> {
+  const { values, problem } = await read(...args);
+  assert.equal(problem, undefined);
+  return values;
+}
+
+async function problemOf(bytes: Buffer, from = 0): Promise<string> {
+  const { problem } = await read(bytes, from);
+  assert(problem instanceof UnreadableBatch, String(problem));
+  return problem.message;
+}
 
 describe('Record batches', () => {
-  for (const compression of ['none', 'gzip', 'snappy', 'lz4'] as const) {
-    it(`are read, each record with its offset: ${compression}`, () => {
+  for (const compression of ['none', 'gzip', 'snappy', 'snappy-blocks', 'lz4'] as const) {
+    it(`are read, each record with its offset: ${compression}`, async () => {
       const values = Array.from({ length: 100 }, (_, index) =>
         JSON.stringify({ index, text: 'é'.repeat(50) }),
       );
-      const read = readBatches(batch({ first: 500, values, compression }), 500, []);
-      assert.deepEqual(valuesOf(read), values);
-      assert.deepEqual(
-        offsetsOf(read),
-        Array.from(values, (_, index) => 500 + index),
+      assert.deepEqual(await read(recordBatch({ first: 500, values, compression }), 500), {
+        values,
+        offsets: Array.from(values, (_, index) => 500 + index),
+        next: 600,
+      });
+    });
+
+    it(`of records of any size are read, however the pieces fall: ${compression}`, async () => {
+      const sizes = fc.array(
+        fc.oneof(fc.nat(10), fc.integer({ min: 63_000, max: 67_000 }), fc.nat(300_000)),
+        {
+          minLength: 1,
+          maxLength: 6,
+        },
       );
-      assert.equal(read.next, 600);
-      assert.equal(read.records[0]?.timestamp, 1_000);
+      await fc.assert(
+        fc.asyncProperty(sizes, fc.nat(), async (sizes, seed) => {
+          const values = sizes.map((size, index) => text(size, seed + index));
+          assert.deepEqual(await valuesOf(recordBatch({ values, compression }), 0), values);
+        }),
+        { numRuns: 25 },
+      );
     });
   }
 
-  it('begin before the offset that was asked for, which is passed over', () => {
-    const read = readBatches(batch({ first: 10, values: ['a', 'b', 'c'] }), 12, []);
-    assert.deepEqual([valuesOf(read), offsetsOf(read), read.next], [['c'], [12], 13]);
+  it('say of each record in which epoch its leader wrote it, and when', async () => {
+    const pieces: LogPiece[] = [];
+    for await (const piece of readBatches(recordBatch({ epoch: 7 }), 0, [])) pieces.push(piece);
+    assert.deepEqual(
+      pieces.map(({ epoch }) => epoch),
+      [7, 7],
+    );
+    assert.deepEqual(
+      pieces.flatMap(({ records }) => records.map(({ epoch, timestamp }) => [epoch, timestamp])),
+      [[7, 1_000]],
+    );
   });
 
-  it('may be cut off at the end: what is whole is read', () => {
-    const bytes = Buffer.concat([batch({ first: 0, values: ['a'] }), batch({ first: 1, values: ['b'] })]);
+  it('begin before the offset that was asked for, which is passed over', async () => {
+    const bytes = recordBatch({ first: 10, values: ['a', 'b', 'c'] });
+    assert.deepEqual(await read(bytes, 12), { values: ['c'], offsets: [12], next: 13 });
+  });
+
+  it('may be cut off at the end: what is whole is read', async () => {
+    const bytes = Buffer.concat([
+      recordBatch({ first: 0, values: ['a'] }),
+      recordBatch({ first: 1, values: ['b'] }),
+    ]);
     for (let length = 0; length < bytes.length; length += 1) {
-      const read = readBatches(bytes.subarray(0, length), 0, []);
-      assert.deepEqual(valuesOf(read), length < bytes.length / 2 ? [] : ['a']);
+      assert.deepEqual(await valuesOf(bytes.subarray(0, length), 0), length < bytes.length / 2 ? [] : ['a']);
     }
   });
 
-  it('with a single changed byte are refused', () => {
-    const bytes = batch({ values: ['{"n":1}', '{"n":2}'] });
-    fc.assert(
-      fc.property(
+  it('with a single changed byte are refused', async () => {
+    const bytes = recordBatch({ values: ['{"n":1}', '{"n":2}'] });
+    await fc.assert(
+      fc.asyncProperty(
         fc.integer({ min: 16, max: bytes.length - 1 }),
         fc.integer({ min: 1, max: 255 }),
-        (at, change) => {
+        async (at, change) => {
           const broken = Buffer.from(bytes);
           broken.writeUInt8(broken.readUInt8(at) ^ change, at);
-          assert.throws(() => readBatches(broken, 0, []), UnreadableBatch);
+          await problemOf(broken);
         },
       ),
     );
   });
 
-  it('before one that can not be read are read first', () => {
-    const broken = batch({ first: 2, values: ['c'] });
+  it('whose length is none are refused, rather than read for ever', async () => {
+    for (const length of [-13, -12, 0, 4]) {
+      const broken = recordBatch();
+      broken.writeInt32BE(length, 8);
+      assert.match(await problemOf(broken), /^the record batch at offset 0 can not be read: it says that it/);
+    }
+  });
+
+  it('before one that can not be read are read first', async () => {
+    const broken = recordBatch({ first: 2, values: ['c'] });
     broken.writeUInt8(broken.readUInt8(60) ^ 1, 60);
-    const bytes = Buffer.concat([batch({ first: 0, values: ['a', 'b'] }), broken]);
-    const read = readBatches(bytes, 0, []);
-    assert.deepEqual([valuesOf(read), read.next], [['a', 'b'], 2]);
-    assert.throws(
-      () => readBatches(bytes, 2, []),
-      /batch at offset 2 can not be read: its checksum is wrong/,
+    const bytes = Buffer.concat([recordBatch({ first: 0, values: ['a', 'b'] }), broken]);
+    const { values, next } = await read(bytes, 0);
+    assert.deepEqual([values, next], [['a', 'b'], 2]);
+    assert.match(await problemOf(bytes, 2), /batch at offset 2 can not be read: its checksum is wrong/);
+  });
+
+  for (const magic of [0, 1] as const) {
+    it(`are refused where a message of format ${magic} stands, which may be shorter than a batch's header`, async () => {
+      const message = oldMessage({ first: 5, magic });
+      const sentence = `the record batch at offset 5 can not be read: it is of format ${magic}, older than Kafka 0.11`;
+      assert.equal(await problemOf(message, 5), sentence);
+      const { values, problem } = await read(Buffer.concat([recordBatch({ first: 4 }), message]), 4);
+      assert.deepEqual([values, (problem as Error).message], [['{}'], sentence]);
+    });
+  }
+
+  it('of an aborted transaction are passed over, and those of others are not', async () => {
+    const bytes = Buffer.concat([
+      recordBatch({ first: 0, values: ['void'], producerId: 7n, transactional: true }),
+      recordBatch({ first: 1, values: ['of another'], producerId: 8n, transactional: true }),
+      recordBatch({ first: 2, values: ['void too'], producerId: 7n, transactional: true }),
+      recordBatch({ first: 3, values: ['plain'] }),
+    ]);
+    const { values, next } = await read(bytes, 0, [{ producerId: 7n, firstOffset: 0n }]);
+    assert.deepEqual([values, next], [['of another', 'plain'], 4]);
+  });
+
+  it('of a producer count again once a marker has ended the transaction that it gave up', async () => {
+    const of7 = { producerId: 7n, transactional: true };
+    const bytes = Buffer.concat([
+      recordBatch({ first: 0, values: ['void'], ...of7 }),
+      markerBatch({ first: 1, producerId: 7n, isAbort: true }),
+      recordBatch({ first: 2, values: ['kept'], ...of7 }),
+      markerBatch({ first: 3, producerId: 7n, isAbort: false }),
+    ]);
+    const { values, next } = await read(bytes, 0, [{ producerId: 7n, firstOffset: 0n }]);
+    assert.deepEqual([values, next], [['kept'], 4]);
+  });
+
+  it('that the producer wrote before the transaction was begun count', async () => {
+    const bytes = Buffer.concat([
+      recordBatch({ first: 0, values: ['committed'], producerId: 7n, transactional: true }),
+      recordBatch({ first: 1, values: ['void'], producerId: 7n, transactional: true }),
+    ]);
+    assert.deepEqual(await valuesOf(bytes, 0, [{ producerId: 7n, firstOffset: 1n }]), ['committed']);
+  });
+
+  for (const compression of ['gzip', 'snappy-blocks', 'lz4'] as const) {
+    it(`are unpacked as far as they are read, however small they were packed: ${compression}`, async () => {
+      const values = Array.from({ length: 200 }, () => 'x'.repeat(100_000));
+      const packed = recordBatch({ values, compression });
+      const before = process.memoryUsage();
+      const pieces = readBatches(packed, 0, []);
+      const first = await pieces.next();
+      const { arrayBuffers } = process.memoryUsage();
+      await pieces.return(undefined);
+      assert(first.value);
+      const held = first.value.records.length;
+      assert(held < 50, `${held} of ${values.length} records at once`);
+      assert(arrayBuffers - before.arrayBuffers < 10_000_000, `${arrayBuffers - before.arrayBuffers} bytes`);
+    });
+  }
+
+  it('with a record that is larger than what is unpacked at once are refused, before it is unpacked', async () => {
+    const bytes = recordBatch({ values: [Buffer.alloc(70_000_000)], compression: 'gzip' });
+    assert(bytes.length < 200_000);
+    const before = process.memoryUsage().arrayBuffers;
+    assert.match(
+      await problemOf(bytes),
+      /^the record batch at offset 0 can not be read: a record of it has 700000\d\d bytes, and 67108864 are unpacked at most$/,
+    );
+    const held = process.memoryUsage().arrayBuffers - before;
+    assert(held < 30_000_000, `${held} bytes`);
+  });
+
+  it('of one snappy block that says it holds more than is unpacked at once are refused', async () => {
+    const bytes = recordBatch({ values: [Buffer.alloc(70_000_000)], compression: 'snappy' });
+    assert.match(
+      await problemOf(bytes),
+      /a piece of it may have 700000\d\d bytes, and 67108864 are unpacked at once$/,
     );
   });
-
-  it('of an aborted transaction are passed over, and those of others are not', () => {
-    const bytes = Buffer.concat([
-      batch({ first: 0, values: ['void'], producerId: 7n, transactional: true }),
-      batch({ first: 1, values: ['of another'], producerId: 8n, transactional: true }),
-      batch({ first: 2, values: ['void too'], producerId: 7n, transactional: true }),
-      batch({ first: 3, values: ['plain'] }),
-    ]);
-    const read = readBatches(bytes, 0, [{ producerId: 7n, firstOffset: 0n }]);
-    assert.deepEqual([valuesOf(read), read.next], [['of another', 'plain'], 4]);
-  });
-
-  it('that the producer wrote before the transaction was begun count', () => {
-    const bytes = Buffer.concat([
-      batch({ first: 0, values: ['committed'], producerId: 7n, transactional: true }),
-      batch({ first: 1, values: ['void'], producerId: 7n, transactional: true }),
-    ]);
-    assert.deepEqual(valuesOf(readBatches(bytes, 0, [{ producerId: 7n, firstOffset: 1n }])), ['committed']);
-  });
 });
+
+/** Text that does not compress to nothing. */
+function text(size: number, seed: number): string {
+  let state = seed % 2_147_483_647;
+  let made = '';
+  while (made.length < size) {
+    state = (state * 48_271 + 1) % 2_147_483_647;
+    made += state.toString(36);
+  }
+  return made.slice(0, size);
+}

@@ -8,6 +8,7 @@ const PLACE = { topic: 'changes', partition: 3, from: 40, keyPath: '' };
 function record(value: string | Buffer | null, rest: Partial<LogRecord> = {}): LogRecord {
   return {
     offset: 41,
+    epoch: 7,
     timestamp: 1_700_000_000_123,
     key: null,
     headers: [],
@@ -19,7 +20,14 @@ function record(value: string | Buffer | null, rest: Partial<LogRecord> = {}): L
 /** Of what a message attribute can't hold: see `attributeKey`. */
 const digestOf = (key: string) => createHash('sha256').update(key, 'utf16le').digest('hex');
 
-const FACTS = { topic: 'changes', partition: 3, offset: 41, from: 40, timestamp: 1_700_000_000_123 };
+const FACTS = {
+  topic: 'changes',
+  partition: 3,
+  offset: 41,
+  from: 40,
+  epoch: 7,
+  timestamp: 1_700_000_000_123,
+};
 
 describe('A Kafka record as an event', () => {
   it('keeps the payload as published, and carries what Kafka knows of it', () => {
@@ -28,7 +36,7 @@ describe('A Kafka record as an event', () => {
     assert.deepEqual(event.positions, { 'changes/3': { offset: 42 } });
     // What is rejected is kept as it was published.
     assert.equal(event.text, '{"a": 1.0, "big": 12345678901234567890 }\n');
-    assert.equal(event.id, 'changes/3/41');
+    assert.equal(event.id, 'changes/3/41@7');
     assert.equal(event.time, FACTS.timestamp);
   });
 
@@ -45,10 +53,26 @@ describe('A Kafka record as an event', () => {
     }
   });
 
-  it('has topic, partition and offset as its key', () => {
-    assert.equal(eventOf(record('{"meta":{"id":"x"}}'), PLACE).read.key, 'changes/3/41');
+  it("has topic, partition, offset and the leader's epoch as its key, as far as they are known", () => {
+    assert.equal(eventOf(record('{"meta":{"id":"x"}}'), PLACE).read.key, 'changes/3/41@7');
     const topic = 't'.repeat(200);
-    assert.equal(eventOf(record('{}'), { ...PLACE, topic }).read.key, digestOf(`${topic}/3/41`));
+    assert.equal(eventOf(record('{}'), { ...PLACE, topic }).read.key, digestOf(`${topic}/3/41@7`));
+    const event = eventOf(record('{}', { epoch: -1 }), PLACE);
+    assert.equal(event.read.key, 'changes/3/41');
+    assert.deepEqual(event.record, {
+      topic: 'changes',
+      partition: 3,
+      offset: 41,
+      from: 40,
+      timestamp: FACTS.timestamp,
+    });
+  });
+
+  it('has the memory of its log in its position', () => {
+    const memory = { epochs: [[7, 40]], cuts: 1 } as const;
+    assert.deepEqual(eventOf(record('{}'), { ...PLACE, memory }).positions, {
+      'changes/3': { offset: 42, epochs: [[7, 40]], cuts: 1 },
+    });
   });
 
   it('has the key that the payload states, where a path is given', () => {
@@ -58,11 +82,11 @@ describe('A Kafka record as an event', () => {
     assert.equal(keyOf('{"meta":{"id":"with space"}}'), digestOf('with space'));
     // Without one, each is itself.
     for (const value of ['{}', '{"meta":null}', '{"meta":{"id":""}}', '{"meta":{"id":{}}}', 'no JSON']) {
-      assert.equal(keyOf(value), 'changes/3/41');
+      assert.equal(keyOf(value), 'changes/3/41@7');
     }
     // Two numbers that are rounded to one would be one event.
     for (const value of ['{"meta":{"id":1234567890123456781}}', '{"meta":{"id":1.5}}']) {
-      assert.equal(keyOf(value), 'changes/3/41');
+      assert.equal(keyOf(value), 'changes/3/41@7');
     }
   });
 
