@@ -9,7 +9,7 @@ import { ensurePythonEnvironment } from './python';
 import { connectOnce } from './reachable';
 import { type ServerProcess, startServerProcess } from './server-process';
 
-/** An Apache Kafka of one node: broker and controller in one process. */
+/** One node of an Apache Kafka: broker and, where it is the first or only one, controller in one process. */
 export interface KafkaServer {
   /** `host:port` for clients. */
   broker: string;
@@ -32,7 +32,19 @@ export interface KafkaListener {
   advertised?: number;
 }
 
+/** A node of a cluster of several. */
+export interface KafkaNode {
+  /** The node 1 is the controller, and must be there before the others. */
+  id: number;
+  /** See {@link newClusterId}. */
+  clusterId: string;
+  /** Where the node 1 talks to the others as their controller. */
+  controllerPort: number;
+}
+
 export interface KafkaServerOptions {
+  /** Default: the only node of a cluster. */
+  node?: KafkaNode | undefined;
   /** Default: a free port. */
   port?: number | undefined;
   /** Settings of the broker by name, for instance `{ 'num.partitions': 3 }`. */
@@ -54,13 +66,17 @@ export interface KafkaServerOptions {
  */
 export async function startKafkaServer(options: KafkaServerOptions = {}): Promise<KafkaServer> {
   const { port = await freePort(), settings = {}, listeners = {}, scram = [], jvm = [], log } = options;
+  const { node = { id: 1, clusterId: newClusterId(), controllerPort: await freePort() } } = options;
   await requireFreePort(port, 'Kafka');
   const jars = await ensureKafkaJars(log ? { log } : {});
   const { python } = await ensurePythonEnvironment({ log });
   const folder = await mkdtemp(path.join(tmpdir(), 'sluice-kafka-'));
   const properties = path.join(folder, 'server.properties');
-  await writeFile(properties, propertiesOf({ ...(await defaults(folder, port, listeners)), ...settings }));
-  await format(jars, properties, scram);
+  await writeFile(
+    properties,
+    propertiesOf({ ...(await defaults(folder, port, listeners, node)), ...settings }),
+  );
+  await format(jars, properties, node.clusterId, scram);
 
   const launch = () =>
     startServerProcess({
@@ -91,8 +107,8 @@ async function defaults(
   folder: string,
   port: number,
   others: NonNullable<KafkaServerOptions['listeners']>,
+  { id, controllerPort }: KafkaNode,
 ): Promise<Record<string, string | number>> {
-  const controller = await freePort();
   const logs = path.join(folder, 'logs');
   await mkdir(logs);
   const listeners: Record<string, KafkaListener> = { PLAIN: { protocol: 'PLAINTEXT', port }, ...others };
@@ -101,12 +117,13 @@ async function defaults(
     ([name, each]) => `${name}://${HOST}:${each.advertised ?? each.port}`,
   );
   const protocols = Object.entries(listeners).map(([name, { protocol }]) => `${name}:${protocol}`);
+  const isController = id === 1;
   return {
-    'process.roles': 'broker,controller',
-    'node.id': 1,
-    'controller.quorum.voters': `1@${HOST}:${controller}`,
+    'process.roles': isController ? 'broker,controller' : 'broker',
+    'node.id': id,
+    'controller.quorum.voters': `1@${HOST}:${controllerPort}`,
     'controller.listener.names': 'CONTROLLER',
-    listeners: [...addresses, `CONTROLLER://${HOST}:${controller}`].join(','),
+    listeners: [...addresses, ...(isController ? [`CONTROLLER://${HOST}:${controllerPort}`] : [])].join(','),
     'advertised.listeners': advertised.join(','),
     'listener.security.protocol.map': [...protocols, 'CONTROLLER:PLAINTEXT'].join(','),
     'inter.broker.listener.name': 'PLAIN',
@@ -122,6 +139,11 @@ async function defaults(
   };
 }
 
+/** 22 characters of base64: any 16 bytes. */
+export function newClusterId(): string {
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('base64url');
+}
+
 function propertiesOf(settings: Readonly<Record<string, string | number>>): string {
   return Object.entries(settings)
     .map(([name, value]) => `${name}=${value}\n`)
@@ -131,10 +153,9 @@ function propertiesOf(settings: Readonly<Record<string, string | number>>): stri
 async function format(
   { java, classPath }: KafkaJars,
   properties: string,
+  clusterId: string,
   scram: readonly string[],
 ): Promise<void> {
-  // 22 characters of base64: any 16 bytes.
-  const clusterId = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('base64url');
   const credentials = scram.flatMap((each) => ['--add-scram', each]);
   await promisify(execFile)(java, [
     '-Xmx256m',
