@@ -21,6 +21,9 @@ const STINT = 'The activity consumeStream';
 const PLAIN = `${STINT} on streams that are not Wikimedia’s`;
 const NAMES = 'The names of events of a stream with ids of its own';
 
+const ELECTIONS = 'test/sources/kafka/elections.test.ts';
+const BATCHES = 'test/sources/kafka/batches.test.ts';
+
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the cursor moves before SQS confirms',
@@ -498,5 +501,107 @@ export const MUTATIONS: readonly Mutation[] = [
       title: 'The date in the key of an object never goes back',
     },
     model: 'caught',
+  },
+  {
+    name: 'a Kafka record is taken for the one that another leader wrote at its offset',
+    file: 'src/sources/kafka/event.ts',
+    find: "${epoch < 0 ? '' : `@${epoch}`}",
+    replace: '',
+    check: {
+      file: ELECTIONS,
+      title: 'A Kafka source of which the end was replaced goes back to where it was replaced',
+    },
+  },
+  {
+    name: 'a Kafka leader is read before it says whether it has what was read',
+    file: 'src/sources/kafka/source.ts',
+    find: ' && progress.isChecked)',
+    replace: ')',
+    check: {
+      file: ELECTIONS,
+      title: 'A Kafka source reads nothing from a leader that does not answer for what was read',
+    },
+  },
+  {
+    name: 'what a Kafka leader answered counts though another one leads',
+    file: 'src/sources/kafka/source.ts',
+    find: ' && leaderEpoch === progress.leaderEpoch',
+    replace: '',
+    check: { file: ELECTIONS, title: 'A Kafka source drops what a leader answered that is none any more' },
+  },
+  {
+    name: 'the log of another Kafka leader is taken as far as it has an epoch, though more of it was never read',
+    file: 'src/sources/kafka/epochs.ts',
+    find: 'at: Math.min(answer.offset, end), isExact: true',
+    replace: 'at: answer.offset, isExact: true',
+    check: {
+      file: 'test/sources/kafka/epochs.test.ts',
+      title: 'Whether a leader has what was read is not so where its log went another way',
+    },
+  },
+  {
+    name: 'the cursor stays where the records of a Kafka topic were replaced',
+    file: 'src/sources/cursor.ts',
+    find: 'return cuts === 0 ? position.offset > before.offset : cuts > 0;',
+    replace: 'return position.offset > before.offset;',
+    check: {
+      file: ELECTIONS,
+      title: 'A Kafka source of which the end was replaced goes back though nothing has come there yet',
+    },
+  },
+  {
+    name: 'where epochs begin is remembered of records that were deleted unread',
+    file: 'src/sources/kafka/source.ts',
+    find: 'Object.assign(progress, begunAt({ offset: first,',
+    replace: 'Object.assign(progress, begunAt({ ...progress.memory, offset: first,',
+    check: { file: ELECTIONS, title: 'A Kafka source forgets where epochs begin that it did not read' },
+  },
+  {
+    name: 'the cursor stays before a marker at the end of a Kafka partition',
+    file: 'src/sources/kafka/source.ts',
+    find: '    this.#buffer.put({ mark: { [name]: positionOf(progress) }, place }, 0);\n',
+    replace: '',
+    check: { file: ELECTIONS, title: 'A Kafka source of which the end holds no record has passed it' },
+  },
+  {
+    name: 'the cursor passes a marker before what was received before it',
+    file: 'src/sources/confirmed-cursor.ts',
+    find: 'this.#pending.push({ ...common, positions, place, confirmed: true });',
+    replace: 'this.#moveOverMark({ ...common, positions }.positions, place);',
+    check: { file: ELECTIONS, title: 'A Kafka source of which the end holds no record waits at it' },
+  },
+  {
+    name: 'the record behind a marker does not say that there was none before it',
+    file: 'src/sources/kafka/source.ts',
+    find: '...(known === next ? {} : { from: known }), ',
+    replace: '',
+    check: {
+      file: ELECTIONS,
+      title: 'A Kafka source of which the end holds no record says of the next record',
+    },
+  },
+  {
+    name: 'a Kafka batch is unpacked whole, however small it was packed',
+    file: 'src/sources/kafka/unpack.ts',
+    find: 'if (body.length <= SMALL_BYTES) return',
+    replace: 'return',
+    check: {
+      file: BATCHES,
+      title: 'Record batches are unpacked as far as they are read, however small they were packed: gzip',
+    },
+  },
+  {
+    name: 'a Kafka record of any size is unpacked',
+    file: 'src/sources/kafka/batches.ts',
+    find: 'if (length <= LARGEST_PIECE_BYTES) return length;',
+    replace: 'if (length > 0) return length;',
+    check: { file: BATCHES, title: 'Record batches with a record that is larger than what is unpacked' },
+  },
+  {
+    name: 'a lone message from before Kafka 0.11 is waited for as if it were cut off',
+    file: 'src/sources/kafka/batches.ts',
+    find: 'bytes.length - at > MAGIC_AT;',
+    replace: 'bytes.length - at >= HEADER_BYTES;',
+    check: { file: BATCHES, title: 'Record batches are refused where a message of format 0 stands' },
   },
 ];
