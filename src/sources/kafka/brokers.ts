@@ -94,6 +94,14 @@ const fetchRaw = createAPI<Parameters<typeof fetchV12.createRequest>, FetchedPar
   parseFetch,
 );
 
+/** The library takes the error code of an answer for its partition. */
+const epochEnds = createAPI<Parameters<typeof offsetForLeaderEpochV4.createRequest>, AnsweredEpoch[]>(
+  offsetForLeaderEpochV4.api.key,
+  offsetForLeaderEpochV4.api.version,
+  offsetForLeaderEpochV4.createRequest,
+  parseEpochEnds,
+);
+
 /**
  * Connections to a cluster, one for each broker, and the requests that a source needs. The library's Consumer is passed over on
  * purpose: it can't be without a group, checks no checksums, and ends for good at some errors that pass.
@@ -175,25 +183,7 @@ export class Brokers {
       currentLeaderEpoch: leaderEpoch,
       leaderEpoch: epoch,
     }));
-    const { topics } = await this.#epochEnds(connection, [{ name: topic, partitions }]);
-    return topics.flatMap((ofTopic) =>
-      ofTopic.partitions.map(({ partition, errorCode, leaderEpoch, endOffset }) => {
-        return { partition, errorCode, epoch: leaderEpoch, offset: Number(endOffset) };
-      }),
-    );
-  }
-
-  async #epochEnds(
-    connection: Connection,
-    topics: Parameters<typeof offsetForLeaderEpochV4.createRequest>[1],
-  ): Promise<offsetForLeaderEpochV4.OffsetForLeaderEpochResponse> {
-    try {
-      return await offsetForLeaderEpochV4.api.async(connection, -1, topics);
-    } catch (error) {
-      const response = responseIn(error) as offsetForLeaderEpochV4.OffsetForLeaderEpochResponse | undefined;
-      if (response) return response;
-      throw error;
-    }
+    return await epochEnds.async(connection, -1, [{ name: topic, partitions }]);
   }
 
   async #knowsEpochs(connection: Connection): Promise<boolean> {
@@ -385,6 +375,31 @@ function parseFetch(_correlationId: number, apiKey: number, apiVersion: number, 
     false,
   );
   return topics.flat();
+}
+
+/** OffsetForLeaderEpoch response v4. */
+function parseEpochEnds(_correlationId: number, _apiKey: number, _apiVersion: number, reader: Reader) {
+  reader.readInt32(); // The time for which the broker throttled us.
+  const topics = reader.readArray(
+    (ofTopic) => {
+      ofTopic.readString();
+      const partitions = ofTopic.readArray(readEpochEnd, true, false);
+      skipTags(ofTopic);
+      return partitions;
+    },
+    true,
+    false,
+  );
+  return topics.flat();
+}
+
+function readEpochEnd(reader: Reader): AnsweredEpoch {
+  const errorCode = reader.readInt16();
+  const partition = reader.readInt32();
+  const epoch = reader.readInt32();
+  const offset = Number(reader.readInt64());
+  skipTags(reader);
+  return { partition, errorCode, epoch, offset };
 }
 
 function readPartition(reader: Reader): FetchedPartition {

@@ -287,7 +287,11 @@ class Reading {
     const name = partitionName(this.#options.topic, partition);
     const progress = this.#partitions.get(partition);
     const answer = answers?.find((each) => each.partition === partition);
-    if (!progress || (answers && !answer)) return [];
+    if (!progress) return [];
+    if (answers && !answer) {
+      problems.push(new Error(`${name}: broker ${leader} does not say where epoch ${epoch} ends`));
+      return [];
+    }
     if (answer && answer.errorCode !== 0) {
       if (answer.errorCode === CODES.topicAuthorizationFailed) throw this.#notAllowed();
       problems.push(new Error(`${name}: error ${answer.errorCode} of broker ${leader}`));
