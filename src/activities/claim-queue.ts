@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { activityInfo } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import {
   claimLake,
@@ -12,6 +14,7 @@ import type { Lake } from '../pipeline/definition';
 import { OWNER_TAG } from '../pipeline/names';
 import type { Queue } from '../queue/queue';
 import { awsFailure } from './failures';
+import { BATCH_HEARTBEAT_MS, withHeartbeat } from './heartbeat';
 import { type NamedQueue, requireOwnQueue } from './own-queue';
 
 export interface ClaimInput {
@@ -21,6 +24,9 @@ export interface ClaimInput {
 }
 
 type ClaimedQueue = NamedQueue & Pick<Queue, 'attributes' | 'owner' | 'claim'>;
+
+/** After it a tag is looked at once more. Two lanes that found none, and both wrote their own, see the same one then. Milliseconds. */
+const SECOND_LOOK_MS = 1_500;
 
 /** The parts of a queue and of a lake's store that a claim needs. */
 interface Clients {
@@ -32,27 +38,44 @@ interface Clients {
  * Makes sure that one lane alone reads the queue, by a tag that names it, and that it alone writes under the lake's prefix, by an
  * object that does. What has no owner is claimed. The queue comes first: its tag can be taken back, the object stays.
  *
+ * A tag is read and then written, which two lanes may do at once: the later one's stands. So whoever wrote it looks again, and a lane
+ * looks later, too. The lane's first run tells lanes apart, those of the same name in another Temporal as well: its id is random.
+ *
+ * @param secondLookMs default: {@link SECOND_LOOK_MS}
  * @throws not retryable ApplicationFailure: `QueueHasAnotherOwner`; `QueueHasRedrive` for a queue that would move
  *   messages, of rows not yet written, to a dead-letter queue; `LakeHasAnotherOwner`; others for what SQS and S3 refuse
  */
-export async function claimQueue(clients: Clients, { queue, lake, owner }: ClaimInput): Promise<void> {
-  await claimTag(clients.queue, owner.run).catch((error: unknown) => {
-    throw awsFailure(error, `claim the queue ${queue}`);
+export async function claimQueue(
+  clients: Clients,
+  { queue, lake, owner }: ClaimInput,
+  secondLookMs = SECOND_LOOK_MS,
+): Promise<void> {
+  await withHeartbeat({ everyMs: BATCH_HEARTBEAT_MS }, async () => {
+    await claimTag(clients.queue, owner.run, secondLookMs).catch((error: unknown) => {
+      throw awsFailure(error, `claim the queue ${queue}`);
+    });
+    const found = await claimLake(clients.store, owner).catch((error: unknown) => {
+      if (error instanceof OwnerUnreadable) throw lakeHasAnotherOwner(error.message);
+      throw awsFailure(error, `claim ${lakeAddress(lake)} by ${ownerAddress(lake)}`);
+    });
+    if (found.run !== owner.run) throw lakeHasAnotherOwner(notYours(lake, found));
   });
-  const found = await claimLake(clients.store, owner).catch((error: unknown) => {
-    if (error instanceof OwnerUnreadable) throw lakeHasAnotherOwner(error.message);
-    throw awsFailure(error, `claim ${lakeAddress(lake)} by ${ownerAddress(lake)}`);
-  });
-  if (found.run !== owner.run) throw lakeHasAnotherOwner(notYours(lake, found));
 }
 
-async function claimTag(queue: ClaimedQueue, run: string): Promise<void> {
+async function claimTag(queue: ClaimedQueue, run: string, secondLookMs: number): Promise<void> {
   await requireOwnQueue(queue);
   const { hasRedrivePolicy } = await queue.attributes();
   if (hasRedrivePolicy) throw hasRedrive(queue.name);
   const found = await queue.owner();
   if (found === undefined) await queue.claim(run);
+  // An attempt before this one may have written it just now.
+  else if (found === run && activityInfo().attempt === 1) return;
   else if (found !== run) throw hasAnotherOwner(queue.name, found);
+  await delay(secondLookMs);
+  const stands = await queue.owner();
+  // SQS does not promise that a tag is seen at once.
+  if (stands === undefined) throw new Error(`The tag ${OWNER_TAG} was written and is not there`);
+  if (stands !== run) throw hasAnotherOwner(queue.name, stands);
 }
 
 function lakeHasAnotherOwner(why: string): ApplicationFailure {

@@ -1,7 +1,7 @@
 import type { WaitingRow } from './assembler';
 import type { CarriedClock } from './clock';
 import type { CarriedStanding } from './standing';
-import type { LaneCounts } from './status';
+import type { Claim, LaneCounts } from './status';
 import type { FrozenBatch } from './uploading';
 import type { WindowState } from './window';
 
@@ -15,7 +15,7 @@ export interface CarriedLane extends CarriedStanding, CarriedClock {
   version: number;
   /** Writes the partial batch next. */
   flushing: boolean;
-  claimed: boolean;
+  claim: Claim;
   nextSequence: number;
   waiting: readonly WaitingRow[];
   frozen: readonly FrozenBatch[];

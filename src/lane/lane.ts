@@ -13,7 +13,7 @@ import { Receiving } from './receiving';
 import { messagesOf, type Received, type ReceivedMessage, type RejectedEvent } from './received';
 import { hasRoomForBytes, type Load, mustTrickle, receiveSize, type ReceiveSize, trickleMs } from './room';
 import { Standing } from './standing';
-import { type LaneCounts, type LaneStatus, NO_COUNTS } from './status';
+import { type Claim, type LaneCounts, type LaneStatus, NO_COUNTS } from './status';
 import { Uploading } from './uploading';
 import { pollSeconds, type Receive, Window, type WindowLimits } from './window';
 import type {
@@ -74,8 +74,10 @@ export class Lane {
   #version: number;
   /** Settings that will hold once all that was received under the present ones is frozen. */
   #wanted: PipelineDefinition | undefined;
-  #isClaimed: boolean;
+  #claim: Claim;
   #isClaiming = false;
+  /** Epoch milliseconds: when this run of the lane last saw that queue and lake are its own. */
+  #claimedAt: number | undefined;
   /** Writes the partial batch next. */
   #isFlushing: boolean;
   /** The last receive whose rows a flush wants, as they were begun. */
@@ -107,7 +109,7 @@ export class Lane {
     this.#uploading = new Uploading(life, this.#limits, carried?.nextSequence, carried?.frozen);
     this.#deleting = new Deleting(this.#limits);
     this.#counts = { ...(carried?.counts ?? NO_COUNTS) };
-    this.#isClaimed = carried?.claimed ?? false;
+    this.#claim = carried?.claim ?? 'never';
     this.#isFlushing = carried?.flushing ?? false;
     this.#lastObject = carried?.lastObject;
     this.#waitToTry();
@@ -145,14 +147,14 @@ export class Lane {
 
   start(): void {
     this.#standing.start();
-    this.#isClaimed = false;
+    this.#unclaim();
   }
 
-  /** Drains the queue into the lake, then idles with all state kept. */
+  /** Drains the queue into the lake, then idles with all state kept. A lane that can't claim its queue, and never could, idles at once. */
   stop(): void {
     this.#standing.stop();
     this.#draining.begin();
-    this.#isClaimed = false;
+    this.#unclaim();
   }
 
   pause(): void {
@@ -163,7 +165,7 @@ export class Lane {
   resume(): void {
     this.#standing.resume();
     this.#clock.doubt();
-    this.#isClaimed = false;
+    this.#unclaim();
   }
 
   /** Writes what waits now, and what receives under way may have in hand. */
@@ -198,11 +200,11 @@ export class Lane {
 
   *#work(): Iterable<Work> {
     yield* this.#waits.splice(0);
-    if (this.#isClaiming) return;
+    if (this.#isRemoved) return;
     if (this.#wanted && this.#receiving.underWay === 0) this.#change(this.#wanted);
     if (this.#standing.isIdle) return;
-    if (this.#isClaimed) yield* this.#ownWork();
-    else yield* this.#claim();
+    if (this.#claim === 'held') yield* this.#ownWork();
+    else yield* this.#askForClaim();
   }
 
   /** In this order: what makes room goes before what takes it. */
@@ -222,7 +224,7 @@ export class Lane {
   /** The timer that wakes the lane when its oldest row is due. One at a time as far as possible, since each costs three events. */
   takeAlarm(): WaitWork | undefined {
     const { dueAt } = this.#assembler;
-    const isAsleep = this.#standing.isIdle || this.#isClaiming;
+    const isAsleep = this.#standing.isIdle || this.#claim !== 'held';
     // What is due already waits for an upload to end, which wakes the lane by itself.
     if (dueAt === undefined || isAsleep || dueAt <= this.#clock.now) return undefined;
     if ([...this.#alarms.values()].some((at) => at <= dueAt)) return undefined;
@@ -232,9 +234,23 @@ export class Lane {
     return alarm;
   }
 
-  *#claim(): Iterable<ClaimWork> {
+  /** Claims queue and lake, or sees whether they still are this lane's. */
+  *#askForClaim(): Iterable<ClaimWork> {
+    if (this.#isClaiming) return;
     this.#isClaiming = true;
     yield { kind: 'claim' };
+  }
+
+  /** The next run looks, too: a claim may be taken away, or vanish with a queue that is made again. */
+  get #isClaimDue(): boolean {
+    return (
+      this.#claimedAt === undefined || Math.abs(this.#clock.now - this.#claimedAt) >= this.#limits.lookAgainMs
+    );
+  }
+
+  /** Nothing is done before the lane has looked again. */
+  #unclaim(): void {
+    if (this.#claim === 'held') this.#claim = 'open';
   }
 
   /** Gives batches their final form, as long as there is room to upload them. */
@@ -271,10 +287,12 @@ export class Lane {
     yield { kind: 'measure', queue: this.#definition.queue.name };
   }
 
-  *#receive(): Iterable<ReceiveWork> {
+  *#receive(): Iterable<ClaimWork | ReceiveWork> {
     const isHeld =
       this.#standing.isPaused || this.#isWindingUp || this.isChanging || this.#draining.isMeasuring;
     if (isHeld) return;
+    if (this.#isClaimDue) yield* this.#askForClaim();
+    if (this.#isClaiming) return;
     for (let size = this.#receiveSize(); size; size = this.#receiveSize()) {
       const number = this.#window.beginReceive();
       this.#receiving.begin(number, size);
@@ -324,9 +342,20 @@ export class Lane {
 
   claimed(_work: ClaimWork, outcome: Outcome<unknown>): void {
     this.#isClaiming = false;
-    if (!outcome.ok) return this.#park('claim', outcome.problem);
-    this.#isClaimed = true;
+    if (!outcome.ok) return this.#claimFailed(outcome);
+    this.#claim = 'held';
+    this.#claimedAt = this.#clock.now;
     this.#standing.worked('claim');
+  }
+
+  #claimFailed({ problem, isFinal }: Outcome<never> & { ok: false }): void {
+    // Nobody answered: that says nothing of whose they are.
+    if (!isFinal && this.#claim === 'held') this.#claimedAt = this.#clock.now;
+    else if (isFinal && this.#claim === 'never' && this.#standing.isStopping) {
+      // It holds nothing, and has nothing that it could drain.
+      this.#standing.note('claim', problem);
+      this.#standing.drained();
+    } else this.#park('claim', problem, isFinal);
   }
 
   received(work: ReceiveWork, outcome: Outcome<Received>): void {
@@ -344,7 +373,7 @@ export class Lane {
     const batch = this.#uploading.ended(sequence, outcome.ok);
     if (!outcome.ok) {
       this.#listener.notWritten(batch, outcome.problem);
-      return this.#park('upload', outcome.problem);
+      return this.#park('upload', outcome.problem, outcome.isFinal);
     }
     for (const key of batch.keys) this.#window.uploaded(key);
     this.#counts.rows += batch.rows.length;
@@ -363,7 +392,7 @@ export class Lane {
     const isTold = outcome.ok && this.#hear(work, momentOf(outcome.value)) !== 'odd';
     if (outcome.ok) {
       this.#standing.worked('delete');
-    } else if (outcome.isFinal) this.#park('delete', outcome.problem);
+    } else if (outcome.isFinal) this.#park('delete', outcome.problem, true);
     // Each of them will come back, perhaps long after it had every chance to.
     if (this.#deleting.answered(deletions, left)) this.#window.receiveLost(this.#visibilityMs);
     for (const [place, deletion] of deletions.entries()) {
@@ -377,7 +406,7 @@ export class Lane {
     if (outcome.ok) {
       this.#listener.measured(outcome.value);
       this.#standing.worked('measure');
-    } else this.#park('measure', outcome.problem);
+    } else this.#park('measure', outcome.problem, outcome.isFinal);
     if (work === this.#look) this.#look = undefined;
     else this.#drainedMaybe(isTold ? outcome.value : undefined);
   }
@@ -411,6 +440,7 @@ export class Lane {
     return {
       activity: this.#standing.activity,
       ...(problem === undefined ? {} : { problem }),
+      claim: this.#claim,
       definition: this.#definition,
       version: this.#version,
       counts: this.#counts,
@@ -432,7 +462,7 @@ export class Lane {
       version: this.#version,
       ...this.#standing.carried(),
       flushing: this.#isFlushing,
-      claimed: this.#isClaimed,
+      claim: this.#claim,
       nextSequence: this.#uploading.nextSequence,
       ...this.#clock.carried(),
       waiting: this.#assembler.rows,
@@ -523,7 +553,7 @@ export class Lane {
   #receiveFailed(work: ReceiveWork, { problem, isFinal, isRefused = false }: Failed): number {
     if (isRefused) this.#receiveRefused();
     else this.#receiveLost(work);
-    if (isFinal) this.#park('receive', problem);
+    if (isFinal) this.#park('receive', problem, true);
     return this.#receiving.failed();
   }
 
@@ -546,7 +576,9 @@ export class Lane {
     this.#waits.push(wait);
   }
 
-  #park(doing: string, problem: string): void {
+  /** @param isRefused trying again can't help. A queue or a bucket that is gone may be made again, and be nobody's then */
+  #park(doing: string, problem: string, isRefused: boolean): void {
+    if (isRefused) this.#unclaim();
     if (!this.#standing.park(doing, problem)) return;
     this.#listener.parked({ doing, problem });
     this.#waitToTry();

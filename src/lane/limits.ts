@@ -69,6 +69,10 @@ export interface LaneLimits {
   trickleMs: number;
   /** What a trickle brings while one message is waited for: it must fit in the state, however long the visibility timeout is. */
   trickleMessages: number;
+
+  // The claim.
+  /** Milliseconds after which the lane looks again whether queue and lake are its own. Each run of its workflow does, too. */
+  lookAgainMs: number;
 }
 
 export const LIMITS: LaneLimits = {
@@ -96,4 +100,5 @@ export const LIMITS: LaneLimits = {
   trickleRows: 10,
   trickleMs: 1_000,
   trickleMessages: 2_000,
+  lookAgainMs: 3_600_000,
 };

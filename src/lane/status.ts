@@ -2,11 +2,19 @@ import type { RejectReason } from '../event/event';
 import type { PipelineDefinition } from '../pipeline/definition';
 import type { Activity } from './standing';
 
+/**
+ * Whether queue and lake are the lane's: it never claimed them; they were its own, and it must look again before it does anything; it holds
+ * them, as far as it saw.
+ */
+export type Claim = 'never' | 'open' | 'held';
+
 /** Answer of the batch workflow's `status` query. */
 export interface LaneStatus {
   activity: Activity;
   /** Why it is parked. */
   problem?: string;
+  /** A lane that has `stopped` and `never` claimed has read nothing of its queue. */
+  claim: Claim;
   definition: PipelineDefinition;
   /** Counts the changes of the definition. */
   version: number;

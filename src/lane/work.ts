@@ -17,7 +17,7 @@ export interface Failed {
   isRefused?: boolean;
 }
 
-/** Make sure that queue and lake are this lane's alone. */
+/** Make sure that queue and lake are this lane's alone. Its failure is final where they are another's, or where somebody must mend something. */
 export interface ClaimWork {
   kind: 'claim';
 }

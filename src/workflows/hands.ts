@@ -15,6 +15,8 @@ const patient: RetryPolicy = {
 };
 const patiently = { ...once, retry: patient };
 const thrice = { ...once, retry: { ...patient, maximumAttempts: 3 } };
+/** For the better part of a minute where nobody answers: then the lane parks, and people see why. */
+const aFewTimes = { ...once, retry: { ...patient, maximumAttempts: 8 } };
 
 const { claimQueue, receiveMessages, uploadBatch, deleteMessages, measureQueue } =
   proxyActivities<BatchActivities>(patiently);
@@ -117,7 +119,7 @@ async function outcomeOf<T>(doing: Promise<T>): Promise<Outcome<T>> {
   }
 }
 
-function claim(definition: PipelineDefinition, options = patiently): Promise<void> {
+function claim(definition: PipelineDefinition, options = aFewTimes): Promise<void> {
   const { namespace, workflowId, firstExecutionRunId } = workflowInfo();
   const { name, queue, lake } = definition;
   const { bucket, prefix, acl } = lake;

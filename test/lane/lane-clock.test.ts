@@ -5,6 +5,11 @@ const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
 const CENTURY = 100 * 365 * 24 * HOUR;
 
+/** A lane that does not look again when much time has passed: here it is told so often. */
+function claimedOnce(overrides: Parameters<typeof DrivenLane.claimed>[0]): DrivenLane {
+  return DrivenLane.claimed(overrides, { limits: { lookAgainMs: Infinity } });
+}
+
 /** One receive of ten messages, whose rows are written and which are deleted. */
 function writeTen(lane: DrivenLane, from: number): void {
   lane.received(messagesOf(10, from));
@@ -23,7 +28,7 @@ describe('A lane that is told a wrong time', () => {
     ['a century ahead', CENTURY],
   ] as const) {
     it(`once, ${what}, settles what it deletes again with the next answer`, () => {
-      const lane = DrivenLane.claimed(TEN);
+      const lane = claimedOnce(TEN);
       writeTen(lane, 1);
       lane.pass(SECOND);
       lane.received([], at(lane, aheadMs));
@@ -36,7 +41,7 @@ describe('A lane that is told a wrong time', () => {
     });
 
     it(`by a deletion, ${what}, waits for those messages as long as for any, and for no others`, () => {
-      const lane = DrivenLane.claimed(TEN);
+      const lane = claimedOnce(TEN);
       lane.received(messagesOf(10));
       lane.uploaded();
       lane.deleted({ ok: true, value: { left: [], at: lane.now + aheadMs } });
@@ -52,7 +57,7 @@ describe('A lane that is told a wrong time', () => {
   }
 
   it('by a receive that began before it was asked for, counts it as lost: its messages come back', () => {
-    const lane = DrivenLane.claimed(THREE);
+    const lane = claimedOnce(THREE);
     lane.pass(SECOND);
     lane.received([]);
     lane.received(messagesOf(3), at(lane, -10 * HOUR));
@@ -65,14 +70,14 @@ describe('A lane that is told a wrong time', () => {
   });
 
   it('by a receive whose times are none, counts it as lost', () => {
-    const lane = DrivenLane.claimed(THREE);
+    const lane = claimedOnce(THREE);
     const none = JSON.parse(JSON.stringify({ until: NaN })) as { until: number };
     lane.received(messagesOf(3), none);
     assert.deepEqual([lane.status.counts.lostReceives, lane.status.rowsWaiting], [1, 0]);
   });
 
   it('by a deletion that was done before it was asked for, takes no message for gone', () => {
-    const lane = DrivenLane.claimed(TEN);
+    const lane = claimedOnce(TEN);
     lane.pass(20 * SECOND);
     lane.received(messagesOf(10));
     lane.uploaded();
@@ -81,7 +86,7 @@ describe('A lane that is told a wrong time', () => {
   });
 
   it('goes back with the queue’s clock, when two answers say so, and takes nothing for gone meanwhile', () => {
-    const lane = DrivenLane.claimed(TEN);
+    const lane = claimedOnce(TEN);
     lane.received(messagesOf(10));
     lane.now -= 3 * HOUR;
     lane.received([]);
@@ -95,7 +100,7 @@ describe('A lane that is told a wrong time', () => {
   });
 
   it('writes a row on time whose alarm was set by it', () => {
-    const lane = DrivenLane.claimed({ batch: { rows: 3, flushAfterSeconds: 60 } });
+    const lane = claimedOnce({ batch: { rows: 3, flushAfterSeconds: 60 } });
     lane.received([messageOf('m1', 1)], at(lane, 10 * HOUR));
     lane.pass(SECOND);
     lane.received([]);
@@ -105,7 +110,7 @@ describe('A lane that is told a wrong time', () => {
   });
 
   it('ahead, is set right by a person and one answer', () => {
-    const lane = DrivenLane.claimed(TEN);
+    const lane = claimedOnce(TEN);
     for (let count = 0; count < 2; count += 1) lane.received([], at(lane, 10 * HOUR));
     lane.tell((told) => told.resume());
     lane.claimed();
@@ -119,7 +124,7 @@ describe('A lane that is told a wrong time', () => {
 
 describe('The date in the key of an object', () => {
   it('is that of the next answer, where one told a time years ahead', () => {
-    const lane = DrivenLane.claimed(THREE);
+    const lane = claimedOnce(THREE);
     lane.received(messagesOf(3), at(lane, CENTURY));
     assert.deepEqual(lane.underWay('upload'), []);
     assert.equal(lane.underWay('measure').length, 1, 'the queue is asked for the time');
@@ -128,7 +133,7 @@ describe('The date in the key of an object', () => {
   });
 
   it('is years later where two answers say so, as after years', () => {
-    const lane = DrivenLane.claimed(THREE);
+    const lane = claimedOnce(THREE);
     lane.now += CENTURY;
     lane.received(messagesOf(3));
     assert.deepEqual(lane.underWay('upload'), []);
@@ -137,7 +142,7 @@ describe('The date in the key of an object', () => {
   });
 
   it('never goes back, also after the lane was set right, and after continue-as-new', () => {
-    const lane = DrivenLane.claimed(THREE);
+    const lane = claimedOnce(THREE);
     lane.received(messagesOf(3), at(lane, 10 * HOUR));
     assert.match(lane.next('upload').input.key, /hour=22/);
     lane.finish();
@@ -151,6 +156,7 @@ describe('The date in the key of an object', () => {
       lane.received([]);
       lane.finish();
       lane.continueAsNew();
+      lane.claimed();
     }
     lane.pass(11 * HOUR);
     // Once it was led ahead, it believes two answers and not one.

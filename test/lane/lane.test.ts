@@ -101,8 +101,9 @@ describe('A lane', () => {
     assert.match(first.key, /^raw\/date=2026-01-31\/hour=12\/batch-1a2b3c4d-0000000001-0{15}1\.csv$/);
     for (let hour = 1; hour <= 3; hour += 1) {
       lane.uploaded(HOPELESS);
-      lane.pass(3_600_000);
       lane.received([], {}, lane.next('receive'));
+      lane.pass(3_600_000);
+      lane.claimed();
       assert.deepEqual(lane.next('upload').input, first);
     }
   });
@@ -346,6 +347,7 @@ describe('A lane that gets other settings', () => {
     lane.uploaded(HOPELESS);
     lane.received([]);
     lane.tell((told) => told.want(OTHERS));
+    lane.claimed();
     assert.deepEqual(
       lane.next('upload').input,
       input,

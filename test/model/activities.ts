@@ -34,11 +34,15 @@ export class Activities {
   }
 
   claim(_work: ClaimWork, tell: Tell<void>): void {
-    this.#after(10, 110, () => tell({ ok: true, value: undefined }));
+    this.#after(10, 110, () => {
+      const isIts = !this.#world.faults.isAway('queue') && this.#world.claim.take();
+      tell(isIts ? { ok: true, value: undefined } : { ok: false, problem: 'it is another’s', isFinal: true });
+    });
   }
 
   /** Attempted once. */
   receive({ input }: ReceiveWork, tell: Tell<Received>): void {
+    this.#world.claim.receiveBegins();
     const receive = new Receive(this.#world, input, tell);
     this.#after(5, 60, () => receive.poll());
   }

@@ -6,6 +6,7 @@ import type { VirtualTime } from './virtual-time';
  * What is away for a while:
  * - `uploads` fail, and are tried again; `forbidden`: they can't work, and the lane is told
  * - `deletions`: each message is in `Failed`; `slow deletions` work, after about a visibility timeout
+ * - the `queue`: it is deleted and made again, with its messages and without its tag, and the lane is told while it is not there
  * - `receives` get no answer; `answers` of polls are lost after they have hidden messages; `throttling` refuses some polls
  */
 const OUTAGES = [
@@ -13,6 +14,7 @@ const OUTAGES = [
   'forbidden',
   'deletions',
   'slow deletions',
+  'queue',
   'receives',
   'answers',
   'throttling',

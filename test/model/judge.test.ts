@@ -80,6 +80,17 @@ describe('The judge of the model', () => {
     assert.deepEqual(problems(world), ['1 holes in the sequence, or numbers that stand twice']);
   });
 
+  it('finds receives from a queue that the lane has not claimed, or knows to be gone', () => {
+    const world = worldOfSent();
+    world.lake.put(object(1, from(0, 11)));
+    world.claim.receiveBegins();
+    world.claim.take();
+    world.claim.receiveBegins();
+    world.claim.lose();
+    world.claim.receiveBegins();
+    assert.deepEqual(problems(world), ['2 receives from a queue that was not claimed']);
+  });
+
   it('finds an object that is tried again with another content', () => {
     const world = worldOfSent();
     world.lake.put(object(1, from(0, 11)));

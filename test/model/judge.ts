@@ -28,6 +28,8 @@ export interface Verdict {
   unsafe: number[];
   /** Messages that a stopped lane left in its queue. */
   left: number;
+  /** Receives from a queue that the lane had not claimed. */
+  trespasses: number;
   /** Runs that handed over what is no JSON. */
   notJson: number;
   /** Bytes of the largest state that was handed over, where it is too large. */
@@ -38,7 +40,7 @@ export interface Verdict {
 
 /** Holds what stands in the lake against what was sent. Where the lane has not stopped, nothing is lost yet. */
 export function judge(
-  { ingest, lake, queue, scenario, scale }: World,
+  { ingest, lake, queue, claim, scenario, scale }: World,
   host: Pick<Host, 'notJson' | 'carriedBytes' | 'longestHistory'>,
   isStopped: boolean,
 ): Verdict {
@@ -62,6 +64,7 @@ export function judge(
     backdated: backdatedOf(lake),
     unsafe: [...lake.tooLate],
     left: isStopped ? queue.size : 0,
+    trespasses: claim.trespasses,
     notJson: host.notJson,
     tooLarge: host.carriedBytes > most ? host.carriedBytes : 0,
     tooLong: host.longestHistory > MOST_HISTORY_EVENTS ? host.longestHistory : 0,
@@ -87,6 +90,7 @@ export function problemsOf(verdict: Verdict): string[] {
     backdated,
     unsafe,
     left,
+    trespasses,
     notJson,
     tooLarge,
     tooLong,
@@ -102,6 +106,7 @@ export function problemsOf(verdict: Verdict): string[] {
     [backdated, `${backdated} objects dated before an earlier one`],
     [unsafe.length, `${unsafe.length} deleted before they were in the lake (${some(unsafe)})`],
     [left, `${left} messages left in the queue`],
+    [trespasses, `${trespasses} receives from a queue that was not claimed`],
     [notJson, `${notJson} states that are no JSON`],
     [tooLarge, `a state of ${tooLarge} bytes`],
     [tooLong, `a history of ${tooLong} events`],

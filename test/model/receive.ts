@@ -51,21 +51,30 @@ export class Receive {
 
   /** The next poll begins. */
   poll(): void {
-    const { time, random } = this.#world;
+    const { time, random, faults } = this.#world;
     const begun = this.#clock();
     const seconds = this.#brought.length === 0 ? this.#input.waitSeconds : 1;
     const until = time.now + seconds * 1_000;
     const isLost = random.chance(this.#world.scenario['lost-polls']);
     const isRefused = random.chance(this.#world.scenario['refused-polls']);
     const look = (): void => {
+      if (faults.isAway('queue')) return this.#queueIsGone();
       if (isRefused || this.#isThrottled()) return this.#pollRefused(begun);
-      if (this.#world.faults.isAway('receives')) return this.#pollLost(begun);
+      if (faults.isAway('receives')) return this.#pollLost(begun);
       const handed = this.#take();
       if (handed.length === 0 && time.now < until) return time.after(random.integer(50, 300), look);
       if (isLost || this.#world.faults.isAway('answers')) return this.#pollLost(begun);
       this.#polled(begun, handed);
     };
     time.after(random.integer(3, 20), look);
+  }
+
+  #queueIsGone(): void {
+    const { time, random, claim } = this.#world;
+    time.after(random.integer(1, 200), () => {
+      claim.lose();
+      this.#tell({ ok: false, problem: 'there is no such queue', isFinal: true, isRefused: true });
+    });
   }
 
   #isThrottled(): boolean {

@@ -104,10 +104,11 @@ class Ending {
   }
 
   #look(): void {
-    const { time, ingest, faults } = this.#world;
+    const { time, ingest, faults, claim } = this.#world;
     time.after(LOOK_MS, () => this.#look());
     if (time.now < this.#peaceAt || !ingest.isDone) return;
     faults.heal();
+    claim.heal();
     const { activity } = this.#host.lane.status();
     this.#isStopped = activity === 'stopped' && this.#saidAt > 0;
     if (this.#isStopped || activity === 'stopping' || time.now - this.#saidAt < SAY_AGAIN_MS) return;

@@ -129,6 +129,11 @@ export const NUMBERS = {
     isLoss: true,
   },
   longest: { means: 'visibility timeouts that an outage lasts at most', draw: always(6) },
+  'claim-refused': {
+    means: 'seconds from the beginning for which the queue is another’s, so that the lane can not claim it',
+    draw: oneOf(0, 0, 0, 30, 600),
+    isFault: true,
+  },
   crashes: {
     means: 'stints that end before their time, or whose worker dies',
     draw: (random) => random.integer(0, 7),

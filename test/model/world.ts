@@ -1,5 +1,6 @@
 import { type Random, seededRandom } from '../../local/simulated-stream/random';
 import type { LaneLimits } from '../../src/lane/limits';
+import { Claim } from './claim';
 import { Clocks } from './clocks';
 import { Faults } from './faults';
 import { Ingest } from './ingest';
@@ -26,6 +27,7 @@ export interface World {
   filler: string;
   trace: Trace;
   queue: Queue;
+  claim: Claim;
   lake: Lake;
   faults: Faults;
   clocks: Clocks;
@@ -62,6 +64,7 @@ export function worldOf({ seed, scale, wanted, trace: event, say = console.log }
     filler: '.'.repeat(scenario['row-bytes']),
     trace,
     queue,
+    claim: new Claim(time, scenario['claim-refused'] * 1_000),
     lake,
     faults: new Faults(time, random, scenario, spanMs),
     clocks: new Clocks(time, random, scenario),

@@ -380,6 +380,50 @@ export const MUTATIONS: readonly Mutation[] = [
     model: 'caught',
   },
   {
+    name: 'a claim holds for ever',
+    file: 'src/lane/lane.ts',
+    find: 'if (this.#isClaimDue) yield* this.#askForClaim();',
+    replace: '',
+    check: {
+      file: 'test/lane/lane-claim.test.ts',
+      title: 'The claim of a lane is looked at again after an hour',
+    },
+    model: 'survives',
+  },
+  {
+    name: 'a queue that was deleted and made again is read before it is claimed',
+    file: 'src/lane/lane.ts',
+    find: '    if (isRefused) this.#unclaim();\n',
+    replace: '',
+    check: {
+      file: 'test/lane/lane-claim.test.ts',
+      title: 'The claim of a lane is made anew once the queue could not be read',
+    },
+    model: 'caught',
+  },
+  {
+    name: 'a lane that could never claim its queue waits for ever to be stopped',
+    file: 'src/lane/lane.ts',
+    find: "isFinal && this.#claim === 'never' && this.#standing.isStopping",
+    replace: "this.#claim !== 'never' && this.#standing.isStopping",
+    check: {
+      file: 'test/lane/lane-claim.test.ts',
+      title: 'A lane that could never claim is stopped as soon as it is asked to',
+    },
+    model: 'survives',
+  },
+  {
+    name: 'who wrote a tag does not look again',
+    file: 'src/activities/claim-queue.ts',
+    find: '  const stands = await queue.owner();\n',
+    replace: '  const stands = run;\n',
+    check: {
+      file: 'test/activities/claim-queue.test.ts',
+      title:
+        'claimQueue lets one of two lanes have a queue that both found without an owner, where one writes last',
+    },
+  },
+  {
     name: 'a stint sends without a lease',
     file: 'src/activities/lease.ts',
     find: '    return elapsed(this.#acknowledged) < heartbeatTimeoutMs * ALLOWED && elapsed(this.#began) < most;\n',

@@ -31,7 +31,7 @@ function carriedWith(schema: number): CarriedLane {
     stopped: false,
     mayTry: true,
     flushing: false,
-    claimed: true,
+    claim: 'held',
     nextSequence: 7,
     now: Date.now(),
     dated: 0,
