@@ -111,6 +111,7 @@ subcommand(rejected, 'again', 'bring them to the queue once more')
 
 command('remove', 'end a stopped pipeline for good; the lake stays')
   .option('--yes', 'without asking')
+  .option('--abandon', 'also where its lane can not stop, or never read its queue; what it held is given up')
   .action(run((commands) => commands.remove));
 
 command('codec-server', "lets Temporal's web UI and CLI read compressed payloads, until Ctrl-C")

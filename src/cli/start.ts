@@ -1,4 +1,4 @@
-import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import { differences } from '../settings/changes';
 import {
@@ -15,9 +15,9 @@ import type { batch } from '../workflows/batch';
 import type { ingest } from '../workflows/ingest';
 import type { IngestStatus } from '../workflows/status';
 import type { Context } from './context';
-import { describeRunning, pipelineHandles, type PipelineHandles, query } from './workflows';
+import { describeRunning, hasWorker, pipelineHandles, type PipelineHandles, query } from './workflows';
 import { CommandError } from './errors';
-import { noBucket } from './explain';
+import { explainingQueue, noBucket } from './explain';
 import { runOf, runsHere, whyNotOurs } from './lake-owner';
 import { hasSearchAttributes } from './search-attributes';
 
@@ -34,6 +34,7 @@ interface Running {
  */
 export async function start(context: Context, { json = false }: { json?: boolean } = {}): Promise<void> {
   const { pipeline, say } = context;
+  await explainingQueue(context.queue, () => context.queue.arn());
   const handles = await pipelineHandles(context);
   const running = {
     ingest: await describeRunning(handles.ingest),
@@ -64,7 +65,11 @@ export async function start(context: Context, { json = false }: { json?: boolean
 }
 
 async function startBoth({ pipeline, temporal }: Context, handles: PipelineHandles): Promise<void> {
-  const memo: PipelineMemo = { pipeline: pipeline.name, queue: pipeline.queue.name };
+  const memo: PipelineMemo = {
+    pipeline: pipeline.name,
+    queue: pipeline.queue.name,
+    lane: handles.batch.workflowId,
+  };
   const common = { memo: { ...memo }, ...(await searchAttributes({ pipeline, temporal })) };
   await temporal.workflow.start<typeof batch>(WORKFLOWS.batch, {
     ...common,
@@ -153,7 +158,9 @@ async function refuseOthersLake({ temporal, store }: Context, { batch }: Running
   if (why !== undefined) throw new CommandError(why);
 }
 
-function memoOf(description: WorkflowExecutionDescription | undefined): PipelineMemo | undefined {
+function memoOf(
+  description: WorkflowExecutionDescription | undefined,
+): Pick<PipelineMemo, 'pipeline' | 'queue'> | undefined {
   const { pipeline, queue } = description?.memo ?? {};
   return typeof pipeline === 'string' && typeof queue === 'string' ? { pipeline, queue } : undefined;
 }
@@ -169,21 +176,7 @@ async function differencesTo(
   { pipeline, temporal }: Context,
   { ingest }: PipelineHandles,
 ): Promise<ReturnType<typeof differences> | undefined> {
-  if (!(await hasWorker(temporal))) return undefined;
+  if (!(await hasWorker(temporal, TASK_QUEUES.ingest))) return undefined;
   const status = await query<IngestStatus>(ingest, QUERIES.status).catch(() => undefined);
   return status && differences(pipeline, status.definition);
-}
-
-/**
- * A query without a worker waits for a minute and more. What was started with its worker yet to come, as under compose, need not:
- * Temporal knows who polled in the last five minutes.
- */
-async function hasWorker({ workflowService, options }: Client): Promise<boolean> {
-  const { pollers } = await workflowService.describeTaskQueue({
-    namespace: options.namespace,
-    taskQueue: { name: TASK_QUEUES.ingest },
-    // TASK_QUEUE_TYPE_WORKFLOW of Temporal's API.
-    taskQueueType: 1,
-  });
-  return pollers.length > 0;
 }

@@ -184,7 +184,7 @@ export class Lane {
     this.#isWindingUp = true;
   }
 
-  /** Only of a stopped lane: what is lost is what it remembers of the queue, and its sequence. */
+  /** Only where `whyKept` (status.ts) has nothing against it: what is lost is what it remembers of the queue, and its sequence. */
   remove(): void {
     this.#isRemoved = true;
   }

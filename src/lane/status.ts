@@ -1,5 +1,6 @@
 import type { RejectReason } from '../event/event';
 import type { PipelineDefinition } from '../pipeline/definition';
+import type { Removal } from '../pipeline/names';
 import type { Activity } from './standing';
 
 /**
@@ -29,6 +30,24 @@ export interface LaneStatus {
   /** Messages whose deletion is not known to have worked, or that were received and left in the queue. */
   unsettled: number;
   lastObject?: string;
+}
+
+/**
+ * Why a lane can't be removed; undefined where it can.
+ *
+ * @param abandon whether what it holds, and what is in its queue, is given up
+ */
+export function whyKept(
+  { activity, claim }: Pick<LaneStatus, 'activity' | 'claim'>,
+  { abandon = false }: Removal = {},
+): string | undefined {
+  const isStopped = activity === 'stopped';
+  if (abandon && activity !== 'running') return undefined;
+  if (isStopped && claim === 'never')
+    return 'it could never claim its queue, and nobody has read what is there; `sluice remove --abandon` gives that up';
+  const also =
+    activity === 'running' ? '' : '. Where it can not stop, `sluice remove --abandon` gives up what it holds';
+  return isStopped ? undefined : `it is ${activity}; stop it first (\`sluice stop --wait\`)${also}`;
 }
 
 /** Counted since the pipeline's first start. */

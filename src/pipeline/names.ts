@@ -31,7 +31,7 @@ export const OWN_SIGNALS = {
 export const UPDATES = {
   /** Other settings. Argument: a pipeline's definition. */
   update: 'update',
-  /** Ends a stopped workflow for good. */
+  /** Ends a stopped workflow for good. Argument: a {@link Removal}, or none. */
   remove: 'remove',
 } as const;
 
@@ -73,6 +73,14 @@ export const SEARCH_ATTRIBUTES = {
 export interface PipelineMemo {
   pipeline: string;
   queue: string;
+  /** Workflow id: it follows from the queue, but the queue may be gone. */
+  lane: string;
+}
+
+/** How a workflow is removed. JSON. */
+export interface Removal {
+  /** Of a lane: also where it holds rows, or could not drain its queue. Default: not then. */
+  abandon?: boolean;
 }
 
 /** @returns the id of the workflow that supervises a pipeline's source */

@@ -201,9 +201,17 @@ export class Queue {
     await this.#sqs.send(new TagQueueCommand({ QueueUrl: await this.#find(), Tags: { [OWNER_TAG]: owner } }));
   }
 
-  /** Leaves the queue to whoever claims it next. */
-  async unclaim(): Promise<void> {
+  /**
+   * Leaves the queue to whoever claims it next, where it is this owner's.
+   *
+   * @param owner see {@link owner}; undefined where nobody knows it any more
+   * @returns whose it is then; undefined: nobody's
+   */
+  async unclaim(owner: string | undefined): Promise<string | undefined> {
+    const found = await this.owner();
+    if (found === undefined || found !== owner) return found;
     await this.#sqs.send(new UntagQueueCommand({ QueueUrl: await this.#find(), TagKeys: [OWNER_TAG] }));
+    return undefined;
   }
 
   /** Makes the queue, unless it is there. @param retentionSeconds after which SQS forgets a message, of a queue that is there, too */

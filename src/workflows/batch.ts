@@ -1,6 +1,7 @@
 import { allHandlersFinished, condition, continueAsNew, workflowInfo } from '@temporalio/workflow';
 import { type CarriedLane, LANE_SCHEMA } from '../lane/carried';
 import { Lane } from '../lane/lane';
+import { whyKept } from '../lane/status';
 import { incarnationOf } from '../lake/layout';
 import type { PipelineDefinition } from '../pipeline/definition';
 import { Hands } from './hands';
@@ -44,7 +45,11 @@ export async function batch(
       flush: () => hands.tell(() => lane.flush()),
       status: () => lane.status(),
       update: (wanted) => hands.update(wanted),
-      remove: () => hands.tell(() => lane.remove()),
+      remove: () => {
+        hands.tell(() => lane.remove());
+        return { rows: lane.status().rowsWaiting };
+      },
+      whyKept: (removal) => whyKept(lane.status(), removal),
       hasRead: () => false,
     },
     {

@@ -36,7 +36,7 @@ import { type CarriedFeeding, Feeding } from './feeding';
 import { handleMessages, hearHowFar, startSignal, stopSignal } from './messages';
 import { problemOf } from './problems';
 import { SearchAttributes } from './search-attributes';
-import type { IngestStatus } from './status';
+import type { GivenUp, IngestStatus } from './status';
 
 export interface IngestInput {
   definition: PipelineDefinition;
@@ -110,6 +110,7 @@ export async function ingest(input: IngestInput, carried?: CarriedIngest, asked:
       status: () => supervisor.status(),
       update: (wanted) => supervisor.update(wanted),
       remove: () => supervisor.remove(),
+      whyKept: () => supervisor.whyKept(),
       hasRead: () => supervisor.hasRead,
     },
     {
@@ -245,8 +246,14 @@ class Ingest {
   }
 
   /** Only of stopped ingest: what is lost is the cursor. */
-  remove(): void {
+  remove(): GivenUp {
     this.#removed = true;
+    return { rows: 0 };
+  }
+
+  whyKept(): string | undefined {
+    const { activity } = this.#standing;
+    return activity === 'stopped' ? undefined : `it is ${activity}; stop it first (\`sluice stop --wait\`)`;
   }
 
   status(): IngestStatus {

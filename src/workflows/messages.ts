@@ -7,8 +7,9 @@ import {
 } from '@temporalio/workflow';
 import type { Activity } from '../lane/standing';
 import type { PipelineDefinition } from '../pipeline/definition';
-import { ingestWorkflowId, OWN_SIGNALS, QUERIES, SIGNALS, UPDATES } from '../pipeline/names';
-import { refuseUnlessStopped, refuseUnusable } from './refusals';
+import { ingestWorkflowId, OWN_SIGNALS, QUERIES, type Removal, SIGNALS, UPDATES } from '../pipeline/names';
+import type { GivenUp } from './status';
+import { refused, refuseUnusable } from './refusals';
 
 export const startSignal = defineSignal(SIGNALS.start);
 export const stopSignal = defineSignal(SIGNALS.stop);
@@ -19,7 +20,7 @@ export const askReachedSignal = defineSignal(OWN_SIGNALS.askReached);
 export const reachedSignal = defineSignal<[reached: number]>(OWN_SIGNALS.reached);
 const statusQuery = defineQuery<{ activity: Activity }>(QUERIES.status);
 const settingsUpdate = defineUpdate<number, [PipelineDefinition]>(UPDATES.update);
-const removeUpdate = defineUpdate(UPDATES.remove);
+const removeUpdate = defineUpdate<GivenUp, [removal: Removal | undefined]>(UPDATES.remove);
 
 /** What a workflow can be told, and asked. */
 export interface Receiver {
@@ -32,8 +33,10 @@ export interface Receiver {
   status: () => { activity: Activity; definition: PipelineDefinition };
   /** @returns the version of the definition that holds when the wanted settings do */
   update: (wanted: PipelineDefinition) => number | Promise<number>;
-  /** Told only when it is stopped. */
-  remove: () => void;
+  /** Told only where {@link whyKept} has nothing against it. @returns what is given up with it */
+  remove: () => GivenUp;
+  /** Why it can't be removed; undefined where it can. */
+  whyKept: (removal?: Removal) => string | undefined;
   /** Whether events were read, so that some settings can't change any more. */
   hasRead: () => boolean;
 }
@@ -64,7 +67,10 @@ export function handleMessages(receiver: Receiver, { start, stop, pause, status 
   });
   setHandler(removeUpdate, () => receiver.remove(), {
     description: 'End this stopped workflow for good',
-    validator: () => refuseUnlessStopped(receiver.status().activity),
+    validator: (removal) => {
+      const why = receiver.whyKept(removal);
+      if (why !== undefined) throw refused(why);
+    },
   });
 }
 

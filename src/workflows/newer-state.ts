@@ -77,6 +77,7 @@ export async function parkUntilNewer(
       status: () => parked,
       update: refuse,
       remove: refuse,
+      whyKept: () => problem,
       hasRead: () => true,
     },
     { start: later, stop: later, pause: later, status: 'Why it is parked' },

@@ -1,7 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { PipelineDefinition } from '../pipeline/definition';
 import { whyMalformed, whyUnchangeable } from '../settings/changes';
-import type { Activity } from '../lane/standing';
 
 /**
  * Refuses what is no definition, and what no update can change, before anything changes.
@@ -16,11 +15,6 @@ export function refuseUnusable(
 ): void {
   const why = whyMalformed(wanted) ?? whyUnchangeable(wanted, running, { hasRead });
   if (why !== undefined) throw refused(why);
-}
-
-/** @throws ApplicationFailure `UpdateRefused` */
-export function refuseUnlessStopped(activity: Activity): void {
-  if (activity !== 'stopped') throw refused(`it is ${activity}; stop it first (\`sluice stop --wait\`)`);
 }
 
 /** Why an update can't be, told to whoever sent it. */

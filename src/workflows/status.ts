@@ -13,6 +13,12 @@ export interface QueueStatus extends Measured {
   reached: number;
 }
 
+/** Answer of the update `remove`. */
+export interface GivenUp {
+  /** Rows that the workflow held and that are in no object. */
+  rows: number;
+}
+
 /** Answer of the ingest workflow's `status` query. */
 export interface IngestStatus extends SourceKind {
   activity: Activity;

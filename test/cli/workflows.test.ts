@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { WorkflowNotFoundError } from '@temporalio/client';
-import { query } from '../../src/cli/workflows';
+import { type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
+import { execute, query } from '../../src/cli/workflows';
 import { CommandError } from '../../src/cli/errors';
-import { QUERIES } from '../../src/pipeline/names';
+import { QUERIES, UPDATES } from '../../src/pipeline/names';
 import type { LaneStatus } from '../../src/lane/status';
 import { definitionOf } from '../support/definition';
 import { FakeLane } from '../support/fake-lane';
@@ -24,18 +24,26 @@ describe('A query of the command line', () => {
     }
   });
 
-  it('says that no worker answers where it waits for too long', async () => {
-    const handle = await temporal.client.workflow.start('batch', {
-      workflowId: 'pending',
-      taskQueue: 'nobody',
+  for (const [what, ask] of [
+    ['says', (handle: WorkflowHandle) => query(handle, QUERIES.status, 300)],
+    [
+      'has an update wait until the workflow has taken all that came, and says',
+      (handle: WorkflowHandle) => execute(handle, UPDATES.remove, {}, 300),
+    ],
+  ] as const) {
+    it(`${what} that no worker answers where it waits for too long`, async () => {
+      const handle = await temporal.client.workflow.start('batch', {
+        workflowId: 'pending',
+        taskQueue: 'nobody',
+      });
+      await assert.rejects(ask(handle), (error: Error) => {
+        assert(error instanceof CommandError);
+        assert.match(error.message, /^No worker answers for pending \(is `sluice worker` running\?\): /);
+        return true;
+      });
+      await handle.terminate();
     });
-    await assert.rejects(query(handle, QUERIES.status, 300), (error: Error) => {
-      assert(error instanceof CommandError);
-      assert.match(error.message, /^No worker answers for pending \(is `sluice worker` running\?\): /);
-      return true;
-    });
-    await handle.terminate();
-  });
+  }
 
   it('says that a workflow was never started', async () => {
     const handle = temporal.client.workflow.getHandle('no such');

@@ -221,7 +221,7 @@ describe('A day with the command line', function () {
 
   it('removes nothing that runs', async () => {
     await makeItRun();
-    await fails(pipeline.sluice('remove', '--yes'), 1, /Refused: it is running; stop it first/);
+    await fails(pipeline.sluice('remove', '--yes'), 1, /Refused: ingest is running; stop the pipeline first/);
   });
 
   it('stops when all is in the lake, which proves to be whole', async () => {

@@ -424,6 +424,27 @@ export const MUTATIONS: readonly Mutation[] = [
     },
   },
   {
+    name: 'a removal takes away the tag of whoever has the queue',
+    file: 'src/queue/queue.ts',
+    find: 'if (found === undefined || found !== owner) return found;',
+    replace: 'if (found === undefined) return found;',
+    check: {
+      file: 'test/queue/queue.test.ts',
+      title: 'A queue keeps the tag of its owner where another lane leaves it',
+    },
+  },
+  {
+    name: 'a lane that never read its queue is removed without a word',
+    file: 'src/lane/status.ts',
+    find: "if (isStopped && claim === 'never')",
+    replace: "if (abandon && claim === 'never')",
+    check: {
+      file: 'test/lane/status.test.ts',
+      title: 'A lane is kept where it could never claim its queue',
+    },
+    model: 'survives',
+  },
+  {
     name: 'a stint sends without a lease',
     file: 'src/activities/lease.ts',
     find: '    return elapsed(this.#acknowledged) < heartbeatTimeoutMs * ALLOWED && elapsed(this.#began) < most;\n',

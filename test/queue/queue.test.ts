@@ -43,9 +43,9 @@ describe('A queue', () => {
   describe('finds its URL', () => {
     it('once, by its name', async () => {
       const { sqs, queue } = stub();
-      await queue.unclaim();
-      await queue.unclaim();
-      assert.deepEqual(sqs.operations, ['GetQueueUrl', 'UntagQueue', 'UntagQueue']);
+      await queue.owner();
+      await queue.owner();
+      assert.deepEqual(sqs.operations, ['GetQueueUrl', 'ListQueueTags', 'ListQueueTags']);
       assert.deepEqual(sqs.asked[0]?.input, { QueueName: 'queue' });
       assert.equal(sqs.last?.['QueueUrl'], URL);
     });
@@ -208,8 +208,25 @@ describe('A queue', () => {
     assert.equal(await queue.owner(), 'default/run');
     await queue.claim('default/run');
     assert.deepEqual(sqs.last, { QueueUrl: URL, Tags: { 'sluice:owner': 'default/run' } });
-    await queue.unclaim();
+    assert.equal(await queue.unclaim('default/run'), undefined);
     assert.deepEqual(sqs.last, { QueueUrl: URL, TagKeys: ['sluice:owner'] });
+  });
+
+  for (const [what, owner] of [
+    ['another lane', 'default/another'],
+    ['a lane that nobody remembers', undefined],
+  ] as const) {
+    it(`keeps the tag of its owner where ${what} leaves it`, async () => {
+      const { sqs, queue } = stub(() => ({ Tags: { 'sluice:owner': 'default/run' } }));
+      assert.equal(await queue.unclaim(owner), 'default/run');
+      assert.deepEqual(sqs.operations, ['GetQueueUrl', 'ListQueueTags']);
+    });
+  }
+
+  it('is left as it is where it has no owner', async () => {
+    const { sqs, queue } = stub(() => ({}));
+    assert.equal(await queue.unclaim('default/run'), undefined);
+    assert.deepEqual(sqs.operations, ['GetQueueUrl', 'ListQueueTags']);
   });
 
   it('is made where it is not there, and keeps messages for so long where it is', async () => {
