@@ -193,7 +193,8 @@ const BATCH =
 function batchNamed(name: string) {
   const [, date, time, lane = '0', incarnation = '', sequence] = BATCH.exec(name) ?? [];
   const hour = Date.parse(`${date}T${time}:00:00Z`) / HOUR_MS;
-  if (!Number.isInteger(hour)) return undefined;
+  // Date.parse takes the 30th of February for the second of March, and hour 24 for the next day.
+  if (!Number.isInteger(hour) || hourFolder('', hour) !== `date=${date}/hour=${time}`) return undefined;
   return { kind: 'batch', lane: Number(lane), incarnation, sequence: Number(sequence), hour } as const;
 }
 
@@ -219,5 +220,6 @@ const COMPACT_TIME = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2}\.\d{3}Z)$/;
 
 /** @returns epoch milliseconds; NaN for what is no {@link compactTime} */
 function timeOf(compact: string): number {
-  return Date.parse(compact.replace(COMPACT_TIME, '$1-$2-$3T$4:$5:$6'));
+  const time = Date.parse(compact.replace(COMPACT_TIME, '$1-$2-$3T$4:$5:$6'));
+  return !Number.isNaN(time) && compactTime(time) === compact ? time : NaN;
 }

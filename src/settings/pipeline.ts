@@ -45,6 +45,12 @@ const SOURCE_URL: Notation<string> = {
 /** Date.parse alone takes almost anything that has a number in it. */
 const ISO_TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/;
 
+/** Date.parse takes the 30th of February for the second of March. @param time one that Date.parse takes */
+function isOfRealDay(time: string): boolean {
+  const [day] = /^\d{4}-\d{2}-\d{2}/.exec(time) ?? [];
+  return day === undefined || new Date(`${day}T00:00:00Z`).toISOString().startsWith(day);
+}
+
 /** Epoch milliseconds; undefined is the moment of the first start. */
 const BEGINNING: Notation<number | undefined> = {
   parse: (value) => {
@@ -52,9 +58,9 @@ const BEGINNING: Notation<number | undefined> = {
     if (value === 'earliest') return 0;
     const time = /^\d{12,13}$/.test(value) ? Number(value) : ISO_TIME.test(value) ? Date.parse(value) : NaN;
     // An offset can lead out of the years that have four digits, and such a time would not come back from its own text.
-    if (Number.isNaN(time) || !ISO_TIME.test(new Date(time).toISOString()))
+    if (Number.isNaN(time) || !ISO_TIME.test(new Date(time).toISOString()) || !isOfRealDay(value))
       throw new Error(
-        'must be an ISO 8601 time with its offset or epoch milliseconds, such as 2026-01-31T12:00:00Z, or earliest or latest',
+        'must be an ISO 8601 time of a day that there is, with its offset, or epoch milliseconds, such as 2026-01-31T12:00:00Z, or earliest or latest',
       );
     return time;
   },

@@ -631,6 +631,16 @@ describe('sluice verify', () => {
 
     for (const [what, options, says] of [
       ['a time without an offset', { since: '2025-01-31T10:00' }, /^--since must be an ISO 8601 time/],
+      [
+        'a day that there is not',
+        { since: '2025-02-29' },
+        /^--since must be an ISO 8601 time of a day that there is/,
+      ],
+      [
+        'another one',
+        { until: '2025-04-31T00:00:00Z' },
+        /^--until must be an ISO 8601 time of a day that there is/,
+      ],
       ['no time', { until: 'noon' }, /^--until must be an ISO 8601 time .* it is "noon"$/],
       ['an empty range', { since: hours.until, until: hours.since }, /--until must be later than --since/],
       ['a grace without a unit', { grace: '600' }, /^--grace must be a number with its unit/],

@@ -175,6 +175,8 @@ describe('The key of an object', () => {
       'raw/',
       'raw/notes.txt',
       'raw/date=2026-13-45/hour=00/batch-1a2b3c4d-0000000001-0123456789abcdef.csv',
+      'raw/date=2026-02-30/hour=00/batch-1a2b3c4d-0000000001-0123456789abcdef.csv',
+      'raw/date=2026-01-31/hour=24/batch-1a2b3c4d-0000000001-0123456789abcdef.csv',
       `${hour}/batch-0000000001-0123456789abcdef.csv`,
       `${hour}/batch-1a2b3c4d-1-0123456789abcdef.csv`,
       `${hour}/batch-1a2b3c4d-00000000001-0123456789abcdef.csv`,
@@ -186,10 +188,12 @@ describe('The key of an object', () => {
       `raw/rejected/${digest}-20260131T120000.000Z.json`,
       `raw/resent/${digest}.json`,
       `raw/resent/${digest}-today.json`,
+      `raw/resent/${digest}-20260230T120000.000Z.json`,
       `raw/other/${digest}.json`,
       `raw/rejected/${digest}`,
       'raw/gaps/20260131T120000.000Z-20260131T110000.000Z.json',
       'raw/gaps/today-tomorrow.json',
+      'raw/gaps/20260230T120000.000Z-20260303T110000.000Z.json',
     ]) {
       assert.equal(kindOf(key), 'unknown', key);
     }

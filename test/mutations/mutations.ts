@@ -465,6 +465,37 @@ export const MUTATIONS: readonly Mutation[] = [
     },
   },
   {
+    name: 'a long comment is cut off as an event',
+    file: 'src/sources/sse/event-limit.ts',
+    find: 'return this.#data.isFound ? this.#keepOfEvent(rest) : this.#keepOfLine(rest);',
+    replace: 'return this.#keepOfEvent(rest);',
+    check: {
+      file: 'test/sources/sse/source.test.ts',
+      title:
+        'An SSE source when it reads makes no event of what has no data, however long it is: many comments',
+    },
+  },
+  {
+    name: 'redirects in a circle are followed for as long as they may be',
+    file: 'src/sources/sse/http-get.ts',
+    find: 'if (asked.has(String(href))) throw',
+    replace: 'if (asked.size > 1_000) throw',
+    check: {
+      file: 'test/sources/sse/source.test.ts',
+      title: 'An SSE source when it connects asks nobody twice at once who redirects in a circle',
+    },
+  },
+  {
+    name: 'the 30th of February is the second of March',
+    file: 'src/settings/pipeline.ts',
+    find: ' || !isOfRealDay(value))\n',
+    replace: ')\n',
+    check: {
+      file: 'test/cli/verify.test.ts',
+      title: 'sluice verify of some hours can not be a day that there is not',
+    },
+  },
+  {
     name: 'equal payloads under one id are one event',
     file: 'src/sources/sse/event-names.ts',
     find: '[this.#inForce, what, count]',

@@ -126,6 +126,9 @@ describe('The settings', () => {
       '5',
       '1769860800',
       '2026-13-45',
+      '2026-02-30',
+      '2026-02-29T00:00:00Z',
+      '2026-04-31T12:00:00+02:00',
       '31-01-2026',
       '2026-01-31T12:00',
       '9'.repeat(20),
@@ -199,6 +202,8 @@ describe('The settings', () => {
     const sinceOf = (value: string) => loadPipeline({ SLUICE_SOURCE_SINCE: value }).source.since;
     assert.equal(sinceOf('1769860800000'), 1_769_860_800_000);
     assert.equal(sinceOf('2026-01-31'), Date.UTC(2026, 0, 31));
+    assert.equal(sinceOf('2028-02-29'), Date.UTC(2028, 1, 29));
+    assert.equal(sinceOf('2026-03-01T00:30+01:00'), Date.UTC(2026, 1, 28, 23, 30));
     assert.equal(sinceOf('2026-01-31T13:30+01:00'), Date.UTC(2026, 0, 31, 12, 30));
     assert.equal(sinceOf('2026-01-31T12:00:00.250Z'), Date.UTC(2026, 0, 31, 12, 0, 0, 250));
   });

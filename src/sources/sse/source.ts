@@ -16,6 +16,7 @@ import { keyAt } from '../../event/key';
 import { type Payload, type ReadEvent, readPayload } from '../../event/event';
 import { NOWHERE } from '../../event/place';
 import { EventBuffer } from '../buffer';
+import { EventLimit } from './event-limit';
 import { arrivalKey, EventNames } from './event-names';
 import { httpGet } from './http-get';
 import { RetryField } from './retry-field';
@@ -49,18 +50,6 @@ export interface SseOptions extends Partial<SourceListener> {
 const BUFFER_EVENTS = 500;
 const BUFFER_BYTES = 4 * 1024 * 1024;
 
-/**
- * Bytes of one event that are kept: four times what a queue takes. Without a bound, a line or an event that does not
- * end fills the memory [ran: 400 MB of it took 0.6 to 0.9 GB].
- */
-const LARGEST_EVENT_BYTES = 4 * 1024 * 1024;
-
-/** Ends the kept part of a larger event. A line of its own, whatever line was cut, makes it no JSON in any case. */
-const CUT_OFF = Buffer.from(`:\ndata: (cut off: the event goes on after ${LARGEST_EVENT_BYTES} bytes)\n\n`);
-
-/** Tells EventSource that the CR before it is a line's end. A LF that follows only ends one more empty line. */
-const EMPTY_COMMENT = Buffer.from(':\n');
-
 /** Bytes of an id. A longer one could not be sent back: Node takes 16 KiB for all headers, nginx 8 KiB for one. */
 const LONGEST_ID_BYTES = 16 * 1024;
 
@@ -74,6 +63,9 @@ const EVENT_STREAM = 'text/event-stream';
 
 /** With which a server refuses the id it is asked to resume from: a bad one, and too large a header. */
 const REFUSES_ID = new Set([400, 431]);
+
+/** Refusals that pass by themselves, as those of the server's own (5xx) do: too slow, too early, too many. */
+const TRY_AGAIN = new Set([408, 425, 429]);
 
 /** Codings that leave the body as it is. No standard names `none`, and servers send it so that no proxy compresses. */
 const PLAIN_CODINGS = new Set(['', 'identity', 'none']);
@@ -267,7 +259,7 @@ class Subscription {
         this.#failures -= 1;
         this.#notBefore = 0;
         this.#options.onReconnect('refused', `${status} for the id ${request.lastEventId}: ${says}`);
-      } else if (status === 200 || status === 408 || status === 429 || status >= 500) {
+      } else if (status === 200 || TRY_AGAIN.has(status) || status >= 500) {
         this.#options.onReconnect('refused', status === 200 ? otherType(headers, says) : `${status} ${says}`);
         await delay(retryAfter(headers), undefined, { signal: stop });
       } else {
@@ -409,55 +401,11 @@ class Subscription {
 }
 
 /**
- * Keeps the beginning of an event that is too large, and drops the rest of it: so its neighbours come, and a reconnect
- * gets past it. What is kept is no JSON, and ends under `rejected/`.
- */
-class EventLimit {
-  /** Bytes of the event that has not ended; Infinity once it is cut off. */
-  #bytes = 0;
-  /** An event may end between two chunks. */
-  #lastByte: Uint8Array = Buffer.of();
-
-  /** @returns what the parser may have of these bytes */
-  pass(chunk: Uint8Array): Uint8Array {
-    const bytes = Buffer.concat([this.#lastByte, chunk]);
-    const ends = eventEnds(bytes);
-    const endsAt = ends ? ends.first - this.#lastByte.length : chunk.length;
-    const room = LARGEST_EVENT_BYTES - this.#bytes;
-    const isTooLarge = endsAt > room;
-    this.#lastByte = bytes.subarray(-1);
-    if (ends) this.#bytes = Math.min(bytes.length - ends.last, LARGEST_EVENT_BYTES);
-    else this.#bytes = isTooLarge ? Infinity : this.#bytes + chunk.length;
-    const settled = endsWithEmptyLine(bytes) ? [EMPTY_COMMENT] : [];
-    if (!isTooLarge) return settled.length === 0 ? chunk : Buffer.concat([chunk, ...settled]);
-    const kept = room < 0 ? [] : [chunk.subarray(0, room), CUT_OFF];
-    return Buffer.concat([...kept, chunk.subarray(endsAt), ...settled]);
-  }
-}
-
-/**
  * Ends the bytes of a connection, and has EventSource wait so long. The colon stands before it since the last line may not have
  * ended: it ends no event then.
  */
 function retryLine(ms: number): Uint8Array {
   return Buffer.from(`:\nretry: ${ms}\n`);
-}
-
-/** An empty line that ends with CR. EventSource waits whether LF follows, though the event is over in either case. */
-function endsWithEmptyLine(bytes: Buffer): boolean {
-  const end = bytes.toString('latin1', Math.max(0, bytes.length - 2));
-  return end === '\r\r' || end === '\n\r';
-}
-
-/** Behind the empty lines with which events end: the first and the last. */
-function eventEnds(bytes: Buffer): { first: number; last: number } | undefined {
-  const emptyLines = bytes.includes('\r') ? ['\n\n', '\r\r', '\n\r'] : ['\n\n'];
-  const found = emptyLines.filter((end) => bytes.includes(end));
-  if (found.length === 0) return undefined;
-  return {
-    first: Math.min(...found.map((end) => bytes.indexOf(end) + end.length)),
-    last: Math.max(...found.map((end) => bytes.lastIndexOf(end) + end.length)),
-  };
 }
 
 /** Where each partition with a timestamp is resumed. */

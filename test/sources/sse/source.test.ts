@@ -173,6 +173,27 @@ describe('An SSE source', () => {
       assert.deepEqual(reconnects, []);
     });
 
+    it('asks nobody twice at once who redirects in a circle, and backs off', async () => {
+      const server = await serve((_, response) => response.writeHead(302, { location: '/other' }).end());
+      follow(server.url, { backoffMs: 100 });
+      await server.asked(5);
+      const tries = [0, 2, 4].map((request) => server.requests[request]?.at ?? 0);
+      const [first = 0, second = 0, third = 0] = tries;
+      assert(second - first >= 99 && third - second >= 99, tries.join());
+      assert.match(reconnects[0]?.detail ?? '', /it redirects in a circle, to http:\/\/\S+\/other again/);
+    });
+
+    it('follows five redirects at most, since nothing waits between them', async () => {
+      const server = await serve((_, response, count) =>
+        response.writeHead(302, { location: `/${count}` }).end(),
+      );
+      follow(server.url, { backoffMs: 100 });
+      await server.asked(7);
+      const [first, last] = [server.requests[0]?.at ?? 0, server.requests[6]?.at ?? 0];
+      assert(last - first >= 99, `${last - first} ms until the seventh, which begins the next try`);
+      assert.match(reconnects[0]?.detail ?? '', /redirects exceeded/);
+    });
+
     it('sends an id of any script back in UTF-8', async () => {
       const id = 'événement-№7-事件';
       const server = await serve((_, response, count) => {
@@ -303,8 +324,7 @@ describe('An SSE source', () => {
       'a line': `data: ${'é'.repeat(2_500_000)}`,
       'many lines': `data: {"n":1}\n${'data: \n'.repeat(1_000_000)}`,
       'many lines, ended by CR LF': `data: {"n":1}\r\n${'data: \r\n'.repeat(1_000_000)}`,
-      'a comment': `:${' '.repeat(5_000_000)}`,
-      'an id': `id: ${'9'.repeat(5_000_000)}\ndata: {"n":1}`,
+      'a line behind a comment': `:${' '.repeat(5_000_000)}\ndata: ${'é'.repeat(2_500_000)}`,
     };
     for (const [what, text] of Object.entries(tooLarge)) {
       it(`keeps the beginning of an event over 4 MiB, and loses no neighbour: ${what}`, async () => {
@@ -322,6 +342,47 @@ describe('An SSE source', () => {
         assert.equal(follower.cursor.cursor().lastEventId, '1');
       });
     }
+
+    const large = 5_000_000;
+    const withoutData: Record<string, string> = {
+      'a comment': `:${' '.repeat(large)}`,
+      'many comments': ': hello\n'.repeat(large / 8),
+      'a comment, ended by CR': `:${' '.repeat(large)}\r`,
+      'a field that nobody knows': `database: ${'x'.repeat(large)}`,
+      'the name of a type': `event: ${'x'.repeat(large)}`,
+    };
+    for (const [what, text] of Object.entries(withoutData)) {
+      it(`makes no event of what has no data, however long it is: ${what}`, async () => {
+        const server = await serve((_, response, count) => {
+          const stream = openStream(response, 60_000);
+          if (count === 1) stream.write(`${frame('{"n":0}', { id: '1' })}${text}\n\n${frame('{"n":2}')}`);
+        });
+        const follower = follow(server.url);
+        await follower.received(2);
+        assert.deepEqual(follower.texts, ['{"n":0}', '{"n":2}']);
+      });
+
+      it(`keeps an event whole in which that goes before the data: ${what}`, async () => {
+        const server = await serve((_, response, count) => {
+          const stream = openStream(response, 60_000);
+          if (count === 1) stream.write(`${text}\nid: 7\ndata: {"n":1}\n\n${frame('{"n":2}')}`);
+        });
+        const follower = follow(server.url);
+        await follower.received(2);
+        assert.deepEqual(follower.texts, ['{"n":1}', '{"n":2}']);
+        assert.equal(follower.cursor.cursor().lastEventId, '7');
+      });
+    }
+
+    it('keeps an event whole whose id is longer than any that can be sent back', async () => {
+      const server = await serve((_, response, count) => {
+        const stream = openStream(response, 60_000);
+        if (count === 1) stream.write(`id: ${'9'.repeat(large)}\ndata: {"n":1}\n\n${frame('{"n":2}')}`);
+      });
+      const follower = follow(server.url);
+      await follower.received(2);
+      assert.deepEqual(follower.texts, ['{"n":1}', '{"n":2}']);
+    });
 
     it('cuts at the same byte, however the bytes arrive, so that a repeat has the same key', async () => {
       const server = await serve((_, response, count) => {
@@ -548,7 +609,7 @@ describe('An SSE source', () => {
       assert(server.gapAfter(7) + server.gapAfter(8) < 1_500, 'the seventh connection worked');
     });
 
-    for (const status of [408, 500, 502, 503, 504]) {
+    for (const status of [408, 425, 500, 502, 503, 504]) {
       it(`tries again after ${status}, without losing its place`, async () => {
         const stream = await simulate();
         stream.refuseNext({ status, count: 2 });
