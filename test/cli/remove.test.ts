@@ -5,15 +5,17 @@ import { flush, pause, resume } from '../../src/cli/pause';
 import { remove } from '../../src/cli/remove';
 import { start } from '../../src/cli/start';
 import { stop } from '../../src/cli/stop';
-import { describeRunning, pipelineHandles, type PipelineHandles } from '../../src/cli/workflows';
+import { describeRunning, pipelineHandles, type PipelineHandles, query } from '../../src/cli/workflows';
+import type { LaneStatus } from '../../src/lane/status';
 import { LakeStore } from '../../src/lake/store';
-import { OWNER_TAG, TASK_QUEUES } from '../../src/pipeline/names';
+import { OWNER_TAG, QUERIES, TASK_QUEUES } from '../../src/pipeline/names';
 import { Queue } from '../../src/queue/queue';
+import type { IngestStatus } from '../../src/workflows/status';
 import { definitionOf } from '../support/definition';
 import { eventually } from '../support/eventually';
 import { FakeLane, hopeless, keysOf } from '../support/fake-lane';
 import { FakeStints } from '../support/fake-stints';
-import { batchStatus, terminate } from '../support/pipelines';
+import { terminate } from '../support/pipelines';
 import { refusal, s3Client } from '../support/s3-client';
 import { Refused, sqsClient } from '../support/sqs-client';
 import { testTemporal } from '../support/temporal';
@@ -49,6 +51,9 @@ class FakeSqs {
 }
 
 const EMPTY = { ApproximateNumberOfMessagesNotVisible: '0', ApproximateNumberOfMessagesDelayed: '0' };
+
+/** Between two workers it asks again. */
+const statusOf = <T>(handle: PipelineHandles['batch']) => query<T>(handle, QUERIES.status);
 
 /** Rows wait for their batch for longer than any test. */
 const definition = definitionOf({ batch: { rows: 100, flushAfterSeconds: 600 } });
@@ -114,7 +119,17 @@ describe('The command line on a pipeline that ends', () => {
     });
 
   const become = (activity: string) =>
-    eventually(activity, async () => (await batchStatus(handles.batch)).activity === activity);
+    eventually(activity, async () => (await statusOf<LaneStatus>(handles.batch)).activity === activity);
+
+  /** Ingest has stopped, and its lane can't. */
+  async function stopAndPark(of: Context): Promise<void> {
+    await stop(of);
+    await eventually(
+      'ingest has stopped',
+      async () => (await statusOf<IngestStatus>(handles.ingest)).activity === 'stopped',
+    );
+    await become('parked');
+  }
 
   async function areRunning(): Promise<boolean[]> {
     const descriptions = await Promise.all([handles.ingest, handles.batch].map(describeRunning));
@@ -153,16 +168,14 @@ describe('The command line on a pipeline that ends', () => {
   it('removes one whose queue is gone, and what its lane held is given up where that is said', async () => {
     lane.send(keysOf(3));
     await begin();
-    await eventually('rows wait', async () => (await batchStatus(handles.batch)).rowsWaiting === 3);
+    await eventually('rows wait', async () => (await statusOf<LaneStatus>(handles.batch)).rowsWaiting === 3);
     sqs.isThere = false;
     refuseClaims();
     lane.beforeReceive = () => {
       throw hopeless('there is no such queue');
     };
     await become('parked');
-    await stop(asking());
-    await eventually('it tried once more', () => lane.claims.length > 1);
-    await become('parked');
+    await stopAndPark(asking());
     await isRefused(
       remove(asking(), { yes: true }),
       /it is parked; stop it first.*`sluice remove --abandon`/,
@@ -200,8 +213,7 @@ describe('The command line on a pipeline that ends', () => {
       throw hopeless('there is no such bucket');
     };
     await begin();
-    await stop(context);
-    await become('parked');
+    await stopAndPark(context);
     await isRefused(remove(asking(), { yes: true }), /^Refused: of the lane, it is parked/);
     assert.deepEqual(await areRunning(), [true, true]);
   });
@@ -222,8 +234,7 @@ describe('The command line on a pipeline that ends', () => {
       if (isAway) throw hopeless('there is no such bucket');
     };
     await begin();
-    await stop(context);
-    await become('parked');
+    await stopAndPark(context);
     isAway = false;
     await resume(context);
     assert.deepEqual(said.slice(-2), ['ingest: stopped. `sluice start` wakes the pipeline', 'lane: resumed']);
