@@ -293,11 +293,19 @@ export class Lane {
     if (isHeld) return;
     if (this.#isClaimDue) yield* this.#askForClaim();
     if (this.#isClaiming) return;
+    this.#makeRoom();
     for (let size = this.#receiveSize(); size; size = this.#receiveSize()) {
       const number = this.#window.beginReceive();
       this.#receiving.begin(number, size);
       yield { kind: 'receive', number, input: this.#receiveInput(size) };
     }
+  }
+
+  /** Where messages that may come back take all the room, only receiving lets them leave, and there is none for a single receive. */
+  #makeRoom(): void {
+    const isEmpty = this.#isStill && this.#rows === 0 && this.#window.undeleted === 0;
+    if (!isEmpty) return;
+    while (this.#window.bytes >= this.#limits.mostStateBytes && this.#window.forgetOldest());
   }
 
   #receiveSize(): ReceiveSize | undefined {

@@ -421,6 +421,21 @@ export class Window {
   }
 
   /**
+   * Forgets the message that may come back and is the longest unseen, for want of room, whatever time it had. None of its keys is forgotten: when
+   * it comes back, they tell a repeat, and until it had every chance to, no settled key leaves.
+   *
+   * @returns whether there was one
+   */
+  forgetOldest(): boolean {
+    const [messageId = ''] = this.#unsettled;
+    const message = this.#messages.get(messageId);
+    if (!message) return false;
+    if (message.unsettledSince) this.#holdUntil(message.unsettledSince);
+    this.#settle(messageId, message);
+    return true;
+  }
+
+  /**
    * The answer of a receive was lost, and with it the knowledge of what it hid. When it did is not known either: the next
    * receive that is answered tells a time after it.
    *

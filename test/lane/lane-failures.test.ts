@@ -404,4 +404,20 @@ describe('A lane whose room is taken by messages that may come back', () => {
     assert.equal(lane.allBegun('upload').flatMap(eventsOf).length, 10);
     assert.equal(lane.allBegun('delete').length, 1);
   });
+
+  it('forgets the longest unseen where there is no room for a single receive, and knows their keys all the same', () => {
+    const before = DrivenLane.claimed({ batch: { rows: 1_000, flushAfterSeconds: NEVER } });
+    before.received(messagesOf(12_000));
+    for (let sequence = 1; sequence <= 12; sequence += 1) before.uploaded();
+    while (before.underWay('delete').length > 0) before.nothingDeleted();
+    before.windUp();
+    before.received([]);
+
+    const lane = DrivenLane.claimed(TEN, before.carried());
+    assert.equal(lane.next('receive').input.rows, 10);
+    assert.ok(lane.status.unsettled < 12_000);
+    assert.equal(lane.status.windowKeys, 12_000);
+    lane.received(messagesOf(1, 1));
+    assert.equal(lane.status.counts.repeats, 1);
+  });
 });
