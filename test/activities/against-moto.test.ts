@@ -184,13 +184,13 @@ describe('The activities of a lane, against moto', () => {
       // Clients of a process that has asked nothing yet.
       far = new SQSClient(client);
       farS3 = new S3Client({ ...client, forcePathStyle: true });
-      activities = createBatchActivities(activityClients({ sqs: far, s3: farS3 }));
+      activities = createBatchActivities(activityClients({ sqs: far, s3: farS3 }), { acknowledge: taken });
     });
 
     afterEach(() => {
       far.destroy();
       farS3.destroy();
-      activities = createBatchActivities(activityClients({ sqs, s3 }));
+      activities = createBatchActivities(activityClients({ sqs, s3 }), { acknowledge: taken });
     });
 
     for (const hours of [10, -10]) {
