@@ -32,7 +32,7 @@ export interface RunCounts {
 }
 
 /** Milliseconds after the end of all faults in which the lane must have stopped. */
-const PATIENCE_MS = 4 * 3_600_000;
+const PATIENCE_MS = 12 * 3_600_000;
 
 /** Somebody who wants it stopped says so again, in milliseconds. */
 const SAY_AGAIN_MS = 60_000;
