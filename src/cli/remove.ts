@@ -4,6 +4,7 @@ import { lakeAddress } from '../lake/owner';
 import { type LaneStatus, whyKept } from '../lane/status';
 import { OWNER_TAG, QUERIES, type Removal, UPDATES } from '../pipeline/names';
 import { type Depth, isNoQueue, type Queue } from '../queue/queue';
+import { messagesIn } from '../queue/retention';
 import type { GivenUp, IngestStatus } from '../workflows/status';
 import type { Context } from './context';
 import { runOf } from './lake-owner';
@@ -87,7 +88,8 @@ const LOOK_EVERY_MS = 1_000;
 async function leftIn(queue: Queue, quietSeconds: number): Promise<number> {
   const until = Date.now() + quietSeconds * 1_000;
   for (;;) {
-    const left = countOf(await depthOf(queue));
+    const depth = await depthOf(queue);
+    const left = depth === undefined ? 0 : messagesIn(depth);
     if (left > 0 || Date.now() >= until) return left;
     await delay(LOOK_EVERY_MS);
   }
@@ -107,16 +109,12 @@ async function ifThere<T>(ask: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-function countOf(depth: Depth | undefined): number {
-  return depth === undefined ? 0 : depth.visible + depth.notVisible + depth.delayed;
-}
-
 async function describeGivenUp(queue: Queue, rows: number): Promise<string> {
   const depth = await depthOf(queue).catch(() => undefined);
   const messages =
     depth === undefined
       ? 'their messages are gone with the queue'
-      : `the queue has about ${countOf(depth)} messages, theirs among them`;
+      : `the queue has about ${messagesIn(depth)} messages, theirs among them`;
   return `given up: ${rows} rows that the lane held and that are in no object; ${messages}`;
 }
 

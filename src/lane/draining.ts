@@ -1,3 +1,4 @@
+import { messagesIn } from '../queue/retention';
 import type { QueueDepth } from './work';
 
 /**
@@ -51,7 +52,7 @@ export class Draining {
     this.#isMeasuring = false;
     // The next look at the counts follows another receive.
     this.#looksEmpty = false;
-    const isEmpty = depth !== undefined && depth.visible + depth.notVisible + depth.delayed === 0;
+    const isEmpty = depth !== undefined && messagesIn(depth) === 0;
     if (!isEmpty) this.#quietSince = undefined;
     else this.#quietSince ??= depth.at;
     return this.#quietSince === undefined ? undefined : now - this.#quietSince;

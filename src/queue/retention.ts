@@ -35,14 +35,18 @@ export function feedLimitMs({ retentionSeconds }: Pick<Depth, 'retentionSeconds'
   return Math.max(retentionMs - Math.max(DAY_MS, retentionMs / 4), retentionMs / 2);
 }
 
+/** How many messages a queue holds, as far as SQS knows. */
+export function messagesIn({ visible, notVisible, delayed }: Depth): number {
+  return visible + notVisible + delayed;
+}
+
 /**
  * For how long the oldest message may wait, in milliseconds; 0 where none waits.
  *
  * @param reached epoch milliseconds: the lane has received all that was sent before
  */
 export function waitedMs(measured: Measured, reached: number): number {
-  const { visible, notVisible, delayed, at } = measured;
-  return visible + notVisible + delayed === 0 ? 0 : Math.max(0, at - reached);
+  return messagesIn(measured) === 0 ? 0 : Math.max(0, measured.at - reached);
 }
 
 /** Whether messages may have waited for so long that the lane must say how far it is. */
