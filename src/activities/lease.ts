@@ -148,13 +148,8 @@ export class Lease {
     return this.#ending.signal;
   }
 
-  /** By both clocks: one may have been set, the other may have stood still. */
   #isHeld(): boolean {
-    if (!this.#acknowledged || this.#isSuperseded) return false;
-    const { heartbeatTimeoutMs, lastsMs } = this.#options;
-    // Temporal's count of the whole attempt began when it handed it out, some time before this one.
-    const most = lastsMs - heartbeatTimeoutMs;
-    return elapsed(this.#acknowledged) < heartbeatTimeoutMs * ALLOWED && elapsed(this.#began) < most;
+    return !this.#isSuperseded && isHeld(this.#acknowledged, this.#began, this.#options);
   }
 
   /** @returns whether Temporal has taken it */
@@ -212,12 +207,29 @@ export class Lease {
   }
 }
 
+/**
+ * Whether what a lease allows may begin now, by both clocks: one may have been set, the other may have stood still.
+ *
+ * @param acknowledged when the last heartbeat was sent that Temporal has taken; undefined where there was none
+ * @param began when the attempt began. Temporal's count of it began when it handed it out, some time before
+ */
+export function isHeld(
+  acknowledged: Moment | undefined,
+  began: Moment,
+  { heartbeatTimeoutMs, lastsMs }: Pick<LeaseOptions, 'heartbeatTimeoutMs' | 'lastsMs'>,
+): boolean {
+  if (!acknowledged) return false;
+  return (
+    elapsed(acknowledged) < heartbeatTimeoutMs * ALLOWED && elapsed(began) < lastsMs - heartbeatTimeoutMs
+  );
+}
+
 export function now(): Moment {
   return { steady: performance.now(), wall: Date.now() };
 }
 
 /** Milliseconds by the clock that went further: one may have been set, the other may have stood still. */
-export function elapsed({ steady, wall }: Moment): number {
+function elapsed({ steady, wall }: Moment): number {
   return Math.max(performance.now() - steady, Date.now() - wall);
 }
 

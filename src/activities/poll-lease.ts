@@ -1,6 +1,6 @@
 import { log } from '@temporalio/activity';
 import { describeError } from '../clients/aws-errors';
-import { type Acknowledge, ALLOWED, elapsed, type Moment, now } from './lease';
+import { type Acknowledge, ALLOWED, isHeld, type Moment, now } from './lease';
 
 /** By so many milliseconds a clock that nobody sets and one that may be set drift apart before they say that it was set. */
 const DRIFT_MS = 1_000;
@@ -63,9 +63,7 @@ export class PollLease {
   }
 
   #isHeld(): boolean {
-    const { heartbeatTimeoutMs, lastsMs } = this.#options;
-    if (!this.#acknowledged || elapsed(this.#began) >= lastsMs - heartbeatTimeoutMs) return false;
-    return elapsed(this.#acknowledged) < heartbeatTimeoutMs * ALLOWED;
+    return isHeld(this.#acknowledged, this.#began, this.#options);
   }
 
   async #renew(): Promise<void> {

@@ -447,8 +447,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a stint sends without a lease',
     file: 'src/activities/lease.ts',
-    find: '    return elapsed(this.#acknowledged) < heartbeatTimeoutMs * ALLOWED && elapsed(this.#began) < most;\n',
-    replace: '    return most > 0;\n',
+    find: '    elapsed(acknowledged) < heartbeatTimeoutMs * ALLOWED && elapsed(began) < lastsMs - heartbeatTimeoutMs\n',
+    replace: '    lastsMs > heartbeatTimeoutMs && began.steady > 0\n',
     check: {
       file: 'test/workflows/lease.test.ts',
       title: 'A stint of a stream without ids sends no event that the next attempt sends, too',
