@@ -11,7 +11,15 @@ import { type LaneLimits, LIMITS } from './limits';
 import { type LaneListener, NO_LISTENER } from './listener';
 import { Receiving } from './receiving';
 import { messagesOf, type Received, type ReceivedMessage, type RejectedEvent } from './received';
-import { hasRoomForBytes, type Load, mustTrickle, receiveSize, type ReceiveSize, trickleMs } from './room';
+import {
+  hasRoomForBytes,
+  type Load,
+  mustTrickle,
+  onlyReceivingMakesRoom,
+  receiveSize,
+  type ReceiveSize,
+  trickleMs,
+} from './room';
 import { Standing } from './standing';
 import { type Claim, type LaneCounts, type LaneStatus, NO_COUNTS } from './status';
 import { Uploading } from './uploading';
@@ -301,10 +309,9 @@ export class Lane {
     }
   }
 
-  /** Where messages that may come back take all the room, only receiving lets them leave, and there is none for a single receive. */
+  /** Where there is no room for the receive that would make it. */
   #makeRoom(): void {
-    const isEmpty = this.#isStill && this.#rows === 0 && this.#window.undeleted === 0;
-    if (!isEmpty) return;
+    if (!onlyReceivingMakesRoom(this.#load())) return;
     while (this.#window.bytes >= this.#limits.mostStateBytes && this.#window.forgetOldest());
   }
 
@@ -356,7 +363,7 @@ export class Lane {
     this.#standing.worked('claim');
   }
 
-  #claimFailed({ problem, isFinal }: Outcome<never> & { ok: false }): void {
+  #claimFailed({ problem, isFinal }: Failed): void {
     // Nobody answered: that says nothing of whose they are.
     if (!isFinal && this.#claim === 'held') this.#claimedAt = this.#clock.now;
     else if (isFinal && this.#claim === 'never' && this.#standing.isStopping) {

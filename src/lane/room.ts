@@ -113,8 +113,11 @@ function rowsWanted(load: Load, limits: LaneLimits): Pick<ReceiveSize, 'rows' | 
   return { rows, most: hasBacklog ? Math.max(rows, wholeBatches) : rows };
 }
 
+function isStarved(load: Load, { mostStateBytes }: LaneLimits): boolean {
+  return onlyReceivingMakesRoom(load) && load.window.bytes < mostStateBytes;
+}
+
 /** All that takes room are messages that only receiving lets leave. */
-function isStarved({ isStill, waiting, frozen, window }: Load, { mostStateBytes }: LaneLimits): boolean {
-  const isEmpty = waiting.rows + frozen.rows + window.undeleted === 0;
-  return isStill && isEmpty && window.bytes < mostStateBytes;
+export function onlyReceivingMakesRoom({ isStill, waiting, frozen, window }: Load): boolean {
+  return isStill && waiting.rows + frozen.rows + window.undeleted === 0;
 }
