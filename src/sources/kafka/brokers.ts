@@ -364,26 +364,21 @@ function parseFetch(_correlationId: number, apiKey: number, apiVersion: number, 
   const errorCode = reader.readInt16();
   if (errorCode !== 0) throw new ResponseError(apiKey, apiVersion, { '/': [errorCode, null] }, undefined);
   reader.readInt32(); // The session: none.
-  const topics = reader.readArray(
-    (ofTopic) => {
-      ofTopic.readString();
-      const partitions = ofTopic.readArray(readPartition, true, false);
-      skipTags(ofTopic);
-      return partitions;
-    },
-    true,
-    false,
-  );
-  return topics.flat();
+  return readTopics(reader, readPartition);
 }
 
 /** OffsetForLeaderEpoch response v4. */
 function parseEpochEnds(_correlationId: number, _apiKey: number, _apiVersion: number, reader: Reader) {
   reader.readInt32(); // The time for which the broker throttled us.
+  return readTopics(reader, readEpochEnd);
+}
+
+/** What an answer says of partitions, of all its topics: those that were asked for, which is one. */
+function readTopics<T>(reader: Reader, readPart: (ofPartition: Reader) => T): T[] {
   const topics = reader.readArray(
     (ofTopic) => {
       ofTopic.readString();
-      const partitions = ofTopic.readArray(readEpochEnd, true, false);
+      const partitions = ofTopic.readArray(readPart, true, false);
       skipTags(ofTopic);
       return partitions;
     },
