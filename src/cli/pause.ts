@@ -1,3 +1,4 @@
+import type { WorkflowHandle } from '@temporalio/client';
 import { QUERIES, SIGNALS, TASK_QUEUES } from '../pipeline/names';
 import type { Activity } from '../lane/standing';
 import type { Context } from './context';
@@ -39,11 +40,7 @@ async function tell(context: Context, part: Part, name: string): Promise<Part> {
 }
 
 /** @returns false where no worker answers: then nobody knows */
-async function isStopped(
-  { temporal }: Context,
-  part: OnePart,
-  handle: Parameters<typeof query>[0],
-): Promise<boolean> {
+async function isStopped({ temporal }: Context, part: OnePart, handle: WorkflowHandle): Promise<boolean> {
   if (!(await hasWorker(temporal, TASK_QUEUES[part === 'lane' ? 'batch' : 'ingest']))) return false;
   const status = await query<{ activity: Activity }>(handle, QUERIES.status).catch(() => undefined);
   return status?.activity === 'stopped';

@@ -129,8 +129,8 @@ async function untilIdle(handle: WorkflowHandle, patienceMs: number): Promise<vo
 }
 
 /**
- * Does an update, and waits for its result. Waits before that until the workflow has taken all that came: a query may tell what an update
- * that follows it at once is judged without. An update needs a worker.
+ * Does an update, and waits for its result. An update needs a worker: so where a workflow task waits for one, none is sent, which would be
+ * done whenever one comes.
  *
  * @throws CommandError when the workflow refuses it, or none is there
  */
