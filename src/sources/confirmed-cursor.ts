@@ -64,6 +64,8 @@ export class ConfirmedCursor {
   #newestId: string | undefined;
   /** When the source was last resumed: the ids that it is known to send events of once more, and what was confirmed. */
   #resumed: { ids: readonly (string | undefined)[]; digests: ReadonlySet<string> } | undefined;
+  /** What the connection was opened from by which events come now. */
+  #readFrom: Cursor | undefined;
   #time: number | undefined;
   #passed = 0;
   #completeness: Completeness;
@@ -224,21 +226,30 @@ export class ConfirmedCursor {
     };
   }
 
-  /**
-   * The cursor from which a connection is opened now. Only here does it forget events that the source does not send again: while
-   * a connection is open the cursor moves on, yet events that were unconfirmed at its start are still to come once more.
-   */
+  /** The cursor from which a connection is opened now. */
   resume(): Cursor {
-    for (const [partition, digests] of this.#recent) {
-      for (const [digest, passedAt] of digests) {
-        if (!this.#mayComeAgain(partition, passedAt)) digests.delete(digest);
-      }
-    }
     this.#resumed = {
       ids: [this.#lastEventId, this.#sharedAfter],
       digests: new Set(this.#recent.get('')?.keys()),
     };
     return this.cursor();
+  }
+
+  /**
+   * What is received from now on came by the connection that was opened from this cursor. Only here, once all of the connections before it is
+   * received, does it forget events that the source does not send again. While a connection is read the cursor moves on, yet events
+   * that were unconfirmed when it was opened are still to come once more; and others may be opened while what it brought waits to be read.
+   *
+   * @param from as {@link resume} gave it
+   */
+  reading(from: Cursor): void {
+    if (from === this.#readFrom) return;
+    this.#readFrom = from;
+    for (const [partition, digests] of this.#recent) {
+      for (const [digest, passedAt] of digests) {
+        if (!this.#mayComeAgain(partition, passedAt, from.positions)) digests.delete(digest);
+      }
+    }
   }
 
   /**
@@ -297,11 +308,15 @@ export class ConfirmedCursor {
   }
 
   /**
-   * Whether a source that is resumed here sends what was passed there. Whether a server resumes at an offset or behind
+   * Whether a source that is resumed at `positions` sends what was passed there. Whether a server resumes at an offset or behind
    * it is its own choice, so that one event is kept.
    */
-  #mayComeAgain(partition: string, passedAt: Position | undefined): boolean {
-    const now = this.#positions[partition];
+  #mayComeAgain(
+    partition: string,
+    passedAt: Position | undefined,
+    positions: Positions = this.#positions,
+  ): boolean {
+    const now = positions[partition];
     if (partition === '') return this.#ids === 'own';
     if (passedAt === undefined || now === undefined) return false;
     if ('timestamp' in passedAt && 'timestamp' in now)

@@ -18,6 +18,11 @@ export interface SourceEvent {
   receivedAt?: number;
   /** When it was published or, where nothing says, came, in epoch milliseconds: of a source whose positions state no times, for people and metrics. */
   time?: number;
+  /**
+   * From which the connection was opened that brought it, as the source was given it; of a source that sends some events again.
+   * Another one may have been opened since.
+   */
+  resumedFrom?: Cursor;
   /** The payload as published, a JSON object where all is well. */
   text: string;
   /** What goes to the queue, where that is more than the payload: a JSON object. */

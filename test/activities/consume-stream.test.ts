@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type StintInput, type StintProgress, type StintResult } from '../../src/activities/consume-stream';
 import type { Acknowledge } from '../../src/activities/lease';
@@ -7,6 +8,7 @@ import {
   type SimulatedStreamOptions,
   startSimulatedStream,
 } from '../../local/simulated-stream';
+import { keyDigest } from '../../src/event/key';
 import { findHoles } from '../../src/sources/completeness';
 import { wikimediaEvent } from '../../src/sources/sse/wikimedia';
 import { NO_GAPS } from '../../src/sources/gaps';
@@ -15,6 +17,7 @@ import { eventually } from '../support/eventually';
 import { Attempt } from '../support/attempt';
 import { FakeStore, s3Error } from '../support/fake-store';
 import { FAKE_LANE, FakeQueue, HeldAnswers, neverAnswer, sqsError, takeAll } from '../support/fake-queue';
+import { frame, LocalServer, openStream } from '../support/local-server';
 import { ownTimeOf } from '../support/own-time';
 import { settled } from '../support/settled';
 import { sha256 } from '../support/sha256';
@@ -23,6 +26,7 @@ const MINUTE = 60_000;
 
 describe('The activity consumeStream', () => {
   const streams: SimulatedStream[] = [];
+  const servers: LocalServer[] = [];
   const attempts: Attempt[] = [];
   let queue: FakeQueue;
   let store: FakeStore;
@@ -35,7 +39,7 @@ describe('The activity consumeStream', () => {
   afterEach(async () => {
     for (const attempt of attempts) attempt.cancel();
     await Promise.allSettled(attempts.splice(0).map(({ result }) => result));
-    await Promise.all(streams.splice(0).map((stream) => stream.close()));
+    await Promise.all([...streams.splice(0), ...servers.splice(0)].map((server) => server.close()));
   });
 
   async function simulate(options: SimulatedStreamOptions = {}): Promise<SimulatedStream> {
@@ -339,6 +343,51 @@ describe('The activity consumeStream', () => {
       held.release();
       const { counts } = await endAt(attempt, 500);
       assert.equal(counts.sent, 500);
+    });
+
+    // Chaos, seed 1: what a datacenter had last published before a switch was sent once more minutes later, long beyond the window.
+    it('sends nothing again that an earlier connection brings while it waits, though a later one is open', async () => {
+      const began = Date.now() - 120 * MINUTE;
+      const eventAt = (topic: string, name: string, at: Record<string, number>): string => {
+        const id = Object.entries(at).map(([of, timestamp]) => ({ topic: of, partition: 0, timestamp }));
+        const payload = { meta: { id: name, topic, partition: 0, offset: at[topic] } };
+        return frame(JSON.stringify(payload), { id: JSON.stringify(id) });
+      };
+      const later = began + 60 * MINUTE;
+      const both = eventAt('silent', 'old', { silent: began }) + eventAt('silent', 'new', { silent: later });
+      const answers: ServerResponse[] = [];
+      const server = await LocalServer.start((_, response) => {
+        answers.push(openStream(response));
+        if (answers.length === 1) response.end(both);
+        if (answers.length === 2) response.write(both);
+        if (answers.length === 3) response.write(eventAt('silent', 'last', { silent: later + 1 }));
+      });
+      servers.push(server);
+      const held = new HeldAnswers();
+      queue.take = held.take;
+      let isAway = false;
+      const cursor = {
+        since: began - MINUTE,
+        positions: { 'silent/0': { timestamp: began } },
+        recent: { 'silent/0': keyDigest('old') },
+        ids: 'wikimedia',
+      } as const;
+      const attempt = begin(inputFor(server.url, { mostUnacknowledged: 1, cursor }), undefined, async () => {
+        if (isAway) throw new Error('unavailable');
+      });
+      await server.asked(2);
+      await eventually('the new one is on its way', () => held.count > 0);
+      isAway = true;
+      queue.take = takeAll;
+      held.release();
+      await eventually('the new one is sent', () => queue.keys.length === 1);
+      answers[1]?.end();
+      await server.asked(3);
+      isAway = false;
+      await eventually('the last one is sent', () => queue.keys.includes('last'));
+      attempt.cancel();
+      await attempt.result;
+      assert.deepEqual(queue.keys, ['new', 'last']);
     });
 
     it('ends by time while it waits, with what is confirmed', async () => {

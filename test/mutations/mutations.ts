@@ -700,4 +700,15 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'bytes.length - at >= HEADER_BYTES;',
     check: { file: BATCHES, title: 'Record batches are refused where a message of format 0 stands' },
   },
+  {
+    name: 'what a connection sends again is forgotten when the next one is opened, and not when it is read',
+    file: 'src/activities/stint/stint.ts',
+    find: 'for await (const event of source.read(() => this.#cursor.resume(), reading)) {\n',
+    replace:
+      'const opened = () => (this.#cursor.reading(this.#cursor.resume()), this.#cursor.resume());\n      for await (const event of source.read(opened, reading)) {\n',
+    check: {
+      file: 'test/activities/consume-stream.test.ts',
+      title: `${STINT} within its bound sends nothing again that an earlier connection brings`,
+    },
+  },
 ];

@@ -199,8 +199,26 @@ describe('The confirmed cursor', () => {
     cursor.confirm(receive(cursor, 'new', SINCE + 6_000));
     assert.equal(cursor.cursor().recent[PARTITION], keyDigest('edge') + keyDigest('new'));
     assert(cursor.knows(keyDigest('old')));
-    assert.deepEqual(cursor.resume(), cursor.cursor());
+    const next = cursor.resume();
+    assert.deepEqual(next, cursor.cursor());
+    cursor.reading(next);
     assert(!cursor.knows(keyDigest('old')));
+  });
+
+  // A slow queue, or a full bound: what an earlier connection brought is still to be read when the next one is opened. A partition that
+  // had fallen silent minutes before was sent twice (chaos, seed 1).
+  it('knows what the connection before the newest sends again, until all that it brought is read', () => {
+    const cursor = new ConfirmedCursor(START);
+    cursor.confirm(receive(cursor, 'silent since', SINCE + 3_000));
+    const before = cursor.resume();
+    cursor.reading(before);
+    cursor.confirm(receive(cursor, 'much later', SINCE + 3_600_000));
+    const newest = cursor.resume();
+    cursor.reading(before);
+    assert(cursor.knows(keyDigest('silent since')));
+    cursor.reading(newest);
+    assert(!cursor.knows(keyDigest('silent since')));
+    assert(cursor.knows(keyDigest('much later')));
   });
 
   // It once forgot by the moving cursor: a heartbeat between, and a rare partition's last event was sent twice.
@@ -363,7 +381,9 @@ class ModelReader {
   }
 
   #connect(): ModelConnection {
-    return this.log.connect(resumeRequest(this.#cursor.resume()));
+    const from = this.#cursor.resume();
+    this.#cursor.reading(from);
+    return this.log.connect(resumeRequest(from));
   }
 
   #publish(topic: number, laterMs: number): void {

@@ -237,7 +237,7 @@ export class Stint implements SourceListener {
     try {
       for await (const event of source.read(() => this.#cursor.resume(), reading)) {
         if ('mark' in event) this.#cursor.mark(event.mark, event.place);
-        else if (await this.#mayReceive(reading)) await this.#sendEvent(event, sender);
+        else await this.#receive(event, sender, reading);
         if ((this.#isOver && this.#mayEnd()) || this.#isAtEnd(reading)) break;
       }
     } catch (error) {
@@ -245,6 +245,11 @@ export class Stint implements SourceListener {
       // The events that it gave before are sent.
       this.#failure ??= error;
     }
+  }
+
+  async #receive(event: SourceEvent, sender: OpenQueue, reading: AbortSignal): Promise<void> {
+    if (event.resumedFrom) this.#cursor.reading(event.resumedFrom);
+    if (await this.#mayReceive(reading)) await this.#sendEvent(event, sender);
   }
 
   /** Waits for room. Of a source that can't be resumed nothing comes again. */

@@ -92,6 +92,8 @@ export function sseSource(options: SseOptions) {
 class Subscription {
   readonly #options: Required<SseOptions>;
   readonly #resumeFrom: () => Cursor;
+  /** What the connection was opened from that stands, or that stood last. */
+  #resumedFrom: Cursor | undefined;
   readonly #signal: AbortSignal;
   readonly #names = new EventNames();
   readonly #buffer = new EventBuffer<SourceEvent>({ items: BUFFER_EVENTS, bytes: BUFFER_BYTES });
@@ -183,6 +185,7 @@ class Subscription {
       text,
       read,
       receivedAt,
+      ...(this.#resumedFrom === undefined ? {} : { resumedFrom: this.#resumedFrom }),
       // Other ids state no time.
       ...(this.#ids === 'wikimedia' ? {} : { time: receivedAt }),
       ...(this.#ids === undefined ? { comesOnce: true } : { ids: this.#ids }),
@@ -225,6 +228,7 @@ class Subscription {
       await this.#waitTurn(stop);
       this.#notBefore = performance.now() + this.#options.backoffMs;
       const cursor = this.#resumeFrom();
+      this.#resumedFrom = cursor;
       this.#ids ??= cursor.ids;
       this.#chooseRewind(cursor);
       // Until an event arrives, this connection counts as one that failed.
