@@ -266,11 +266,12 @@ class Collector {
     return { message, events, bytes };
   }
 
-  #take({ message: { id, receipt }, events }: JudgedMessage): void {
+  #take({ message: { id, receipt, sentAt }, events }: JudgedMessage): void {
     this.#events += events.length;
     this.#messages.push({
       id,
       receipt,
+      ...(sentAt === undefined ? {} : { sentAt }),
       events: events.map(({ key: published, read }) => {
         const key = keyDigest(published);
         return read.ok ? { key, cells: read.cells, bytes: read.bytes } : { key, reason: read.reason };
@@ -278,8 +279,12 @@ class Collector {
     });
   }
 
-  #leave({ message: { id }, events }: JudgedMessage): void {
-    this.#facts.leftInQueue.push({ id, keys: events.map(({ key }) => keyDigest(key)) });
+  #leave({ message: { id, sentAt }, events }: JudgedMessage): void {
+    this.#facts.leftInQueue.push({
+      id,
+      ...(sentAt === undefined ? {} : { sentAt }),
+      keys: events.map(({ key }) => keyDigest(key)),
+    });
   }
 
   #sentAt(time: number | undefined): void {

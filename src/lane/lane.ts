@@ -535,9 +535,9 @@ export class Lane {
     return wait;
   }
 
-  #admit({ id, receipt, events }: ReceivedMessage, receive: Receive): void {
+  #admit({ events, ...message }: ReceivedMessage, receive: Receive): void {
     const keys = events.map(({ key }) => key);
-    const verdicts = this.#window.admit({ id, receipt, keys }, receive);
+    const verdicts = this.#window.admit({ ...message, keys }, receive);
     if (verdicts === 'redelivery') return this.#countRedelivered();
     for (const [place, event] of events.entries()) {
       if (verdicts[place] === 'repeat') this.#countRepeat();

@@ -87,7 +87,7 @@ export const LIMITS: LaneLimits = {
   receiveBytes: 256 * 1024,
   trickleBytes: 64 * 1024,
   receiptBytes: 550,
-  entryBytes: 180,
+  entryBytes: 195,
   mostKeys: 75_000,
   mostKeysHeld: 100_000,
   mostUnsettled: 4_000,

@@ -22,6 +22,8 @@ export interface RejectedEvent {
 export interface ReceivedMessage {
   id: string;
   receipt: string;
+  /** Epoch milliseconds: its SentTimestamp. SQS always tells; a server that does not is lived with. */
+  sentAt?: number;
   events: (ReceivedEvent | RejectedEvent)[];
 }
 
@@ -29,6 +31,7 @@ export interface ReceivedMessage {
 export interface MessageHead {
   id: string;
   receipt: string;
+  sentAt?: number;
   events: number;
 }
 
@@ -65,6 +68,8 @@ export interface Received {
 
 export interface LeftMessage {
   id: string;
+  /** Epoch milliseconds. */
+  sentAt?: number;
   /** Digests of its events' keys. */
   keys: string[];
 }
@@ -72,7 +77,7 @@ export interface LeftMessage {
 /** Takes messages and their events apart, as a receive brings them. */
 export function takenApart(messages: readonly ReceivedMessage[]): Pick<Received, 'messages' | 'events'> {
   return {
-    messages: messages.map(({ id, receipt, events }) => ({ id, receipt, events: events.length })),
+    messages: messages.map(({ events, ...message }) => ({ ...message, events: events.length })),
     events: messages.flatMap(({ events }) => events),
   };
 }
@@ -80,8 +85,8 @@ export function takenApart(messages: readonly ReceivedMessage[]): Pick<Received,
 /** The messages of a receive, each with its events. */
 export function messagesOf({ messages, events }: Pick<Received, 'messages' | 'events'>): ReceivedMessage[] {
   let next = 0;
-  return messages.map(({ id, receipt, events: count }) => {
+  return messages.map(({ events: count, ...message }) => {
     next += count;
-    return { id, receipt, events: events.slice(next - count, next) };
+    return { ...message, events: events.slice(next - count, next) };
   });
 }

@@ -1,4 +1,5 @@
 import { LIMITS } from './limits';
+import { SettledKeys } from './settled-keys';
 import type { Deletion } from './work';
 
 /**
@@ -29,6 +30,8 @@ export interface KeyedMessage {
   receipt: string;
   /** Digests of its events' keys, in their order; at least one. */
   keys: readonly string[];
+  /** Epoch milliseconds, by the clock of the queue. Default, where the queue does not tell: when its receive began. */
+  sentAt?: number;
 }
 
 /** Of one event: `new`: its row is wanted. `repeat`: its key was known, in this message or another one; it gets no row. */
@@ -58,6 +61,8 @@ interface Message {
   ambiguous: boolean;
   /** Keys that it brought first and whose rows are not in the lake. */
   claims: number;
+  /** Epoch milliseconds. */
+  sentAt: number;
   /**
    * `held`: it has claims. `due`: to be deleted. `deleting`. `unsettled`: deleted, perhaps. `left`: received and left in the queue, so
    * that it comes back and is looked at anew then.
@@ -71,6 +76,8 @@ interface OpenKey {
   /** Its row is in the lake (or the event under `rejected/`). */
   uploaded: boolean;
   messages: string[];
+  /** When the newest message that brought it was sent, in epoch milliseconds. */
+  sentAt: number;
 }
 
 type PackedMark = [] | [at: number, received: number, visibilityMs: number, ...backBy: [] | [number]];
@@ -86,12 +93,15 @@ type PackedMessage = [
   visibilityMs: number,
   ambiguous: 0 | 1,
   state: number,
+  sentAt: number,
   ...unsettledSince: PackedMark,
 ];
 
 /** What continue-as-new carries; JSON. The settled keys travel apart, see {@link Window.packKeys}. */
 export interface WindowState {
   messages: PackedMessage[];
+  /** When the settled keys were sent, in epoch milliseconds: the first of each of so many equal parts. */
+  sentAt: number[];
   /** One after the other: keys that only messages have which were left in the queue. */
   wanted: string;
   holds: Mark[];
@@ -151,17 +161,14 @@ const KEY_BYTES = 8;
 const KEY_DIGITS = 2 * KEY_BYTES;
 
 /** Of a message in {@link WindowState}, without its receipt and its keys. */
-const MESSAGE_BYTES = 160;
+const MESSAGE_BYTES = 174;
+
+/** In {@link WindowState.sentAt}, at most. Within each of them the order is lost. */
+const PARTS = 64;
 
 export class Window {
   #limits: WindowLimits;
-  /** Settled keys, the longest unseen first. */
-  readonly #settled: Set<string>;
-  /**
-   * Goes on where it was: all keys behind it are deleted. A new one would pass over each of them, since a set keeps their places for a
-   * while: half of a lane's time. Asked only for a key that leaves.
-   */
-  readonly #longestUnseen: Iterator<string>;
+  #settled = new SettledKeys();
   /** Keys that newer ones pushed out, with how many receives had begun by then: those may hold a copy. */
   readonly #leaving = new Map<string, number>();
   readonly #open = new Map<string, OpenKey>();
@@ -201,9 +208,12 @@ export class Window {
     rowKeys: Iterable<string> = [],
   ) {
     this.#limits = limits;
-    this.#settled = new Set(unpack(packedKeys));
-    this.#longestUnseen = this.#settled.values();
     this.#messages = new Map(state?.messages.map(unpackMessage));
+    const settled = unpack(packedKeys);
+    const { sentAt = [] } = state ?? {};
+    for (const [place, key] of settled.entries()) {
+      this.#settled.add(key, sentAt[Math.floor((place * sentAt.length) / settled.length)] ?? 0);
+    }
     this.#wanted = new Set(splitKeys(state?.wanted ?? ''));
     this.#holds = new Map(state?.holds.map((mark) => [mark.visibilityMs, mark]));
     this.#lost = new Set(state?.lost);
@@ -215,7 +225,7 @@ export class Window {
     for (const [messageId, message] of this.#messages) {
       if (message.state === 'left') continue;
       // The first message of a key brought it.
-      message.claims = this.#addKeys(messageId, message.keys, (key) => !inState.has(key)).length;
+      message.claims = this.#addKeys(messageId, message, (key) => !inState.has(key)).length;
       if (message.state === 'unsettled') this.#unsettled.add(messageId);
       else if (message.claims > 0) message.state = 'held';
       else this.#makeDue(messageId, message);
@@ -289,20 +299,22 @@ export class Window {
   /**
    * @returns what each of its events is, in their order; `redelivery` where the message is known, and its newest receipt replaced the old one
    */
-  admit({ id, receipt, keys }: KeyedMessage, receive: Receive): 'redelivery' | Verdict[] {
+  admit({ id, receipt, keys, ...sent }: KeyedMessage, receive: Receive): 'redelivery' | Verdict[] {
     const known = this.#messages.get(id);
     if (known?.state === 'left') this.#settle(id, known);
     else if (known) {
       this.#redelivered(id, known, receipt, receive);
       return 'redelivery';
     }
-    const claimed = new Set(this.#addKeys(id, keys, (key) => this.#takeSettled(key)));
+    const sentAt = sentBefore(sent, receive);
+    const claimed = new Set(this.#addKeys(id, { keys, sentAt }, (key) => this.#takeSettled(key)));
     const message: Message = {
       keys,
       receipt,
       receive,
       ambiguous: false,
       claims: claimed.size,
+      sentAt,
       state: 'held',
     };
     this.#messages.set(id, message);
@@ -315,12 +327,19 @@ export class Window {
    * A message was received and left in the queue. It may come back behind more new keys than the window has: none of its keys leaves
    * before it had every chance to. A receipt known from before is worth nothing.
    */
-  leftInQueue({ id, keys }: Omit<KeyedMessage, 'receipt'>, receive: Receive): void {
+  leftInQueue({ id, keys, ...sent }: Omit<KeyedMessage, 'receipt'>, receive: Receive): void {
     const known = this.#messages.get(id);
     if (known && known.state !== 'left') return this.#wasLeft(id, known, receive);
     if (known) this.#settle(id, known);
     const unsettledSince = this.#mark(receive.until, receive.visibilityMs);
-    const ofItsOwn = { receipt: '', receive, ambiguous: false, claims: 0, unsettledSince };
+    const ofItsOwn = {
+      receipt: '',
+      receive,
+      ambiguous: false,
+      claims: 0,
+      sentAt: sentBefore(sent, receive),
+      unsettledSince,
+    };
     const message: Message = { keys: [...new Set(keys)], state: 'left', ...ofItsOwn };
     this.#messages.set(id, message);
     this.#awaitLeft(id, message, (key) => this.#takeSettled(key));
@@ -338,6 +357,7 @@ export class Window {
       if (message.claims === 0) this.#makeDue(first, message);
     }
     this.#closeIfSettled(key, open);
+    this.#evict();
   }
 
   /** Hands out messages to delete, each once until its deletion was answered. */
@@ -371,6 +391,7 @@ export class Window {
     if (!isNewest) this.#makeDue(messageId, message);
     else if (deleted && !isVisibleAgain && !message.ambiguous) this.#settle(messageId, message);
     else this.#unsettle(messageId, message, at);
+    this.#evict();
   }
 
   /**
@@ -432,6 +453,7 @@ export class Window {
     if (!message) return false;
     if (message.unsettledSince) this.#holdUntil(message.unsettledSince);
     this.#settle(messageId, message);
+    this.#evict();
     return true;
   }
 
@@ -461,6 +483,7 @@ export class Window {
     for (const visibilityMs of this.#holds.keys())
       this.#holds.set(visibilityMs, this.#mark(at, visibilityMs));
     if (this.#shrinking) delete this.#shrinking.mark;
+    this.#sentBefore(at);
     this.#receivedUntil = at;
     this.#reached = 0;
   }
@@ -488,6 +511,7 @@ export class Window {
   state(): WindowState {
     return {
       messages: [...this.#messages].map(packMessage),
+      sentAt: this.#sentAtInParts(),
       wanted: [...this.#wanted].join(''),
       holds: [...this.#holds.values()],
       lost: [...this.#lost],
@@ -498,9 +522,9 @@ export class Window {
     };
   }
 
-  /** @returns the settled keys, eight bytes each, the longest unseen first */
+  /** @returns the settled keys, eight bytes each, the longest sent first */
   packKeys(): Uint8Array {
-    return pack([...this.#leaving.keys(), ...this.#settled]);
+    return pack([...this.#leaving.keys(), ...this.#settled.entries().map(([key]) => key)]);
   }
 
   #redelivered(messageId: string, message: Message, receipt: string, receive: Receive): void {
@@ -523,7 +547,7 @@ export class Window {
   }
 
   /** @param isKnown asked of each key that no other message has */
-  #awaitLeft(messageId: string, { keys }: Message, isKnown: (key: string) => boolean): void {
+  #awaitLeft(messageId: string, { keys, sentAt }: Message, isKnown: (key: string) => boolean): void {
     this.#unsettled.add(messageId);
     const isUploaded = (key: string): boolean => {
       const known = isKnown(key);
@@ -532,15 +556,38 @@ export class Window {
     };
     this.#messageKeys += keys.length;
     for (const key of keys) {
-      const open = this.#open.get(key);
+      const open = this.#openSent(key, sentAt);
       if (open) open.messages.push(messageId);
-      else this.#open.set(key, { uploaded: isUploaded(key), messages: [messageId] });
+      else this.#open.set(key, { uploaded: isUploaded(key), messages: [messageId], sentAt });
     }
   }
 
   /** @returns whether the key was settled; then it is so no longer */
   #takeSettled(key: string): boolean {
     return this.#settled.delete(key) || this.#leaving.delete(key);
+  }
+
+  /** The open key, if it is one, that a message brings once more. */
+  #openSent(key: string, sentAt: number): OpenKey | undefined {
+    const open = this.#open.get(key);
+    if (open) open.sentAt = Math.max(open.sentAt, sentAt);
+    return open;
+  }
+
+  /** Of the keys as {@link packKeys} packs them. */
+  #sentAtInParts(): number[] {
+    const sentAt = [...Array.from(this.#leaving, () => 0), ...this.#settled.entries().map(([, at]) => at)];
+    const parts = Math.min(PARTS, sentAt.length);
+    return Array.from({ length: parts }, (_, part) => sentAt[Math.ceil((part * sentAt.length) / parts)] ?? 0);
+  }
+
+  /** By a clock that began anew: a time after it would make a key newer than all to come. */
+  #sentBefore(at: number): void {
+    const settled = this.#settled.entries();
+    this.#settled = new SettledKeys();
+    for (const [key, sentAt] of settled) this.#settled.add(key, Math.min(sentAt, at));
+    for (const key of [...this.#open.values(), ...this.#messages.values()])
+      key.sentAt = Math.min(key.sentAt, at);
   }
 
   #makeDue(messageId: string, message: Message): void {
@@ -560,18 +607,22 @@ export class Window {
    * @param isUploaded asked of each key that no other message has
    * @returns the keys that are this message's to bring
    */
-  #addKeys(messageId: string, keys: readonly string[], isUploaded: (key: string) => boolean): string[] {
+  #addKeys(
+    messageId: string,
+    { keys, sentAt }: Pick<Message, 'keys' | 'sentAt'>,
+    isUploaded: (key: string) => boolean,
+  ): string[] {
     this.#messageKeys += keys.length;
     const claimed: string[] = [];
     for (const key of new Set(keys)) {
-      const open = this.#open.get(key);
+      const open = this.#openSent(key, sentAt);
       if (open && this.#wanted.delete(key)) {
         open.messages.unshift(messageId);
         claimed.push(key);
       } else if (open) open.messages.push(messageId);
       else {
         const uploaded = isUploaded(key);
-        this.#open.set(key, { uploaded, messages: [messageId] });
+        this.#open.set(key, { uploaded, messages: [messageId], sentAt });
         if (!uploaded) claimed.push(key);
       }
     }
@@ -595,8 +646,7 @@ export class Window {
     if (!(open.uploaded || isWanted) || open.messages.length > 0) return;
     this.#open.delete(key);
     if (isWanted) return void this.#wanted.delete(key);
-    this.#settled.add(key);
-    this.#evict();
+    this.#settled.add(key, open.sentAt);
   }
 
   #evict(): void {
@@ -606,9 +656,8 @@ export class Window {
     const most = isHeld ? Math.max(keys, mostKeysHeld) : keys;
     if (isHeld && this.#settled.size <= most) return;
     while (this.#settled.size > most) {
-      const { value: key } = this.#longestUnseen.next();
+      const key = this.#settled.takeOldest();
       if (key === undefined) break;
-      this.#settled.delete(key);
       this.#leaving.set(key, this.#begun);
     }
     const [oldest = Infinity] = this.#underWay;
@@ -660,6 +709,11 @@ export class Window {
   }
 }
 
+/** Nothing that was received was sent later. */
+function sentBefore({ sentAt }: { sentAt?: number }, { from, until }: Receive): number {
+  return Math.min(sentAt ?? from, until);
+}
+
 /** The newest receipt is of one of the two. */
 function hiddenByBoth(one: Receive, other: Receive): Receive {
   return { ...other, visibilityMs: Math.max(one.visibilityMs, other.visibilityMs) };
@@ -678,7 +732,7 @@ function laterOf(one: Mark, other: Mark): Mark {
 }
 
 function packMessage([messageId, message]: [string, Message]): PackedMessage {
-  const { keys, receipt, receive, ambiguous, state, unsettledSince } = message;
+  const { keys, receipt, receive, ambiguous, state, sentAt, unsettledSince } = message;
   const isUnsettled = state === 'unsettled';
   return [
     messageId,
@@ -690,6 +744,7 @@ function packMessage([messageId, message]: [string, Message]): PackedMessage {
     receive.visibilityMs,
     ambiguous ? 1 : 0,
     STATES.indexOf(state),
+    sentAt,
     ...packMark(unsettledSince),
   ];
 }
@@ -701,7 +756,7 @@ function packMark(mark: Mark | undefined): PackedMark {
 }
 
 function unpackMessage(packed: PackedMessage): [string, Message] {
-  const [messageId, keys, receipt, from, until, visibilityMs, ambiguous, state, ...mark] = packed;
+  const [messageId, keys, receipt, from, until, visibilityMs, ambiguous, state, sentAt, ...mark] = packed;
   const unsettledSince = unpackMark(mark);
   const message: Message = {
     keys: splitKeys(keys),
@@ -709,6 +764,7 @@ function unpackMessage(packed: PackedMessage): [string, Message] {
     receive: { from, until, visibilityMs },
     ambiguous: ambiguous === 1,
     claims: 0,
+    sentAt,
     state: STATES[state] ?? 'unsettled',
     ...(unsettledSince ? { unsettledSince } : {}),
   };

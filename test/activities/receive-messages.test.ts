@@ -106,6 +106,20 @@ describe('receiveMessages', () => {
     assert.equal(queue.mostPollsAtOnce, 8);
   });
 
+  it('says of each message when it was sent, of those that it leaves in the queue, too', async () => {
+    const { messages } = await receive(new StubQueue([7_000, 5_000, 6_000]));
+    assert.deepEqual(
+      messages.map(({ sentAt }) => sentAt),
+      [7_000, 5_000, 6_000],
+    );
+    const large = new StubQueue(Array<number>(10).fill(9_000), 'x'.repeat(2_000));
+    const { leftInQueue } = await receive(large, { bytes: 5_000 });
+    assert.deepEqual(
+      leftInQueue.map(({ sentAt }) => sentAt),
+      Array<number>(8).fill(9_000),
+    );
+  });
+
   it('brings no more than the rows that are wanted where a backlog may have no more', async () => {
     const queue = new StubQueue(sentLongAgo(1_000));
     const { messages, behind } = await receive(queue, { rows: 95 });

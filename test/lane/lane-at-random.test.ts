@@ -204,9 +204,13 @@ class World {
     const left = how === 'releases the last' ? taken.splice(-1) : [];
     for (const message of left) message.visibleAt = now;
     const [next] = visible.slice(taken.length);
-    const messages = taken.map(({ id, events, receipt }) => ({ ...messageOf(id, ...events), receipt }));
+    const messages = taken.map(({ events, id, receipt, sentAt }) => ({
+      ...messageOf(id, ...events),
+      receipt,
+      sentAt,
+    }));
     const answer = {
-      leftInQueue: left.map(({ id, events }) => ({ id, keys: events.map(digestOf) })),
+      leftInQueue: left.map(({ id, events, sentAt }) => ({ id, sentAt, keys: events.map(digestOf) })),
       reached: next ? next.sentAt : now,
       behind: next !== undefined,
     };

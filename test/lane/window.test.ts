@@ -512,6 +512,63 @@ describe('Window', () => {
     assert.equal(next.size, 6);
   });
 
+  it('takes a key that settles late for as old as it is: it pushes out no newer one, before and after continue-as-new', () => {
+    for (const carry of [(one: Window) => one, carried]) {
+      let window = new Window(LIMITS);
+      // Five messages whose rows wait, and come back before they are deleted.
+      const late = [1, 2, 3, 4, 5].map((n): [string, string, string] => [`m${n}`, key(n), `r${n}`]);
+      receive(window, 0, late);
+      window = carry(window, 1, 2, 3, 4, 5);
+      for (let n = 6; n <= 8; n += 1) settle(window, n, n);
+      receive(window, 9, late);
+      window = carry(window, 1, 2, 3, 4, 5);
+      for (let n = 1; n <= 5; n += 1) window.uploaded(key(n));
+      deleteDue(window, 9);
+      const copies = [8, 7, 6, 5, 4].map((n): [string, string, string] => [`copy ${n}`, key(n), 'r']);
+      assert.deepEqual(receive(window, 10, copies), ['repeat', 'repeat', 'repeat', 'repeat', 'new']);
+    }
+  });
+
+  it('takes a key for as old as its message, though it was received late', () => {
+    const window = new Window(LIMITS);
+    for (let n = 2; n <= 4; n += 1) settle(window, n, 10 + n);
+    // A lost receive had hidden them.
+    for (let n = 5; n <= 9; n += 1) {
+      const message = { id: `m${n}`, receipt: 'r', keys: [key(n)], sentAt: n };
+      assert.deepEqual(window.admit(message, receiveAt(20)), ['new']);
+      window.uploaded(key(n));
+    }
+    deleteDue(window, 20);
+    const copies = [2, 3, 4, 9, 5].map((n): [string, string, string] => [`copy ${n}`, key(n), 'r']);
+    assert.deepEqual(receive(window, 21, copies), ['repeat', 'repeat', 'repeat', 'repeat', 'new']);
+  });
+
+  it('takes no key for newer than those to come, though the queue tells a time ahead or its clock begins anew', () => {
+    const window = new Window(LIMITS);
+    for (let n = 1; n <= 8; n += 1) {
+      const message = { id: `m${n}`, receipt: 'r', keys: [key(n)], sentAt: 1e9 };
+      assert.deepEqual(window.admit(message, receiveAt(10_000)), ['new']);
+      if (n <= 4) window.uploaded(key(n));
+    }
+    deleteDue(window, 10_000);
+    window.beginAnew(5_000);
+    for (let n = 5; n <= 8; n += 1) window.uploaded(key(n));
+    for (let n = 11; n <= 14; n += 1) settle(window, n, 5_000 + n);
+    const copies = [11, 12, 13, 14, 1].map((n): [string, string, string] => [`copy ${n}`, key(n), 'r']);
+    assert.deepEqual(receive(window, 5_100, copies), ['repeat', 'repeat', 'repeat', 'repeat', 'new']);
+  });
+
+  it('takes a key for as old as the newest message that brought it', () => {
+    const window = new Window(LIMITS);
+    receive(window, 0, [['m1', key(1), 'r']]);
+    for (let n = 2; n <= 4; n += 1) settle(window, n, n);
+    assert.deepEqual(receive(window, 5, [['copy', key(1), 'r']]), ['repeat']);
+    window.uploaded(key(1));
+    deleteDue(window, 5);
+    for (let n = 5; n <= 7; n += 1) settle(window, n, n);
+    assert.deepEqual(receive(window, 8, [['again', key(1), 'r']]), ['repeat']);
+  });
+
   describe('of a message that was received and left in the queue', () => {
     const left = { id: 'left', keys: [key(1), key(50)] };
     const again = { ...left, receipt: 'again' };
@@ -862,6 +919,11 @@ interface QueuedMessage {
   receipt: string;
 }
 
+type Handed = Omit<QueuedMessage, 'visibleAt'>;
+
+/** It was not handed out yet, or stands as if it was not. */
+const isNew = ({ receipt }: QueuedMessage): boolean => receipt === '';
+
 /**
  * A queue as unkind as SQS, and the least lane. Deletions fail, or answer success to a stale receipt and delete nothing; receives
  * are lost after they hid messages. The source repeats only what is among its last two events: what the window is for.
@@ -877,8 +939,7 @@ class World {
   #waiting: string[] = [];
   #lake = new Set<string>();
   #receipts = 0;
-  #underWay: { number: number; from: number; received: Pick<QueuedMessage, 'id' | 'keys' | 'receipt'>[] }[] =
-    [];
+  #underWay: { number: number; from: number; received: Handed[] }[] = [];
   readonly repeated: string[] = [];
 
   constructor(carries: boolean) {
@@ -932,11 +993,18 @@ class World {
   #flow(count: number): void {
     for (let n = 0; n < count; n += 1) {
       this.#publish(1 + (n % MOST_EVENTS));
-      // SQS may hand out new messages before one that came back.
-      this.#take(this.#visible().filter(({ receipt }) => receipt === ''));
+      const visible = this.#visible();
+      // SQS may hand out new messages before one that came back. Before one that waits for long it would be beyond what a window can do.
+      this.#take(visible.some((message) => this.#waitsForLong(message)) ? visible : visible.filter(isNew));
       this.#upload();
       this.#delete(0);
     }
+  }
+
+  /** Behind five messages of the largest kind, in which its keys are not. */
+  #waitsForLong(message: QueuedMessage): boolean {
+    const newest = Math.max(...message.keys.map((each) => parseInt(each, 16)));
+    return !isNew(message) && this.#events - newest > 5 * MOST_EVENTS;
   }
 
   #publish(events: number): void {
@@ -996,7 +1064,8 @@ class World {
     const number = this.#window.beginReceive();
     const taken = (twice ? this.#queue : this.#visible()).slice(0, count);
     this.#hide(taken);
-    const received = taken.map(({ id, keys, receipt }) => ({ id, keys, receipt }));
+    // The receipts that this receive gave: another one may hand them out once more.
+    const received = taken.map((message) => ({ ...message }));
     this.#underWay.push({ number, from: this.#now, received });
   }
 
@@ -1037,7 +1106,7 @@ class World {
     }
   }
 
-  #admit(messages: readonly Pick<QueuedMessage, 'id' | 'keys' | 'receipt'>[], when = this.#instant()): void {
+  #admit(messages: readonly Handed[], when = this.#instant()): void {
     for (const message of messages) {
       const verdicts = this.#window.admit(message, { ...when, visibilityMs: VISIBILITY });
       if (verdicts === 'redelivery') continue;

@@ -163,17 +163,17 @@ export class Receive {
     this.#facts.oldestSentAt = Math.min(this.#facts.oldestSentAt ?? Infinity, sentAt);
     const rejected = events.filter((event) => isRejected(event, scenario.rejects));
     if (rejected.length > 0 && random.chance(scenario.unkept)) {
-      this.#leave(id, events);
+      this.#leave({ id, events, sentAt });
       trace.tell(events, () => `${nameOf(id)} stays in the queue: what it rejects can't be kept`);
       return;
     }
     for (const event of rejected) lake.keepRejected(event);
-    this.#messages.push({ id, receipt, events: events.map((event) => this.#read(event)) });
+    this.#messages.push({ id, receipt, sentAt, events: events.map((event) => this.#read(event)) });
     this.#brought.push(...events);
   }
 
-  #leave(id: string, events: readonly number[]): void {
-    this.#facts.leftInQueue.push({ id, keys: events.map(keyOf) });
+  #leave({ id, events, sentAt }: Pick<Handed, 'id' | 'events' | 'sentAt'>): void {
+    this.#facts.leftInQueue.push({ id, sentAt, keys: events.map(keyOf) });
   }
 
   #read(event: number): Event {
@@ -189,8 +189,9 @@ export class Receive {
     this.#isFullOfBytes = true;
     const isFailure = random.chance(FAILED_RELEASES);
     if (isFailure) this.#facts.lostPolls += 1;
-    for (const { id, receipt, events } of excess) {
-      this.#leave(id, events);
+    for (const handed of excess) {
+      const { id, receipt, events } = handed;
+      this.#leave(handed);
       if (isFailure) trace.tell(events, () => `${nameOf(id)} can't be released`);
       else queue.release(receipt);
     }

@@ -48,10 +48,54 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a key is dropped from the window as soon as its row is in the lake',
     file: 'src/lane/window.ts',
-    find: '    this.#settled.add(key);\n',
+    find: '    this.#settled.add(key, open.sentAt);\n',
     replace: '',
     check: { file: 'test/lane/window.test.ts', title: 'Window lets newer keys push out a settled one' },
     model: 'caught',
+  },
+  {
+    name: 'a key that settles late is taken for new',
+    file: 'src/lane/window.ts',
+    find: '    this.#settled.add(key, open.sentAt);\n',
+    replace: '    this.#settled.add(key, this.#receivedUntil);\n',
+    check: {
+      file: 'test/lane/window.test.ts',
+      title: 'Window takes a key that settles late for as old as it is',
+    },
+    model: 'survives',
+  },
+  {
+    name: 'a key is as new as the receive that brought it',
+    file: 'src/lane/window.ts',
+    find: '  return Math.min(sentAt ?? from, until);\n',
+    replace: '  return Math.max(sentAt ?? from, until);\n',
+    check: {
+      file: 'test/lane/window.test.ts',
+      title: 'Window takes a key for as old as its message, though it was received late',
+    },
+    model: 'survives',
+  },
+  {
+    name: 'a time from before the clock began anew makes a key newer than all to come',
+    file: 'src/lane/window.ts',
+    find: '    this.#sentBefore(at);\n',
+    replace: '',
+    check: {
+      file: 'test/lane/window.test.ts',
+      title: 'Window takes no key for newer than those to come',
+    },
+    model: 'survives',
+  },
+  {
+    name: 'continue-as-new forgets how old keys are',
+    file: 'src/lane/window.ts',
+    find: '      sentAt: this.#sentAtInParts(),\n',
+    replace: '      sentAt: [],\n',
+    check: {
+      file: 'test/lane/window.test.ts',
+      title: 'Window takes a key that settles late for as old as it is',
+    },
+    model: 'survives',
   },
   {
     name: 'a batch is keyed when it is uploaded, not when it is frozen',
@@ -155,8 +199,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'after continue-as-new, a message claims what it was held for, in the lake or not',
     file: 'src/lane/window.ts',
-    find: 'this.#addKeys(messageId, message.keys, (key) => !inState.has(key)).length;',
-    replace: "this.#addKeys(messageId, message.keys, () => message.state !== 'held').length;",
+    find: 'this.#addKeys(messageId, message, (key) => !inState.has(key)).length;',
+    replace: "this.#addKeys(messageId, message, () => message.state !== 'held').length;",
     check: {
       file: 'test/lane/window.test.ts',
       title: 'A window, of messages with several events waits, after continue-as-new',

@@ -182,10 +182,18 @@ export class FakeLane {
     };
   }
 
-  #received({ messageId: id, receipt, key: published }: StoredMessage, cells: string[]): ReceivedMessage {
+  #received(
+    { messageId: id, receipt, sentAt, key: published }: StoredMessage,
+    cells: string[],
+  ): ReceivedMessage {
     const key = keyDigest(published);
     const row = { key, cells, bytes: Buffer.byteLength(JSON.stringify(cells)) };
-    return { id, receipt, events: [this.rejects(published) ? { key, reason: 'row-too-large' } : row] };
+    return {
+      id,
+      receipt,
+      sentAt,
+      events: [this.rejects(published) ? { key, reason: 'row-too-large' } : row],
+    };
   }
 
   async #poll(input: ReceiveInput): Promise<StoredMessage[]> {
