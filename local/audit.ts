@@ -56,6 +56,9 @@ const pathOfColumn: ReadonlyMap<string, string> = new Map([
   ['offset', 'meta.offset'],
 ]);
 
+/** What a pipeline writes down of itself, below its prefix. */
+const OWN_OBJECT = /^_sluice\/(?:owner|cursor|adoptions\/[0-9a-f]{8})\.json$/;
+
 /**
  * Reads every object of a pipeline and compares it with what was published: each event has one row with the
  * event's values, or, if it is broken, one object under `rejected/`. Shares no code with the pipeline on
@@ -79,8 +82,8 @@ export async function auditLake({ s3, bucket, prefix, ledger }: AuditRequest): P
     } else if (name.startsWith(`${folder}canaries/`)) {
       // Kept for whoever looks for holes in offsets; the ledger does not list them.
       continue;
-    } else if (name === `${folder}_sluice/owner.json`) {
-      // It names the pipeline, and holds no event.
+    } else if (OWN_OBJECT.test(name.slice(folder.length))) {
+      // It tells of the pipeline, and holds no event.
       continue;
     } else if (name.endsWith('.csv')) {
       objects += 1;

@@ -3,6 +3,7 @@ import { metersOf } from '../metrics';
 import { openSource } from '../sources/open-source';
 import type { Source, SourceListener } from '../sources/source';
 import { NO_COUNTS } from '../sources/stint-counts';
+import { CursorKeeper } from './cursor-keeper';
 import { withHeartbeat } from './heartbeat';
 import { type Acknowledge, acknowledgedHeartbeat, Lease } from './lease';
 import type { Ended } from './stint/ended';
@@ -50,7 +51,7 @@ export async function consumeStream(
   const { cursor, completeness, gaps } = input;
   const context = Context.current();
   const { heartbeatDetails, heartbeatTimeoutMs, startToCloseTimeoutMs } = context.info;
-  const resumed = (heartbeatDetails as StintProgress | undefined) ?? {
+  const resumed: StintProgress = (heartbeatDetails as StintProgress | undefined) ?? {
     cursor,
     completeness,
     counts: NO_COUNTS,
@@ -58,29 +59,44 @@ export async function consumeStream(
   };
   const meters = metersOf(metricMeter, input.pipeline);
   /** What Temporal knows: older details, sent by other means, must not take the place of newer ones. */
-  let told: unknown = resumed;
+  let told = resumed;
+  /** What the heartbeat under way tells. */
+  let asked = resumed;
   const lease = new Lease({
     acknowledge,
-    details: () => stint.tell(),
-    onAcknowledged: (details) => {
-      told = details;
+    details: () => {
+      asked = stint.tell();
+      return asked;
+    },
+    onAcknowledged: () => {
+      told = asked;
       // The SDK sends the last that it was given, when it thinks fit.
       heartbeat(told);
       stint.acknowledged();
+      keeper.told(told);
     },
     heartbeatTimeoutMs: heartbeatTimeoutMs ?? HEARTBEAT_TIMEOUT_MS,
     lastsMs: startToCloseTimeoutMs,
   });
   const stint = new Stint(clients, input, resumed, { meters, lease, context });
+  const keeper = new CursorKeeper({
+    ...clients,
+    lease,
+    pipeline: input.pipeline,
+    source: input.source,
+    everyEvents: Math.ceil(input.mostUnacknowledged / 2),
+  });
   const work = async (cancelled: AbortSignal): Promise<StintResult> => {
     const ended = await stint.run(open(input.source, stint), AbortSignal.any([cancelled, lease.ended]));
     if (lease.isSuperseded) throw lease.ended.reason;
+    await keeper.end(stint.progress());
     return { ...stint.progress(), ...ended };
   };
   const kept = lease.keep();
   try {
     return await withHeartbeat({ everyMs: lease.beatMs, details: () => told }, work);
   } finally {
+    keeper.close();
     lease.close();
     await kept;
     meters.close();

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { RejectReason } from '../event/event';
 import { classify, type KeptKind, keptFolder, keptKey, type KeptObject, resentKey } from './layout';
+import { readJson } from './json';
 import { readObjects } from './reader';
 import type { LakeStore, ObjectContent, RequestOptions } from './store';
 
@@ -82,7 +83,7 @@ async function keep(
 
 /** Reads what an object holds; undefined when it is not the JSON that it should be. Never throws. */
 export function readKeptEvent(body: Uint8Array): KeptEvent | undefined {
-  const value = json(body);
+  const value = readJson(body);
   if (typeof value !== 'object' || value === null) return undefined;
   const {
     reason = '',
@@ -101,14 +102,6 @@ export function readKeptEvent(body: Uint8Array): KeptEvent | undefined {
 
 function areTexts<Name extends string>(members: Record<Name, unknown>): members is Record<Name, string> {
   return Object.values(members).every((member) => typeof member === 'string');
-}
-
-function json(body: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body));
-  } catch {
-    return undefined;
-  }
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Gap } from '../sources/gaps';
  * date=2026-01-31/hour=12/batch-l7-1a2b3c4d-0000000042-3f9c0a1be27d5c44.csv   rows of lane 7
  * rejected/<digest>.json   canaries/<digest>.json   resent/<digest>-20260131T120000.000Z.json
  * gaps/20260131T120000.000Z-20260131T121500.000Z.json
- * _sluice/owner.json
+ * _sluice/owner.json   _sluice/cursor.json   _sluice/adoptions/1a2b3c4d.json
  * ```
  *
  * All stand below the lake's prefix, which may be empty. A digest is the SHA-256 of an event's key, in hexadecimal.
@@ -38,6 +38,12 @@ const GAPS_FOLDER = 'gaps';
 
 /** The object that names the lane which alone may write here. */
 const OWNER_OBJECT = '_sluice/owner.json';
+
+/** The object that tells how far the source was read: see `kept-cursor.ts`. */
+const CURSOR_OBJECT = '_sluice/cursor.json';
+
+/** Objects that tell which lanes another one took over from: see `adoption.ts`. */
+const ADOPTIONS_FOLDER = '_sluice/adoptions';
 
 /** What numbers objects: a lane, and the time from its first start to its removal. Each counts from 1. */
 export interface LaneLife {
@@ -77,10 +83,14 @@ export type LakeObject = ListedObject &
     | { kind: KeptKind; digest: string }
     | { kind: 'gap'; gap: Gap }
     | { kind: 'owner' }
+    | { kind: 'cursor' }
+    /** Named after the lane that took over. */
+    | (LaneLife & { kind: 'adoption' })
     | { kind: 'unknown' }
   );
 
 export type BatchObject = Extract<LakeObject, { kind: 'batch' }>;
+export type AdoptionObject = Extract<LakeObject, { kind: 'adoption' }>;
 /** An object that holds one event whole. */
 export type KeptObject = Extract<LakeObject, { digest: string }>;
 
@@ -115,13 +125,14 @@ export function incarnationOf(firstExecutionRunId: string): string {
 }
 
 /** The key of a batch's object: partitioned by the UTC hour in which the batch was frozen, as Hive-style readers expect. */
-export function batchKey(
-  prefix: string,
-  { lane, incarnation, sequence, frozenAt, firstKeyDigest }: BatchName,
-): string {
-  const place = lane === 0 ? incarnation : `l${lane}-${incarnation}`;
+export function batchKey(prefix: string, { sequence, frozenAt, firstKeyDigest, ...life }: BatchName): string {
   const number = String(sequence).padStart(10, '0');
-  return `${hourFolder(prefix, Math.floor(frozenAt / HOUR_MS))}/batch-${place}-${number}-${firstKeyDigest}.csv`;
+  return `${hourFolder(prefix, Math.floor(frozenAt / HOUR_MS))}/batch-${nameOf(life)}-${number}-${firstKeyDigest}.csv`;
+}
+
+/** Of a lane, in keys. */
+function nameOf({ lane, incarnation }: LaneLife): string {
+  return lane === 0 ? incarnation : `l${lane}-${incarnation}`;
 }
 
 /** The key of an event that is kept whole: the same however often it comes. */
@@ -140,6 +151,15 @@ export function gapKey(prefix: string, { from, to }: Gap): string {
 
 export function ownerKey(prefix: string): string {
   return underPrefix(prefix, OWNER_OBJECT);
+}
+
+export function cursorKey(prefix: string): string {
+  return underPrefix(prefix, CURSOR_OBJECT);
+}
+
+/** @param life of the lane that took over */
+export function adoptionKey(prefix: string, life: LaneLife): string {
+  return underPrefix(prefix, `${ADOPTIONS_FOLDER}/${nameOf(life)}.json`);
 }
 
 /** The beginning of the keys of an hour's batches, without a slash at its end. @param hour in hours since 1970 */
@@ -170,7 +190,7 @@ export function partsOf(prefix: string, { since, until }: { since: number; until
     ...KEPT_KINDS.map((kind) => keptFolder(prefix, kind)),
     underPrefix(prefix, `${GAPS_FOLDER}/`),
   ];
-  return [hours, ...[...others, ownerKey(prefix)].map((beginning) => ({ prefix: beginning }))];
+  return [hours, ...[...others, underPrefix(prefix, '_sluice/')].map((beginning) => ({ prefix: beginning }))];
 }
 
 /** Whose prefix an object claims, whatever the prefix is; undefined for an object that claims none. */
@@ -183,7 +203,8 @@ export function prefixClaimedBy(key: string): string | undefined {
 export function classify(lakePrefix: string, object: ListedObject): LakeObject {
   const name = object.key.slice(underPrefix(lakePrefix, '').length);
   if (name === OWNER_OBJECT) return { ...object, kind: 'owner' };
-  const known = batchNamed(name) ?? keptNamed(name) ?? gapNamed(name);
+  if (name === CURSOR_OBJECT) return { ...object, kind: 'cursor' };
+  const known = batchNamed(name) ?? keptNamed(name) ?? gapNamed(name) ?? adoptionNamed(name);
   return { ...object, ...(known ?? { kind: 'unknown' }) };
 }
 
@@ -214,6 +235,15 @@ function gapNamed(name: string) {
   const [, folder, from = '', to = ''] = GAP.exec(name) ?? [];
   const gap = { from: timeOf(from), to: timeOf(to) };
   return folder === GAPS_FOLDER && gap.from <= gap.to ? ({ kind: 'gap', gap } as const) : undefined;
+}
+
+const ADOPTION = /^_sluice\/adoptions\/(?:l([1-9]\d*)-)?([0-9a-f]{8})\.json$/;
+
+function adoptionNamed(name: string) {
+  const [, lane = '0', incarnation] = ADOPTION.exec(name) ?? [];
+  return incarnation === undefined
+    ? undefined
+    : ({ kind: 'adoption', lane: Number(lane), incarnation } as const);
 }
 
 const COMPACT_TIME = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2}\.\d{3}Z)$/;

@@ -1,3 +1,4 @@
+import { readJson } from './json';
 import { ownerKey } from './layout';
 import type { LakeStore } from './store';
 import type { Lake } from '../pipeline/definition';
@@ -50,6 +51,27 @@ export async function claimLake(
 }
 
 /**
+ * Claims a lake that another lane had, which is gone for good. Safe to run twice, also beside another who wants it.
+ *
+ * @param run of the lane that had it
+ * @returns whose the lake is now
+ * @throws OwnerUnreadable, or the S3 client's error
+ */
+export async function takeOverLake(
+  store: Pick<LakeStore, 'lake' | 'putIfAbsent' | 'read' | 'replace'>,
+  owner: LakeOwner,
+  run: string,
+): Promise<LakeOwner> {
+  const key = ownerKey(store.lake.prefix);
+  const content = await store.read(key);
+  const found = content && ownerIn(content.body);
+  if (!content || !found || found.run !== run) return await claimLake(store, owner);
+  const object = { key, body: `${JSON.stringify(owner)}\n`, contentType: 'application/json' };
+  const isOurs = await store.replace(object, { etag: content.etag });
+  return isOurs ? owner : await claimLake(store, owner);
+}
+
+/**
  * @returns whose the lake is; undefined where nobody claimed it
  * @throws OwnerUnreadable, or the S3 client's error
  */
@@ -57,7 +79,7 @@ export async function readOwner(store: Pick<LakeStore, 'lake' | 'read'>): Promis
   const { lake } = store;
   const content = await store.read(ownerKey(lake.prefix));
   if (!content) return undefined;
-  const owner = parse(Buffer.from(content.body).toString());
+  const owner = ownerIn(content.body);
   if (owner) return owner;
   throw new OwnerUnreadable(
     `${ownerAddress(lake)} does not say who writes there: put back what a lane wrote or, if nothing lies under ` +
@@ -82,20 +104,15 @@ export function notYours(
       : '';
   const instead = isRunning
     ? ''
-    : ` or, if nothing writes there any more, move what it wrote away and delete ${ownerAddress(lake)}`;
+    : ` or, if that lane is gone for good, go on where it ended with \`sluice start --adopt\``;
   return (
     `${lakeAddress(lake)} belongs to ${owner}${gone}. A second one would number its objects from 1, too, and readers would find ` +
     `each number twice: give this pipeline a prefix of its own (SLUICE_PREFIX)${instead}`
   );
 }
 
-function parse(text: string): LakeOwner | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+function ownerIn(body: Uint8Array): LakeOwner | undefined {
+  const value = readJson(body);
   if (typeof value !== 'object' || value === null) return undefined;
   if (!('pipeline' in value && 'lane' in value && 'run' in value)) return undefined;
   const { pipeline, lane, run } = value;

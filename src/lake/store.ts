@@ -53,7 +53,7 @@ export class LakeStore {
   }
 
   /**
-   * Writes an object, unless its key is taken: nothing in the lake is ever replaced. Where another request is writing the
+   * Writes an object, unless its key is taken: what holds events is never replaced. Where another request is writing the
    * same key at that moment, S3 answers 409 ConditionalRequestConflict and wants the upload to be tried again: it is, a
    * few times (S3 user guide, "Prevent object overwrites with conditional writes").
    *
@@ -85,6 +85,35 @@ export class LakeStore {
         if (waitMs === undefined) throw error;
         await delay(waitMs, undefined, { signal: options.abortSignal });
       }
+    }
+  }
+
+  /**
+   * Writes an object, whatever is there: for the few that tell how things stand now.
+   *
+   * @param options.etag writes it only as long as it is as it was read. Default: in any case
+   * @returns whether it was written; false when it is another one than was read, or none
+   */
+  async replace(
+    { key, body, contentType }: NewObject,
+    { etag, abortSignal }: RequestOptions & { etag?: string | undefined } = {},
+  ): Promise<boolean> {
+    const { bucket, acl } = this.lake;
+    const command = new PutObjectCommand({
+      Bucket: bucket,
+      Key: key,
+      Body: body,
+      ContentType: contentType,
+      ...(etag === undefined ? {} : { IfMatch: etag }),
+      ...(acl === undefined ? {} : { ACL: acl }),
+    });
+    try {
+      await this.#s3.send(command, abortSignal === undefined ? {} : { abortSignal });
+      return true;
+    } catch (error) {
+      if (etag !== undefined && (isNamed(error, 'PreconditionFailed') || isNamed(error, 'NoSuchKey')))
+        return false;
+      throw error;
     }
   }
 
@@ -130,6 +159,25 @@ export class LakeStore {
       }
       token = page.NextContinuationToken;
     } while (token !== undefined);
+  }
+
+  /** @returns the folders whose names begin so, in the order of their names, each with a slash at its end */
+  async folders(prefix: string): Promise<string[]> {
+    const found: string[] = [];
+    let token: string | undefined;
+    do {
+      const page = await this.#s3.send(
+        new ListObjectsV2Command({
+          Bucket: this.lake.bucket,
+          Prefix: prefix,
+          Delimiter: '/',
+          ContinuationToken: token,
+        }),
+      );
+      for (const { Prefix } of page.CommonPrefixes ?? []) if (Prefix !== undefined) found.push(Prefix);
+      token = page.NextContinuationToken;
+    } while (token !== undefined);
+    return found;
   }
 
   /**

@@ -57,6 +57,8 @@ export interface QueueAttributes {
   maximumBytes: number;
   /** Whether SQS moves messages to a dead-letter queue. */
   hasRedrivePolicy: boolean;
+  /** Epoch milliseconds; undefined where SQS does not say. A queue that was made again is another. */
+  createdAt?: number | undefined;
 }
 
 /**
@@ -173,14 +175,15 @@ export class Queue {
   }
 
   async attributes(options: RequestOptions = {}): Promise<QueueAttributes> {
-    const { QueueArn, MaximumMessageSize, RedrivePolicy } = await this.#attributes(
-      ['QueueArn', 'MaximumMessageSize', 'RedrivePolicy'],
+    const { QueueArn, MaximumMessageSize, RedrivePolicy, CreatedTimestamp } = await this.#attributes(
+      ['QueueArn', 'MaximumMessageSize', 'RedrivePolicy', 'CreatedTimestamp'],
       options,
     );
     return {
       arn: QueueArn,
       maximumBytes: Number(MaximumMessageSize ?? MAXIMUM_BYTES),
       hasRedrivePolicy: Boolean(RedrivePolicy),
+      createdAt: CreatedTimestamp === undefined ? undefined : Number(CreatedTimestamp) * 1_000,
     };
   }
 

@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KnownPlace } from '../event/place';
+import { readAdoptions } from '../lake/adoption';
 import { type Kept, type KeptEvent, readKept } from '../lake/kept';
 import {
+  type AdoptionObject,
   type BatchObject,
   classify,
   HOUR_MS,
@@ -17,7 +19,7 @@ import { recordPlace } from '../sources/kafka/event';
 import { wikimediaPlace } from '../sources/sse/wikimedia';
 import { Findings } from './findings';
 import { LakeAudit, type LakeReport } from './lake-audit';
-import { mayComeYet, type Rules } from './verification';
+import type { Rules } from './verification';
 
 /** The part of a lake's store that an audit needs. */
 export type AuditedStore = Pick<LakeStore, 'lake' | 'clock' | 'list' | 'read'>;
@@ -48,7 +50,7 @@ export async function auditLake(
   { progress = (items) => items, pause = delay }: AuditSurroundings = {},
 ): Promise<LakeReport> {
   const { bucket, prefix } = store.lake;
-  const { batches, kept, resent, ...found } = await list(store, others.hours);
+  const { batches, kept, resent, adoptions, ...found } = await list(store, others.hours);
   const rules = { ...others, now: now ?? store.clock.now() };
   const read = (objects: readonly BatchObject[], what = 'objects read') =>
     progress(readObjects(store, objects), { what, total: objects.length });
@@ -60,13 +62,17 @@ export async function auditLake(
     if (event) lake.addKept(object, keptPlace(event, lake));
     else lake.addBroken(object, 'it is not the JSON of an event that was kept whole');
   };
+  for (const { object, adoption } of await readAdoptions(store, adoptions)) {
+    if (adoption) lake.addAdoption(object, adoption);
+    else lake.addBroken(object, 'it does not say which lanes were taken over');
+  }
   for await (const { object, content } of read(batches)) lake.addBatch(object, batchIn(content));
   // What is gone since it was listed, somebody sent again just now.
   for await (const one of readEvents(kept)) addKept(one);
   const all = [...batches];
   for (const waitMs of LOOK_AGAIN_MS) {
     // What is no longer young is not waited for, however short a grace was given.
-    if (waitMs > rules.graceMs || !(lake.mayComeYet() || mayComeYet(all, rules))) break;
+    if (waitMs > rules.graceMs || !lake.mayComeYet(all)) break;
     await pause(waitMs);
     const late = await listLate(store, { batches: all, kept });
     for await (const { object, content } of read(late.batches, 'late objects read')) {
@@ -94,6 +100,8 @@ interface Listing {
   /** Canary and rejected events. */
   kept: KeptObject[];
   resent: KeptObject[];
+  /** What lanes wrote down that took over from others. */
+  adoptions: AdoptionObject[];
   unknown: Findings<{ object: string }>;
   others: Findings<{ prefix: string }>;
   gaps: Findings<{ from: string; to: string }>;
@@ -103,7 +111,14 @@ interface Listing {
 type Objects = Omit<Listing, 'unknown' | 'others'>;
 
 async function list(store: AuditedStore, hours: Rules['hours']): Promise<Listing> {
-  const listing: Objects = { batches: [], kept: [], resent: [], gaps: new Findings(), claimed: false };
+  const listing: Objects = {
+    batches: [],
+    kept: [],
+    resent: [],
+    adoptions: [],
+    gaps: new Findings(),
+    claimed: false,
+  };
   const strangers = new Strangers();
   const { prefix } = store.lake;
   for (const part of partsOf(prefix, hours)) {
@@ -166,6 +181,8 @@ function addListed(
   { since, until }: Rules['hours'],
 ): void {
   if (object.kind === 'owner') return void (listing.claimed = true);
+  if (object.kind === 'adoption') return void listing.adoptions.push(object);
+  if (object.kind === 'cursor') return;
   if (object.kind === 'gap') {
     const { from, to } = object.gap;
     if (to / HOUR_MS < since || from / HOUR_MS >= until) return;

@@ -144,13 +144,37 @@ const WHY_UNCHECKED: Readonly<Record<Unchecked['reason'], (one: Unchecked, repor
 };
 
 /** What there is to know besides. */
-function noteLines({ offsets, gaps, others }: LakeReport): string[] {
+function noteLines({ offsets, gaps, others, adoptions, sequence }: LakeReport): string[] {
   const gapNotes = linesOf(
     'possible gap',
     gaps,
     ({ from, to }) => `from ${from} to ${to}: nobody listened to the source, which can't be resumed`,
   );
-  return [...jumpNotes(offsets), ...gapNotes, ...(others.count > 0 ? [othersNote(others)] : [])];
+  return [
+    ...adoptionNotes(adoptions, sequence.closed),
+    ...jumpNotes(offsets),
+    ...gapNotes,
+    ...(others.count > 0 ? [othersNote(others)] : []),
+  ];
+}
+
+function adoptionNotes(
+  adoptions: LakeReport['adoptions'],
+  closed: LakeReport['sequence']['closed'],
+): string[] {
+  return [
+    ...linesOf(
+      'adoption',
+      adoptions,
+      (one) => `by ${laneName(one)} at ${one.time}: it goes on where another one ended`,
+    ),
+    ...linesOf(
+      'sequence',
+      closed,
+      (one) =>
+        `${one.sequence} of ${laneName(one)} was never written: its lane died before, and its rows are in objects of another`,
+    ),
+  ];
 }
 
 /** Whether everything was checked, and what came of it: what stays on the screen when all else has scrolled away. */

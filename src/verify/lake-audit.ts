@@ -1,12 +1,22 @@
 import type { KnownPlace } from '../event/place';
+import type { Adoption } from '../lake/adoption';
 import { Coverage } from './coverage';
 import { Findings, type Found } from './findings';
-import { type BatchObject, HOUR_MS, type KeptObject, type ListedObject } from '../lake/layout';
+import {
+  type AdoptionObject,
+  type BatchObject,
+  HOUR_MS,
+  type KeptObject,
+  type LaneLife,
+  type ListedObject,
+} from '../lake/layout';
 import type { ReadBatch } from '../lake/reader';
 import { KeyDigests, type RepeatedKey, RepeatedKeys } from './repeated-keys';
 import {
   checkSequence,
+  ClosedNumbers,
   isJudged,
+  mayComeYet,
   OffsetCheck,
   type OffsetReport,
   type Rules,
@@ -46,6 +56,8 @@ export interface LakeReport {
   unknown: Found<{ object: string }>;
   /** Prefixes within this one that belong to other pipelines: what lies there is not judged. */
   others: Found<{ prefix: string }>;
+  /** Lanes that took over from others, and when, ISO 8601. */
+  adoptions: Found<LaneLife & { time: string }>;
   /** When a source that can't be resumed was not listened to, ISO 8601: what it published meanwhile is lost. */
   gaps: Found<{ from: string; to: string }>;
 }
@@ -95,6 +107,8 @@ export class LakeAudit {
   readonly #offsets: OffsetCheck;
   readonly #broken = new Findings<{ object: string; problem: string }>();
   #repeated: RepeatedKeys | undefined;
+  readonly #closed = new ClosedNumbers();
+  readonly #adoptions = new Findings<LaneLife & { time: string }>();
   #objects = 0;
 
   constructor(rules: Rules) {
@@ -134,6 +148,12 @@ export class LakeAudit {
     this.#offsets.addKept(object, place);
   }
 
+  /** Takes what a lane wrote down that took over from others. */
+  addAdoption({ lane, incarnation }: AdoptionObject, { time, closed }: Adoption): void {
+    for (const life of closed) this.#closed.add(life);
+    this.#adoptions.add({ lane, incarnation, time });
+  }
+
   addBroken({ key }: Pick<ListedObject, 'key'>, problem: string): void {
     this.#broken.add({ object: key, problem });
   }
@@ -143,9 +163,13 @@ export class LakeAudit {
     return this.#offsets.hasHoles();
   }
 
-  /** Whether an offset is missing that may still come. */
-  mayComeYet(): boolean {
-    return this.#offsets.mayComeYet();
+  /**
+   * Whether an offset or a sequence number is missing that may still come.
+   *
+   * @param batches all that were listed
+   */
+  mayComeYet(batches: readonly BatchObject[]): boolean {
+    return this.#offsets.mayComeYet() || mayComeYet(batches, this.#rules, this.#closed);
   }
 
   /** Whether the objects must be read once more, to name the keys that are repeated. Ends the first pass. */
@@ -173,7 +197,8 @@ export class LakeAudit {
       graceSeconds: this.#rules.graceMs / 1_000,
       objects: this.#objects,
       rows: coverage.rows,
-      sequence: checkSequence(batches, this.#rules),
+      sequence: checkSequence(batches, this.#rules, this.#closed),
+      adoptions: this.#adoptions,
       keys: this.#keyReport(),
       offsets: this.#offsetReport(),
       wanted: { offsets: coverage.wantedPaths },

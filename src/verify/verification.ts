@@ -1,6 +1,7 @@
 import { Intervals, type Span } from '../event/intervals';
 import { JUMP, type KnownPlace } from '../event/place';
 import { Findings, type Found } from './findings';
+import type { WrittenLife } from '../lake/newest';
 import { type BatchObject, HOUR_MS, type KeptObject, type LaneLife, UPLOADS_AT_ONCE } from '../lake/layout';
 
 /** Judges numbers that should have no holes: the sequence of objects, the offsets of rows. Pure. */
@@ -25,7 +26,29 @@ export interface SequenceReport {
   missing: Found<MissingSpan & LaneLife>;
   /** Missing sequence numbers that are not judged yet. */
   onTheWay: number;
+  /** Sequence numbers that will never be written: the lane died before, and another one took over. Its rows are in that one's objects. */
+  closed: Found<LaneLife & { sequence: number }>;
   repeated: Found<RepeatedNumber>;
+}
+
+/** Numbers of lanes that others took over from, which had no object then. */
+export class ClosedNumbers {
+  readonly #numbers = new Map<string, Set<number>>();
+
+  add({ missing, ...life }: WrittenLife): void {
+    const known = this.#numbers.get(nameOf(life)) ?? new Set<number>();
+    for (const number of missing) known.add(number);
+    this.#numbers.set(nameOf(life), known);
+  }
+
+  /** Of one lane. */
+  of(life: LaneLife): ReadonlySet<number> {
+    return this.#numbers.get(nameOf(life)) ?? new Set();
+  }
+}
+
+function nameOf({ lane, incarnation }: LaneLife): string {
+  return `${lane}-${incarnation}`;
 }
 
 /** A sequence number that more than one object of one lane has. */
@@ -39,11 +62,16 @@ export interface RepeatedNumber extends LaneLife {
  * hours asked for. A missing one may be on its way while the object after it is young, and only among the newest few, since a lane
  * has no more uploads under way at once. One that is being tried again while others pass it is missing until it is there.
  */
-export function checkSequence(batches: readonly BatchObject[], rules: Rules): SequenceReport {
+export function checkSequence(
+  batches: readonly BatchObject[],
+  rules: Rules,
+  closed = new ClosedNumbers(),
+): SequenceReport {
   const report = {
     extents: new Array<Span & LaneLife>(),
     missing: new Findings<MissingSpan & LaneLife>(),
     onTheWay: 0,
+    closed: new Findings<LaneLife & { sequence: number }>(),
     repeated: new Findings<RepeatedNumber>(),
   };
   for (const { life, batches: own } of livesOf(batches)) {
@@ -53,7 +81,9 @@ export function checkSequence(batches: readonly BatchObject[], rules: Rules): Se
       report.repeated.add({ ...life, sequence, objects });
     const numbers = numbersOf(own);
     const settled = (numbers.extent?.to ?? 0) - UPLOADS_AT_ONCE;
-    for (const { from, to, next } of holesOf(numbers, rules)) {
+    for (const sequence of closed.of(life))
+      if (isMissing(numbers, sequence, rules)) report.closed.add({ ...life, sequence });
+    for (const { from, to, next } of openHolesOf(numbers, rules, closed.of(life))) {
       const end = isYoung(next, rules) ? Math.min(to, settled) : to;
       report.onTheWay += to - Math.max(from - 1, end);
       if (from <= end) report.missing.add({ ...life, from, to: end, before: next.key }, end - from + 1);
@@ -63,9 +93,13 @@ export function checkSequence(batches: readonly BatchObject[], rules: Rules): Se
 }
 
 /** Whether a sequence number is missing that may still come, whatever it counts for now. */
-export function mayComeYet(batches: readonly BatchObject[], rules: Rules): boolean {
-  return livesOf(batches).some(({ batches: own }) =>
-    holesOf(numbersOf(own), rules).some(({ next }) => isYoung(next, rules)),
+export function mayComeYet(
+  batches: readonly BatchObject[],
+  rules: Rules,
+  closed = new ClosedNumbers(),
+): boolean {
+  return livesOf(batches).some(({ life, batches: own }) =>
+    openHolesOf(numbersOf(own), rules, closed.of(life)).some(({ next }) => isYoung(next, rules)),
   );
 }
 
@@ -74,7 +108,7 @@ function livesOf(batches: readonly BatchObject[]): { life: LaneLife; batches: Ba
   const lives = new Map<string, { life: LaneLife; batches: BatchObject[] }>();
   for (const batch of batches) {
     const { lane, incarnation } = batch;
-    const name = `${lane}-${incarnation}`;
+    const name = nameOf(batch);
     const known = lives.get(name) ?? { life: { lane, incarnation }, batches: [] };
     known.batches.push(batch);
     lives.set(name, known);
@@ -100,6 +134,19 @@ function repeatedNumbers(batches: readonly BatchObject[]): Map<number, string[]>
 function holesOf(numbers: Intervals<BatchObject>, rules: Rules) {
   const since = rules.hours.since === -Infinity ? 1 : undefined;
   return numbers.holes(since).filter(({ next }) => isJudged(next, rules));
+}
+
+/** Holes without the numbers that will never be written. */
+function openHolesOf(numbers: Intervals<BatchObject>, rules: Rules, closed: ReadonlySet<number>) {
+  const never = new Intervals<true>();
+  for (const number of closed) never.add(number, true);
+  return holesOf(numbers, rules).flatMap((hole) =>
+    never.missing(hole).map((open) => ({ ...open, next: hole.next })),
+  );
+}
+
+function isMissing(numbers: Intervals<BatchObject>, sequence: number, rules: Rules): boolean {
+  return holesOf(numbers, rules).some(({ from, to }) => from <= sequence && sequence <= to);
 }
 
 function extentOf(batches: readonly BatchObject[]): Span | undefined {

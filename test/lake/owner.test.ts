@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { claimLake, type LakeOwner, readOwner } from '../../src/lake/owner';
+import { claimLake, type LakeOwner, readOwner, takeOverLake } from '../../src/lake/owner';
 import { s3Error } from '../support/fake-store';
 import { MemoryBucket } from '../support/memory-bucket';
 
@@ -56,6 +56,32 @@ describe('The owner of a lake', () => {
       });
     });
   }
+
+  it('changes only for one who takes the place of the owner that is there', async () => {
+    const store = s3.store(lake);
+    await claimLake(store, ours);
+    assert.deepEqual(await takeOverLake(store, others, 'default/run-0'), ours);
+    assert.deepEqual(await takeOverLake(store, others, ours.run), others);
+    assert.deepEqual(await takeOverLake(store, others, ours.run), others, 'it can be done twice');
+    assert.deepEqual(await readOwner(store), others);
+  });
+
+  it('is claimed by one who wants to take it over from somebody who never had it', async () => {
+    assert.deepEqual(await takeOverLake(s3.store(lake), others, ours.run), others);
+  });
+
+  it('is one alone, where two take it over at once', async () => {
+    const store = s3.store(lake);
+    await claimLake(store, ours);
+    const third = { ...others, run: 'default/run-3' };
+    s3.before = (command) => {
+      s3.before = () => {};
+      // Just after it was read.
+      if (command.startsWith('Get'))
+        queueMicrotask(() => s3.put('raw/_sluice/owner.json', JSON.stringify(third)));
+    };
+    assert.deepEqual(await takeOverLake(store, others, ours.run), third);
+  });
 
   it('is not decided when S3 refuses or is away', async () => {
     for (const [name, status] of [

@@ -21,6 +21,36 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   return found;
 }
 
+describe('An object that tells how things stand', () => {
+  it('is written in any case, or only as it was read', async () => {
+    const { asked, store } = stub();
+    assert.equal(await store.replace(OBJECT), true);
+    assert.equal(await store.replace(OBJECT, { etag: '"tag"' }), true);
+    assert.deepEqual(
+      asked.map(({ headers }) => [headers['if-match'], headers['if-none-match']]),
+      [
+        [undefined, undefined],
+        ['"tag"', undefined],
+      ],
+    );
+  });
+
+  for (const [status, code] of [
+    [412, 'PreconditionFailed'],
+    [404, 'NoSuchKey'],
+  ] as const) {
+    it(`is not written where it is another one by now (${code})`, async () => {
+      const { store } = stub(refusal(status, code));
+      assert.equal(await store.replace(OBJECT, { etag: '"tag"' }), false);
+    });
+  }
+
+  it('is not written where S3 refuses it, which is told', async () => {
+    const { store } = stub(refusal(403, 'AccessDenied'));
+    await assert.rejects(store.replace(OBJECT, { etag: '"tag"' }), { name: 'AccessDenied' });
+  });
+});
+
 const CONFLICT = refusal(409, 'ConditionalRequestConflict');
 
 describe('An object that is written unless its key is taken', () => {

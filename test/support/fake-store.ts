@@ -13,9 +13,12 @@ export function s3Error(name: string, httpStatusCode: number): S3ServiceExceptio
 }
 
 /** A lake's store that takes objects, and never replaces one. */
-export class FakeStore implements Pick<LakeStore, 'lake' | 'putIfAbsent'> {
+export class FakeStore implements Pick<LakeStore, 'lake' | 'putIfAbsent' | 'replace'> {
   readonly objects = new Map<string, string>();
   readonly puts: NewObject[] = [];
+  readonly replaced: NewObject[] = [];
+  /** Called before an object is replaced; throws what that fails with. */
+  beforeReplace: (count: number) => void | Promise<void> = () => {};
   /** Called before each object is written; throws what that fails with. */
   before: (count: number, signal: AbortSignal | undefined) => void | Promise<void> = () => {};
 
@@ -26,6 +29,12 @@ export class FakeStore implements Pick<LakeStore, 'lake' | 'putIfAbsent'> {
     await this.before(this.puts.length, abortSignal);
     if (this.objects.has(object.key)) return false;
     this.objects.set(object.key, Buffer.from(object.body).toString());
+    return true;
+  }
+
+  async replace(object: NewObject): Promise<boolean> {
+    this.replaced.push(object);
+    await this.beforeReplace(this.replaced.length);
     return true;
   }
 }

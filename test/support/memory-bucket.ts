@@ -4,7 +4,10 @@ import type { LakeStore, NewObject, ObjectContent } from '../../src/lake/store';
 import type { Lake } from '../../src/pipeline/definition';
 
 /** What commands do with a lake's objects. */
-type Store = Pick<LakeStore, 'lake' | 'clock' | 'list' | 'read' | 'putIfAbsent' | 'delete'>;
+type Store = Pick<
+  LakeStore,
+  'lake' | 'clock' | 'list' | 'folders' | 'read' | 'putIfAbsent' | 'replace' | 'delete'
+>;
 
 interface StoredObject {
   body: string | Uint8Array;
@@ -32,8 +35,10 @@ export class MemoryBucket {
       lake,
       clock: { now: () => this.now() },
       list: (part) => this.#list(part),
+      folders: (prefix) => this.#folders(prefix),
       read: (key) => this.#get(key),
       putIfAbsent: (object) => this.#put(object),
+      replace: (object, options) => this.#replace(object, options?.etag),
       delete: (key, options) => this.#delete(key, options?.etag),
     };
   }
@@ -78,6 +83,23 @@ export class MemoryBucket {
     this.#begin(`Put ${key}`);
     if (this.objects.has(key)) return false;
     this.put(key, body, Date.now(), metadata);
+    return true;
+  }
+
+  async #folders(prefix: string): Promise<string[]> {
+    this.#begin(`Folders ${prefix}`);
+    const ends = [...this.objects.keys()].flatMap((key) => {
+      const end = key.startsWith(prefix) ? key.indexOf('/', prefix.length) : -1;
+      return end === -1 ? [] : [key.slice(0, end + 1)];
+    });
+    return [...new Set(ends)].sort();
+  }
+
+  async #replace({ key, body }: NewObject, etag: string | undefined): Promise<boolean> {
+    this.#begin(`Replace ${key}`);
+    const found = this.objects.get(key);
+    if (etag !== undefined && (!found || etagOf(found.body) !== etag)) return false;
+    this.put(key, body);
     return true;
   }
 

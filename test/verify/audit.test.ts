@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { keyDigest } from '../../src/event/key';
+import { keepAdoption } from '../../src/lake/adoption';
 import { keepCanary } from '../../src/lake/kept';
 import { batchKey } from '../../src/lake/layout';
 import { claimLake } from '../../src/lake/owner';
@@ -8,6 +9,7 @@ import { LIMITS } from '../../src/lane/limits';
 import { Uploading } from '../../src/lane/uploading';
 import { loadPipeline } from '../../src/settings/pipeline';
 import { auditLake } from '../../src/verify/audit';
+import { describeReport } from '../../src/verify/describe';
 import { MemoryBucket } from '../support/memory-bucket';
 
 const LAKE = { bucket: 'lake', prefix: 'raw' };
@@ -17,10 +19,16 @@ const NOW = Date.parse('2026-01-31T12:00:00Z');
 const RULES = { hours: { since: -Infinity, until: Infinity }, graceMs: 0, now: NOW };
 
 /** An object with one row for each offset of the partition `t/0`. */
-function put(bucket: MemoryBucket, sequence: number, offsets: readonly number[], modifiedAt = NOW): void {
+function put(
+  bucket: MemoryBucket,
+  sequence: number,
+  offsets: readonly number[],
+  modifiedAt = NOW,
+  incarnation = '1a2b3c4d',
+): void {
   const key = batchKey(LAKE.prefix, {
     lane: 0,
-    incarnation: '1a2b3c4d',
+    incarnation,
     sequence,
     frozenAt: NOW,
     firstKeyDigest: keyDigest(`id-${offsets[0]}`),
@@ -98,6 +106,63 @@ describe('The audit of a lake', () => {
     assert.deepEqual([report.whole, report.unchecked], [true, []]);
     assert.deepEqual(pauses, [1_000, 2_000]);
     assert.deepEqual(read, ['objects read: 2', 'late objects read: 1']);
+  });
+
+  it('takes numbers for no loss that a lane never wrote, whose place another one took, and tells of it', async () => {
+    const bucket = new MemoryBucket();
+    const store = bucket.store(LAKE);
+    put(bucket, 1, [1, 2]);
+    put(bucket, 3, [5, 6]);
+    assert.equal((await auditLake(store, RULES)).sequence.missing.count, 1);
+    const closed = [{ lane: 0, incarnation: '1a2b3c4d', last: 3, missing: [2] }];
+    const time = '2026-01-31T12:30:00.000Z';
+    const life = { lane: 0, incarnation: '9a9a9a9a' };
+    await keepAdoption(store, life, { pipeline: 'test', run: 'default/run-2', time, closed });
+    put(bucket, 1, [3, 4], NOW, '9a9a9a9a');
+    const report = await auditLake(store, RULES);
+    assert.deepEqual([report.whole, report.unchecked], [true, []]);
+    const notes = describeReport(report).filter((line) => /^(?:adoption|sequence) /.test(line));
+    assert.deepEqual(notes, [
+      'adoption by lane 0 (9a9a9a9a) at 2026-01-31T12:30:00.000Z: it goes on where another one ended',
+      'sequence 2 of lane 0 (1a2b3c4d) was never written: its lane died before, and its rows are in objects of another',
+    ]);
+  });
+
+  it('finds what a dead lane wrote behind the back of the one that took its place', async () => {
+    const bucket = new MemoryBucket();
+    const store = bucket.store(LAKE);
+    put(bucket, 1, [1, 2]);
+    const closed = [{ lane: 0, incarnation: '1a2b3c4d', last: 1, missing: [] }];
+    await keepAdoption(
+      store,
+      { lane: 0, incarnation: '9a9a9a9a' },
+      { pipeline: 'test', run: 'r', time: 'now', closed },
+    );
+    put(bucket, 1, [3, 4], NOW, '9a9a9a9a');
+    put(bucket, 2, [4], NOW);
+    const { keys } = await auditLake(store, RULES);
+    assert.deepEqual(
+      keys?.repeated.named.map(({ key }) => key),
+      [keyDigest('id-4')],
+    );
+  });
+
+  it('finds an adoption broken that does not say what it is', async () => {
+    const bucket = new MemoryBucket();
+    put(bucket, 1, [1]);
+    bucket.put('raw/_sluice/adoptions/9a9a9a9a.json', '{}');
+    const { broken } = await auditLake(bucket.store(LAKE), RULES);
+    assert.deepEqual(
+      broken.named.map(({ problem }) => problem),
+      ['it does not say which lanes were taken over'],
+    );
+  });
+
+  it('knows the cursor that a pipeline keeps', async () => {
+    const bucket = new MemoryBucket();
+    put(bucket, 1, [1]);
+    bucket.put('raw/_sluice/cursor.json', '{}');
+    assert.equal((await auditLake(bucket.store(LAKE), RULES)).whole, true);
   });
 
   describe('of what a lane wrote', () => {

@@ -402,6 +402,7 @@ describe('The report of a lake', () => {
     assert.deepEqual(JSON.parse(JSON.stringify(report)), {
       whole: true,
       unchecked: [],
+      adoptions: { count: 0, named: [] },
       gaps: { count: 0, named: [] },
       claimed: true,
       bucket: 'b',
@@ -418,6 +419,7 @@ describe('The report of a lake', () => {
         extents: [{ lane: 0, incarnation: '1a2b3c4d', from: 1, to: 1 }],
         missing: { count: 0, named: [] },
         onTheWay: 0,
+        closed: { count: 0, named: [] },
         repeated: { count: 0, named: [] },
       },
       keys: { rowsWithout: 0, repeated: { count: 0, named: [] } },

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import type { BatchObject, KeptObject } from '../../src/lake/layout';
-import { checkSequence, mayComeYet, OffsetCheck, type Rules } from '../../src/verify/verification';
+import {
+  checkSequence,
+  ClosedNumbers,
+  mayComeYet,
+  OffsetCheck,
+  type Rules,
+} from '../../src/verify/verification';
 import { Intervals } from '../../src/event/intervals';
 
 const HOUR = 500_000;
@@ -200,6 +206,56 @@ describe('The sequence of objects', () => {
     assert.deepEqual([missing.count, onTheWay], [0, 3]);
     assert.equal(mayComeYet([young(1, 1), young(3, 1)], rules), true);
     assert.equal(mayComeYet([young(2, 0), young(1, 0), young(3, 1)], strict), false);
+  });
+});
+
+describe('The sequence of a lane whose place another one took', () => {
+  const closedBy = (...missing: number[]) => {
+    const closed = new ClosedNumbers();
+    closed.add({ ...LIFE, last: 10, missing });
+    return closed;
+  };
+
+  it('lacks what was never written, which is told and no finding', () => {
+    const report = checkSequence(
+      [1, 2, 5].map((n) => batch(n)),
+      strict,
+      closedBy(3, 4),
+    );
+    assert.deepEqual([report.missing.count, report.onTheWay], [0, 0]);
+    assert.deepEqual(
+      report.closed.named.map(({ sequence }) => sequence),
+      [3, 4],
+    );
+  });
+
+  it('lacks nothing besides', () => {
+    const report = checkSequence(
+      [1, 2, 7].map((n) => batch(n)),
+      strict,
+      closedBy(5),
+    );
+    assert.deepEqual(
+      report.missing.named.map(({ from, to }) => [from, to]),
+      [
+        [3, 4],
+        [6, 6],
+      ],
+    );
+  });
+
+  it('is not waited for', () => {
+    const young: Rules = { ...strict, graceMs: 3_600_000 };
+    const objects = [1, 3].map((n) => batch(n, { modifiedAt: NOW }));
+    assert.equal(mayComeYet(objects, young), true);
+    assert.equal(mayComeYet(objects, young, closedBy(2)), false);
+  });
+
+  it('does not excuse another lane, nor a number that was written all the same', () => {
+    const other = { lane: 0, incarnation: '9a9a9a9a' };
+    const objects = [...[1, 3].map((n) => batch(n, { life: other })), ...[1, 2, 3].map((n) => batch(n))];
+    const report = checkSequence(objects, strict, closedBy(2));
+    assert.deepEqual([report.missing.count, report.closed.count], [1, 0]);
   });
 });
 

@@ -26,7 +26,7 @@ import { Keeper } from './keeper';
 /** What a stint needs of the queue and of the lake. */
 export interface StintClients {
   queue: NamedQueue & Pick<Queue, 'attributes' | 'send' | 'depth' | 'clock'>;
-  store: Pick<LakeStore, 'lake' | 'putIfAbsent'>;
+  store: Pick<LakeStore, 'lake' | 'putIfAbsent' | 'replace'>;
 }
 
 export interface StintInput {
