@@ -94,6 +94,9 @@ function stubs(events: number): { clients: BatchClients; deleted: () => number }
     lake,
     clock,
     putIfAbsent: () => Promise.resolve(true),
+    replace: () => Promise.resolve(true),
+    folders: () => Promise.resolve([]),
+    async *list() {},
     read: () => Promise.resolve(undefined),
     metadata: () => Promise.resolve({}),
   });

@@ -8,7 +8,9 @@ import {
   notYours,
   ownerAddress,
   OwnerUnreadable,
+  takeOverLake,
 } from '../lake/owner';
+import type { Replaced } from '../lane/work';
 import type { LakeStore } from '../lake/store';
 import type { Lake } from '../pipeline/definition';
 import { OWNER_TAG } from '../pipeline/names';
@@ -21,6 +23,8 @@ export interface ClaimInput {
   queue: string;
   lake: Lake;
   owner: LakeOwner;
+  /** The lanes that may have had them, which are gone for good. Default: none */
+  replaces?: Replaced | undefined;
 }
 
 type ClaimedQueue = NamedQueue & Pick<Queue, 'attributes' | 'owner' | 'claim'>;
@@ -31,7 +35,7 @@ const SECOND_LOOK_MS = 1_500;
 /** The parts of a queue and of a lake's store that a claim needs. */
 interface Clients {
   queue: ClaimedQueue;
-  store: Pick<LakeStore, 'lake' | 'putIfAbsent' | 'read'>;
+  store: Pick<LakeStore, 'lake' | 'putIfAbsent' | 'read' | 'replace'>;
 }
 
 /**
@@ -46,15 +50,17 @@ interface Clients {
  *   messages, of rows not yet written, to a dead-letter queue; `LakeHasAnotherOwner`; others for what SQS and S3 refuse
  */
 export async function claimQueue(
-  clients: Clients,
-  { queue, lake, owner }: ClaimInput,
+  { queue: claimed, store }: Clients,
+  { queue, lake, owner, replaces = {} }: ClaimInput,
   secondLookMs = SECOND_LOOK_MS,
 ): Promise<void> {
   await withHeartbeat({ everyMs: BATCH_HEARTBEAT_MS }, async () => {
-    await claimTag(clients.queue, owner.run, secondLookMs).catch((error: unknown) => {
+    await claimTag(claimed, owner.run, { replaces: replaces.queue, secondLookMs }).catch((error: unknown) => {
       throw awsFailure(error, `claim the queue ${queue}`);
     });
-    const found = await claimLake(clients.store, owner).catch((error: unknown) => {
+    const claiming =
+      replaces.lake === undefined ? claimLake(store, owner) : takeOverLake(store, owner, replaces.lake);
+    const found = await claiming.catch((error: unknown) => {
       if (error instanceof OwnerUnreadable) throw lakeHasAnotherOwner(error.message);
       throw awsFailure(error, `claim ${lakeAddress(lake)} by ${ownerAddress(lake)}`);
     });
@@ -62,12 +68,16 @@ export async function claimQueue(
   });
 }
 
-async function claimTag(queue: ClaimedQueue, run: string, secondLookMs: number): Promise<void> {
+async function claimTag(
+  queue: ClaimedQueue,
+  run: string,
+  { replaces, secondLookMs }: { replaces: string | undefined; secondLookMs: number },
+): Promise<void> {
   await requireOwnQueue(queue);
   const { hasRedrivePolicy } = await queue.attributes();
   if (hasRedrivePolicy) throw hasRedrive(queue.name);
   const found = await queue.owner();
-  if (found === undefined) await queue.claim(run);
+  if (found === undefined || found === replaces) await queue.claim(run);
   // An attempt before this one may have written it just now.
   else if (found === run && activityInfo().attempt === 1) return;
   else if (found !== run) throw hasAnotherOwner(queue.name, found);
@@ -96,7 +106,7 @@ function hasRedrive(queue: string): ApplicationFailure {
 function hasAnotherOwner(queue: string, found: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(
     `The queue ${queue} belongs to another lane, ${found}: give this pipeline a queue of its own (SLUICE_QUEUE) or, ` +
-      `if that lane is gone for good, remove the queue's tag ${OWNER_TAG}, then resume`,
+      'if that lane is gone for good, take its place with `sluice start --adopt`',
     'QueueHasAnotherOwner',
   );
 }

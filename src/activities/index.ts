@@ -5,6 +5,7 @@ import type { UploadInput } from '../lane/work';
 import type { Lake } from '../pipeline/definition';
 import { Queues } from '../queue/queue';
 import { openSource, type SourceAccess } from '../sources/open-source';
+import { adoptLake } from './adopt-lake';
 import { claimQueue } from './claim-queue';
 import { consumeStream } from './consume-stream';
 import { deleteMessages } from './delete-messages';
@@ -32,6 +33,7 @@ export interface BatchClients {
   store: (
     lake: Lake,
   ) => ClientsOf<typeof claimQueue>['store'] &
+    ClientsOf<typeof adoptLake> &
     ClientsOf<typeof receiveMessages>['store'] &
     ClientsOf<typeof uploadBatch>;
 }
@@ -53,6 +55,7 @@ export function createBatchActivities({ queue, store }: BatchClients, options: R
   return {
     claimQueue: (input: Parameters<typeof claimQueue>[1]) =>
       claimQueue({ queue: queue(input.queue), store: store(input.lake) }, input),
+    adoptLake: (input: Parameters<typeof adoptLake>[1]) => adoptLake(store(input.lake), input),
     receiveMessages: (input: Parameters<typeof receiveMessages>[1]) =>
       receiveMessages({ queue: queue(input.queue), store: store(input.lake) }, input, ofReceives),
     uploadBatch: (input: Parameters<typeof uploadBatch>[1]) => uploadBatch(store(lakeOf(input)), input),

@@ -9,7 +9,7 @@ export type Told = 'steady' | 'ahead' | 'anew' | 'odd';
 
 /** What continue-as-new carries of a {@link LaneClock}. JSON. */
 export interface CarriedClock {
-  /** Epoch milliseconds: the latest time that the lane was told. */
+  /** Epoch milliseconds: the latest time that the lane was told; 0: none. */
   now: number;
   /** Epoch milliseconds: the latest time by which an object was dated. */
   dated: number;
@@ -63,8 +63,8 @@ export class LaneClock {
 
   /** @param now epoch milliseconds, of a lane that carries nothing: until the first answer */
   constructor(now: number, carried?: CarriedClock) {
-    this.#now = carried?.now ?? now;
-    this.#told = carried?.now ?? -Infinity;
+    this.#now = carried?.now || now;
+    this.#told = carried?.now || -Infinity;
     this.#dated = carried?.dated ?? 0;
     this.#wary = carried?.wary ?? 0;
   }
@@ -78,6 +78,11 @@ export class LaneClock {
   date(): number {
     this.#dated = Math.max(this.#dated, this.#now);
     return this.#dated;
+  }
+
+  /** Objects are dated no earlier than this, in epoch milliseconds: others lie there already. */
+  dateFrom(time: number): void {
+    this.#dated = Math.max(this.#dated, time);
   }
 
   /** A piece of work is handed out: it can't begin before what is known by now. */

@@ -2,6 +2,7 @@ import type { LaneLife } from '../lake/layout';
 import { ADDED_MEMBERS } from '../pipeline/names';
 import type { PipelineDefinition } from '../pipeline/definition';
 import { isKafkaUrl } from '../sources/kafka/address';
+import { Adopting } from './adopting';
 import { Assembler, type WaitingRow } from './assembler';
 import { type CarriedLane, LANE_SCHEMA } from './carried';
 import { LaneClock, type Span, type Told } from './clock';
@@ -25,6 +26,8 @@ import { type Claim, type LaneCounts, type LaneStatus, NO_COUNTS } from './statu
 import { Uploading } from './uploading';
 import { pollSeconds, type Receive, Window, type WindowLimits } from './window';
 import type {
+  Adopted,
+  AdoptWork,
   ClaimWork,
   Deleted,
   DeleteWork,
@@ -68,6 +71,7 @@ export interface LaneOptions {
  * Pure: whoever runs it does the work that {@link takeWork} hands out, tells what came of it, and calls `takeWork` again. Times come in with the outcomes.
  */
 export class Lane {
+  readonly #life: LaneLife;
   readonly #limits: LaneLimits;
   readonly #listener: LaneListener;
   readonly #standing: Standing;
@@ -76,6 +80,7 @@ export class Lane {
   readonly #uploading: Uploading;
   readonly #deleting: Deleting;
   readonly #draining = new Draining();
+  readonly #adopting: Adopting;
   readonly #counts: LaneCounts;
   #assembler: Assembler;
   #definition: PipelineDefinition;
@@ -105,6 +110,7 @@ export class Lane {
   readonly #alarms = new Map<WaitWork, number>();
 
   constructor(definition: PipelineDefinition, { now, life, carried, settledKeys, ...options }: LaneOptions) {
+    this.#life = life;
     this.#limits = { ...LIMITS, ...options.limits };
     this.#listener = options.listener ?? NO_LISTENER;
     this.#definition = definition;
@@ -116,6 +122,7 @@ export class Lane {
     this.#receiving = new Receiving(this.#limits);
     this.#uploading = new Uploading(life, this.#limits, carried?.nextSequence, carried?.frozen);
     this.#deleting = new Deleting(this.#limits);
+    this.#adopting = new Adopting(carried?.adopting);
     this.#counts = { ...(carried?.counts ?? NO_COUNTS) };
     this.#claim = carried?.claim ?? 'never';
     this.#isFlushing = carried?.flushing ?? false;
@@ -147,7 +154,7 @@ export class Lane {
 
   /** Nothing is under way, so that the lane may end or be carried over. Ask after {@link takeWork}. */
   get mayEnd(): boolean {
-    if (this.#isClaiming) return false;
+    if (this.#isClaiming || this.#adopting.isUnderWay) return false;
     return this.#isRemoved || (this.#isWindingUp && this.#isStill && !this.isChanging);
   }
 
@@ -209,10 +216,13 @@ export class Lane {
   *#work(): Iterable<Work> {
     yield* this.#waits.splice(0);
     if (this.#isRemoved) return;
-    if (this.#wanted && this.#receiving.underWay === 0) this.#change(this.#wanted);
+    // What another lane wrote lies where the present settings say.
+    const mayChange = this.#receiving.underWay === 0 && this.#adopting.isOver;
+    if (this.#wanted && mayChange) this.#change(this.#wanted);
     if (this.#standing.isIdle) return;
-    if (this.#claim === 'held') yield* this.#ownWork();
-    else yield* this.#askForClaim();
+    if (this.#claim !== 'held') yield* this.#askForClaim();
+    else if (!this.#adopting.isOver) yield* this.#adopting.work(this.#definition, this.#life, this.#limits);
+    else yield* this.#ownWork();
   }
 
   /** In this order: what makes room goes before what takes it. */
@@ -246,7 +256,8 @@ export class Lane {
   *#askForClaim(): Iterable<ClaimWork> {
     if (this.#isClaiming) return;
     this.#isClaiming = true;
-    yield { kind: 'claim' };
+    const { replaces } = this.#adopting;
+    yield { kind: 'claim', ...(replaces ? { replaces } : {}) };
   }
 
   /** The next run looks, too: a claim may be taken away, or vanish with a queue that is made again. */
@@ -373,6 +384,17 @@ export class Lane {
     } else this.#park('claim', problem, isFinal);
   }
 
+  adopted(_work: AdoptWork, outcome: Outcome<Adopted>): void {
+    this.#adopting.ended(outcome.ok);
+    if (!outcome.ok) return this.#park('adopt', outcome.problem, outcome.isFinal);
+    const { keys, newestHour = 0 } = outcome.value;
+    // Dates in keys never go back.
+    this.#clock.dateFrom(newestHour);
+    this.#window.adopt(keys);
+    this.#draining.receiveLost();
+    this.#standing.worked('adopt');
+  }
+
   received(work: ReceiveWork, outcome: Outcome<Received>): void {
     const { number } = work;
     const wait = outcome.ok ? this.#admitAll(work, outcome.value) : this.#receiveFailed(work, outcome);
@@ -439,6 +461,7 @@ export class Lane {
     if (alarm !== undefined) this.#clock.tick(alarm);
     this.#alarms.delete(wait);
     this.#standing.woke(wait);
+    this.#adopting.woke(wait);
     this.#receiving.woke(wait);
     this.#deleting.woke(wait);
   }
@@ -452,6 +475,7 @@ export class Lane {
 
   status(): LaneStatus {
     const { problem } = this.#standing;
+    const { stage } = this.#adopting;
     return {
       activity: this.#standing.activity,
       ...(problem === undefined ? {} : { problem }),
@@ -465,6 +489,7 @@ export class Lane {
       windowKeys: this.#window.size,
       unsettled: this.#window.unsettled,
       ...(this.#lastObject === undefined ? {} : { lastObject: this.#lastObject }),
+      ...(stage === undefined ? {} : { adopting: stage }),
     };
   }
 
@@ -485,6 +510,7 @@ export class Lane {
       window: this.#window.state(),
       counts: this.#counts,
       ...(this.#lastObject === undefined ? {} : { lastObject: this.#lastObject }),
+      ...this.#adopting.carried(),
     };
   }
 

@@ -42,6 +42,12 @@ export interface LaneLimits {
   /** Unsettled messages, from which on the lane receives a trickle, and forgets those that had their time. It keeps their keys. */
   mostUnsettled: number;
 
+  /**
+   * Keys that a lane reads from the lake when it takes another one's place. More than a window: what the other one had not settled may be
+   * older. Fewer than {@link mostKeys}, so that it can receive on.
+   */
+  adoptedKeys: number;
+
   // Deletions.
   /**
    * Messages to delete, from which on nothing is received. Uploads must not outrun deletions that are slow or fail: a message that
@@ -91,6 +97,7 @@ export const LIMITS: LaneLimits = {
   mostKeys: 75_000,
   mostKeysHeld: 100_000,
   mostUnsettled: 4_000,
+  adoptedKeys: 60_000,
   mostUndeleted: 1_500,
   deleteAt: 10,
   deleteAfterMs: 5_000,

@@ -1,6 +1,7 @@
 import type { RejectReason } from '../event/event';
 import type { PipelineDefinition } from '../pipeline/definition';
 import type { Removal } from '../pipeline/names';
+import type { AdoptingStage } from './adopting';
 import type { Activity } from './standing';
 
 /**
@@ -30,6 +31,8 @@ export interface LaneStatus {
   /** Messages whose deletion is not known to have worked, or that were received and left in the queue. */
   unsettled: number;
   lastObject?: string;
+  /** It takes another lane's place, and receives nothing yet: it waits until nothing of that one is under way, or reads the lake. */
+  adopting?: AdoptingStage;
 }
 
 /**

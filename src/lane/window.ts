@@ -494,6 +494,18 @@ export class Window {
   }
 
   /**
+   * Takes over the keys of another lane's rows. What that lane had received, it may have hidden, and may not have deleted: as after a receive
+   * that was lost, none of them leaves until all of it had every chance to come back.
+   *
+   * @param keys 16 hexadecimal digits each, one after the other, the newest last
+   */
+  adopt(keys: string): void {
+    // When they were sent is not known: in their order, and before all that comes.
+    for (const [place, key] of splitKeys(keys).entries()) this.#settled.add(key, place);
+    this.receiveLost(this.#limits.visibilityTimeoutMs);
+  }
+
+  /**
    * Other limits hold for what is received from now on. No receive may be under way, and no stint of a larger window. What such stints
    * sent may still be in the queue: fewer keys are enough once all of that was received.
    */

@@ -1,9 +1,10 @@
+import type { LaneLife } from '../lake/layout';
 import type { RowsToWrite } from '../lake/rows-object';
 import type { Lake, ObjectAcl } from '../pipeline/definition';
 import type { Depth } from '../queue/queue';
 
 /** What a lane wants done, and what came of it. Whoever does it tells the lane the {@link Outcome} by the method named after the kind. */
-export type Work = ClaimWork | ReceiveWork | UploadWork | DeleteWork | MeasureWork | WaitWork;
+export type Work = ClaimWork | AdoptWork | ReceiveWork | UploadWork | DeleteWork | MeasureWork | WaitWork;
 
 /** What became of a piece of work. */
 export type Outcome<T> = { ok: true; value: T } | Failed;
@@ -20,6 +21,38 @@ export interface Failed {
 /** Make sure that queue and lake are this lane's alone. Its failure is final where they are another's, or where somebody must mend something. */
 export interface ClaimWork {
   kind: 'claim';
+  /** The lanes that may have had them, which are gone for good. Default: none */
+  replaces?: Replaced;
+}
+
+/** Lanes that another one takes the place of: namespace and first run of each. */
+export interface Replaced {
+  /** Whose the queue was; without it nobody's. */
+  queue?: string;
+  /** Whose the lake was; without it nobody's. */
+  lake?: string;
+}
+
+/** Read what another lane wrote, and write down that this one goes on from there. */
+export interface AdoptWork {
+  kind: 'adopt';
+  input: AdoptInput;
+}
+
+export interface AdoptInput {
+  pipeline: string;
+  lake: Lake;
+  /** Of the lane that goes on. */
+  life: LaneLife;
+  /** Of how many of the newest rows the keys are wanted. */
+  keys: number;
+}
+
+export interface Adopted {
+  /** Digests of the newest rows' keys, 16 hexadecimal digits each, one after the other, the newest last. */
+  keys: string;
+  /** Epoch milliseconds: the beginning of the newest hour that has objects. Undefined where there are none. */
+  newestHour?: number;
 }
 
 /** Receive from the queue. Done once: what a lost receive has hidden must be known to the window. */
@@ -108,7 +141,7 @@ export interface QueueDepth extends Depth {
 /** Wait, and then tell the lane that it `woke`. */
 export interface WaitWork {
   kind: 'wait';
-  why: 'parked' | 'receive' | 'trickle' | 'copies' | 'row is due';
+  why: 'parked' | 'adopting' | 'receive' | 'trickle' | 'copies' | 'row is due';
   /** Milliseconds. A `trickle` ends sooner once the lane's `hasEnded(wait)` says so. */
   ms: number;
   /** For people. */

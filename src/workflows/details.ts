@@ -9,8 +9,9 @@ import type { IngestStatus } from './status';
 
 /** What the web UI shows of a lane, in Markdown. */
 export function laneDetails(status: LaneStatus): string {
-  const { counts, rowsWaiting, batchesInFlight, lastObject, windowKeys, unsettled } = status;
+  const { counts, rowsWaiting, batchesInFlight, lastObject, windowKeys, unsettled, adopting } = status;
   return page(status, [
+    ...(adopting === undefined ? [] : [`takes the place of another lane: ${adopting}`]),
     `${counts.rows} rows in ${counts.batches} objects${lastObject === undefined ? '' : `, the last one ${code(lastObject)}`}`,
     `${rowsWaiting} rows waiting, ${batchesInFlight} batches in flight`,
     `${counts.received} messages received, ${counts.redelivered} of them once more; ${counts.repeats} of their events were repeats`,

@@ -1,7 +1,16 @@
 import { condition, proxyActivities, type RetryPolicy, sleep, workflowInfo } from '@temporalio/workflow';
 import type { BatchActivities } from '../activities';
 import type { Lane } from '../lane/lane';
-import type { DeleteWork, Outcome, ReceiveWork, UploadWork, WaitWork, Work } from '../lane/work';
+import type {
+  AdoptWork,
+  ClaimWork,
+  DeleteWork,
+  Outcome,
+  ReceiveWork,
+  UploadWork,
+  WaitWork,
+  Work,
+} from '../lane/work';
 import type { PipelineDefinition } from '../pipeline/definition';
 import { differences } from '../settings/changes';
 import { isNotRetryable, problemOf, wasHandedNothing } from './problems';
@@ -14,11 +23,13 @@ const patient: RetryPolicy = {
   nonRetryableErrorTypes: ['PayloadsTooLarge'],
 };
 const patiently = { ...once, retry: patient };
+/** A lake that must be read far back takes a while. */
+const atLength = { ...patiently, startToCloseTimeout: '15m' } as const;
 const thrice = { ...once, retry: { ...patient, maximumAttempts: 3 } };
 /** For the better part of a minute where nobody answers: then the lane parks, and people see why. */
 const aFewTimes = { ...once, retry: { ...patient, maximumAttempts: 8 } };
 
-const { claimQueue, receiveMessages, uploadBatch, deleteMessages, measureQueue } =
+const { claimQueue, adoptLake, receiveMessages, uploadBatch, deleteMessages, measureQueue } =
   proxyActivities<BatchActivities>(patiently);
 
 /** Does what a lane decides: activities and timers. Whatever came of it, the lane is told. */
@@ -77,8 +88,12 @@ export class Hands {
     const lane = this.#lane;
     switch (work.kind) {
       case 'claim': {
-        const outcome = await outcomeOf(claim(lane.definition));
+        const outcome = await outcomeOf(claim(lane.definition, work));
         return this.tell(() => lane.claimed(work, outcome));
+      }
+      case 'adopt': {
+        const outcome = await outcomeOf(adopt(work));
+        return this.tell(() => lane.adopted(work, outcome));
       }
       case 'receive': {
         const outcome = await outcomeOf(receive(work));
@@ -119,7 +134,11 @@ async function outcomeOf<T>(doing: Promise<T>): Promise<Outcome<T>> {
   }
 }
 
-function claim(definition: PipelineDefinition, options = aFewTimes): Promise<void> {
+function claim(
+  definition: PipelineDefinition,
+  { replaces }: Pick<ClaimWork, 'replaces'>,
+  options = aFewTimes,
+): Promise<void> {
   const { namespace, workflowId, firstExecutionRunId } = workflowInfo();
   const { name, queue, lake } = definition;
   const { bucket, prefix, acl } = lake;
@@ -128,6 +147,7 @@ function claim(definition: PipelineDefinition, options = aFewTimes): Promise<voi
       queue: queue.name,
       lake: { bucket, prefix, ...(acl === undefined ? {} : { acl }) },
       owner: { pipeline: name, lane: workflowId, run: `${namespace}/${firstExecutionRunId}` },
+      ...(replaces ? { replaces } : {}),
     },
   ]);
 }
@@ -135,10 +155,18 @@ function claim(definition: PipelineDefinition, options = aFewTimes): Promise<voi
 /** Somebody waits for the answer. */
 async function claimFor(wanted: PipelineDefinition): Promise<void> {
   try {
-    await claim(wanted, thrice);
+    await claim(wanted, {}, thrice);
   } catch (error) {
     throw refused(problemOf(error));
   }
+}
+
+function adopt({ input }: AdoptWork) {
+  const { namespace, firstExecutionRunId } = workflowInfo();
+  const summary = `the newest ${input.keys} rows of s3://${input.lake.bucket}/${input.lake.prefix}`;
+  return adoptLake.executeWithOptions({ ...atLength, summary }, [
+    { ...input, run: `${namespace}/${firstExecutionRunId}` },
+  ]);
 }
 
 function receive({ input }: ReceiveWork) {

@@ -22,7 +22,9 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { activityClients, createBatchActivities } from '../../src/activities';
 import { HANDED_NOTHING, type Received } from '../../src/lane/received';
-import type { ReceiveInput } from '../../src/lane/work';
+import type { Adoption } from '../../src/lake/adoption';
+import { batchKey } from '../../src/lake/layout';
+import type { ReceiveInput, Replaced } from '../../src/lane/work';
 import { KEY_ATTRIBUTE, OWNER_TAG } from '../../src/pipeline/names';
 import { keyDigest } from '../../src/event/key';
 import { type MotoServer, startMotoServer } from '../../local/moto-server';
@@ -481,10 +483,99 @@ describe('The activities of a lane, against moto', () => {
     });
   });
 
+  describe('adoptLake', () => {
+    const HOUR_MS = 3_600_000;
+    const BEGAN = Date.UTC(2026, 0, 31, 12);
+    const digestOf = (n: number) => n.toString(16).padStart(16, '0');
+    const lifeOf = (incarnation: string) => ({ lane: 0, incarnation });
+    let prefix: string;
+
+    beforeEach(() => {
+      prefix = `adopted-${queue}`;
+    });
+
+    const upload = (sequence: number, events: number[], { keys = events.map(digestOf), hour = 0 } = {}) => {
+      const [firstKeyDigest = ''] = events.map(digestOf);
+      const name = { ...lifeOf('1a2b3c4d'), sequence, frozenAt: BEGAN + hour * HOUR_MS, firstKeyDigest };
+      const rows = events.map((event) => [`event ${event}`]);
+      const place = { kind: 'none' as const, at: [] };
+      const input = {
+        bucket: BUCKET,
+        key: batchKey(prefix, name),
+        version: 1,
+        columns: ['title'],
+        place,
+        rows,
+      };
+      return run(() => activities.uploadBatch({ ...input, ...(keys.length > 0 ? { keys } : {}) }));
+    };
+
+    const adopt = (keys: number, incarnation = '9a9a9a9a') =>
+      run(() =>
+        activities.adoptLake({
+          pipeline: 'orders',
+          lake: { bucket: BUCKET, prefix },
+          life: lifeOf(incarnation),
+          keys,
+          run: 'default/run-2',
+        }),
+      );
+
+    async function record(incarnation = '9a9a9a9a') {
+      const Key = `${prefix}/_sluice/adoptions/${incarnation}.json`;
+      const { Body } = await s3.send(new GetObjectCommand({ Bucket: BUCKET, Key }));
+      return JSON.parse((await Body?.transformToString()) ?? '') as Adoption;
+    }
+
+    it('reads the keys of the newest rows, and writes down where the lane before ended', async () => {
+      await upload(1, [1, 2]);
+      await upload(2, [3], { hour: 1 });
+      await upload(4, [4, 5], { hour: 1 });
+      const { keys, newestHour } = await adopt(4);
+      assert.equal(keys, [2, 3, 4, 5].map(digestOf).join(''));
+      assert.equal(newestHour, BEGAN + HOUR_MS);
+      const { closed, run: by } = await record();
+      assert.deepEqual(closed, [{ lane: 0, incarnation: '1a2b3c4d', last: 4, missing: [3] }]);
+      assert.equal(by, 'default/run-2');
+    });
+
+    it('reads an empty lake', async () => {
+      assert.deepEqual(await adopt(4), { keys: '' });
+      assert.deepEqual((await record()).closed, []);
+    });
+
+    it('tells what came since, when it is done once more, and leaves what it wrote down', async () => {
+      await upload(1, [1]);
+      await adopt(4);
+      await upload(2, [2]);
+      assert.equal((await adopt(4)).keys, [1, 2].map(digestOf).join(''));
+      assert.equal((await record()).closed[0]?.last, 1);
+    });
+
+    it('is not retried where rows do not say what they are', async () => {
+      await upload(1, [1], { keys: [] });
+      await assert.rejects(adopt(4), hopeless('KeysUnreadable'));
+    });
+
+    it('is not retried without its bucket', async () => {
+      const input = {
+        pipeline: 'orders',
+        lake: { bucket: 'no-such', prefix },
+        life: lifeOf('9a9a9a9a'),
+        keys: 1,
+        run: '',
+      };
+      await assert.rejects(
+        run(() => activities.adoptLake(input)),
+        hopeless('NoSuchBucket'),
+      );
+    });
+  });
+
   describe('claimQueue', () => {
-    const claim = (name: string, prefix = `of-${queue}`) => {
+    const claim = (name: string, prefix = `of-${queue}`, replaces?: Replaced) => {
       const owner = { pipeline: 'orders', lane: `sluice-batch/${queue}`, run: name };
-      return run(() => activities.claimQueue({ queue, lake: { bucket: BUCKET, prefix }, owner }));
+      return run(() => activities.claimQueue({ queue, lake: { bucket: BUCKET, prefix }, owner, replaces }));
     };
 
     it('claims a queue and a prefix without an owner, and is content with its own', async () => {
@@ -509,7 +600,7 @@ describe('The activities of a lane, against moto', () => {
         assert.ok(hopeless('LakeHasAnotherOwner')(error));
         assert.match(
           String(error),
-          /s3:\/\/lake-bucket\/of-\S+ belongs to the pipeline orders \(lane \S+, default\/run-1: .*\(SLUICE_PREFIX\) or, if nothing/,
+          /s3:\/\/lake-bucket\/of-\S+ belongs to the pipeline orders \(lane \S+, default\/run-1: .*\(SLUICE_PREFIX\) or, if that lane is gone for good, .*sluice start --adopt/,
         );
         return true;
       });
@@ -531,6 +622,25 @@ describe('The activities of a lane, against moto', () => {
         assert.match(String(error), /default\/run-1/);
         return true;
       });
+    });
+
+    it('takes queue and prefix from lanes that are gone, and from no others', async () => {
+      await claim('default/run-1');
+      const prefix = `of-${queue}`;
+      await assert.rejects(
+        claim('default/run-2', prefix, { queue: 'default/run-0', lake: 'default/run-1' }),
+        hopeless('QueueHasAnotherOwner'),
+      );
+      await assert.rejects(
+        claim('default/run-2', prefix, { queue: 'default/run-1', lake: 'default/run-0' }),
+        hopeless('LakeHasAnotherOwner'),
+      );
+      const replaces = { queue: 'default/run-1', lake: 'default/run-1' };
+      await claim('default/run-2', prefix, replaces);
+      await claim('default/run-2', prefix, replaces);
+      await claim('default/run-2');
+      await assert.rejects(claim('default/run-1'), hopeless('QueueHasAnotherOwner'));
+      await assert.rejects(claim('default/run-3', prefix, replaces), hopeless('QueueHasAnotherOwner'));
     });
 
     it('refuses a queue that moves messages to a dead-letter queue', async () => {

@@ -1,5 +1,7 @@
 import type { Received } from '../../src/lane/received';
 import type {
+  Adopted,
+  AdoptWork,
   ClaimWork,
   Deleted,
   DeleteWork,
@@ -28,6 +30,7 @@ const DELETED_ALL_THE_SAME = 0.2;
 /** Does a lane's work as the activities and Temporal do: it takes time, is tried again, fails, and answers late. */
 export class Activities {
   readonly #world: World;
+  #isAbandoned = false;
 
   constructor(world: World) {
     this.#world = world;
@@ -37,6 +40,22 @@ export class Activities {
     this.#after(10, 110, () => {
       const isIts = !this.#world.faults.isAway('queue') && this.#world.claim.take();
       tell(isIts ? { ok: true, value: undefined } : { ok: false, problem: 'it is another’s', isFinal: true });
+    });
+  }
+
+  /** Temporal is gone: what is under way ends, and is not tried again. */
+  abandon(): void {
+    this.#isAbandoned = true;
+  }
+
+  /** Tried until it works, or can't. */
+  adopt(work: AdoptWork, tell: Tell<Adopted>): void {
+    this.#after(50, 3_000, () => {
+      const { faults, lake, random } = this.#world;
+      if (faults.isAway('forbidden')) return tell({ ok: false, problem: 'S3 refuses it', isFinal: true });
+      const adopted = lake.adopt(work.input);
+      if (random.chance(0.1)) return this.adopt(work, tell);
+      tell({ ok: true, value: adopted });
     });
   }
 
@@ -57,16 +76,20 @@ export class Activities {
 
   #tryUpload(work: UploadWork, tell: Tell<Uploaded>): void {
     const { faults, random, scenario, lake, clocks } = this.#world;
-    if (faults.isAway('uploads')) return this.#after(500, 15_000, () => this.#tryUpload(work, tell));
+    if (faults.isAway('uploads')) return this.#uploadAgain(15_000, work, tell);
     if (faults.isAway('forbidden')) return tell({ ok: false, problem: 'S3 refuses it', isFinal: true });
     const isWritten = lake.put(work);
     if (!isWritten) return tell({ ok: false, problem: 'the key holds another content', isFinal: true });
-    if (random.chance(scenario['repeated-uploads'])) {
-      return this.#after(500, 11_000, () => this.#tryUpload(work, tell));
-    }
+    if (random.chance(scenario['repeated-uploads'])) return this.#uploadAgain(11_000, work, tell);
     const clock = clocks.pick();
     const bytes = work.input.rows.reduce((sum, cells) => sum + bytesOf(cells), 0);
     this.#after(1, 20, () => tell({ ok: true, value: { bytes, at: clock() } }));
+  }
+
+  #uploadAgain(mostMs: number, work: UploadWork, tell: Tell<Uploaded>): void {
+    this.#after(500, mostMs, () => {
+      if (!this.#isAbandoned) this.#tryUpload(work, tell);
+    });
   }
 
   /** Slow ones work at their beginning or at their end. Either way SQS answers success. */

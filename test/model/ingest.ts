@@ -73,6 +73,8 @@ export class Ingest {
   readonly #begun: number;
   #windowKeys: number;
   #stint: Stint;
+  /** The event before which the lake's cursor covers all. */
+  #kept = 0;
   /** Epoch milliseconds, from which on no earlier stint sends. */
   #quietFrom = 0;
   #sent = 0;
@@ -151,6 +153,22 @@ export class Ingest {
       case 'stuck':
         return this.#stick(stint);
     }
+  }
+
+  /**
+   * Temporal is lost. The stint under way works on for as long as its lease lasts, and another begins at the cursor that the lake keeps.
+   *
+   * @param goneMs milliseconds until another one begins
+   */
+  lose(goneMs: number): void {
+    const dead = this.#stint;
+    const lastsUntil = Math.min(dead.acknowledgedAt + this.#rules.leaseMs, this.#time.now + goneMs);
+    dead.isCutOff = true;
+    this.#time.at(Math.max(lastsUntil, this.#time.now + 1), () => (dead.isOver = true));
+    const next = this.#newStint(this.#kept);
+    this.#stint = next;
+    this.#quietFrom = Math.max(this.#quietFrom, lastsUntil + REQUEST_MS, this.#time.now + goneMs + 1);
+    this.#time.after(goneMs, () => this.#begin(next));
   }
 
   /** The workflow hears of it when Temporal takes it for dead. It may be alive. */
@@ -266,6 +284,8 @@ export class Ingest {
     if (stint.isCutOff || !(isFull || now - acknowledgedAt >= BEAT_MS || this.#random.chance(0.3))) return;
     stint.acknowledged = Math.min(position, stuckAt);
     stint.acknowledgedAt = now;
+    // A sixth of the window is sent beyond the cursor in the lake before that is written again.
+    if (stint.acknowledged - this.#kept >= bound / 2) this.#kept = stint.acknowledged;
   }
 
   #isHeldAt({ acknowledgedAt }: Stint, time: number): boolean {

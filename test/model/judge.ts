@@ -1,3 +1,4 @@
+import { checkSequence, ClosedNumbers } from '../../src/verify/verification';
 import type { Host } from './host';
 import type { Lake } from './lake';
 import { isRejected } from './events';
@@ -51,14 +52,17 @@ export function judge(
   const sent = Array.from({ length: ingest.sent }, (_, event) => event);
   const good = sent.filter((event) => !isRejected(event, scenario.rejects));
   const bad = sent.filter((event) => isRejected(event, scenario.rejects));
-  const sequences = new Set(objects.map(({ sequence }) => sequence));
+  const closed = new ClosedNumbers();
+  for (const life of lake.closed) closed.add(life);
+  const rules = { hours: { since: -Infinity, until: Infinity }, graceMs: 0, now: 0 };
+  const { missing, repeated } = checkSequence(lake.batches, rules, closed);
   const most = mostCarriedBytes(scale);
   return {
     isStopped,
     lost: isStopped ? good.filter((event) => rows(event) === 0) : [],
     repeated: good.filter((event) => rows(event) > 1),
     wrong: bad.filter((event) => rows(event) > 0 || (isStopped && !lake.rejected.has(event))),
-    holes: Math.max(0, ...sequences) - sequences.size + (objects.length - sequences.size),
+    holes: missing.count + repeated.count,
     differing: lake.differing.size,
     misfits: times.get(undefined) ?? 0,
     backdated: backdatedOf(lake),

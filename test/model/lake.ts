@@ -1,5 +1,7 @@
-import type { UploadWork } from '../../src/lane/work';
-import { eventOf, isKeyed, KEY_COLUMN } from './events';
+import { type BatchObject, classify } from '../../src/lake/layout';
+import { type WrittenLife, writtenLives } from '../../src/lake/newest';
+import type { Adopted, AdoptInput, UploadWork } from '../../src/lane/work';
+import { eventOf, isKeyed, keyOf, KEY_COLUMN } from './events';
 import type { Trace } from './trace';
 
 export interface StoredObject {
@@ -19,6 +21,8 @@ export class Lake {
   readonly differing = new Set<string>();
   /** Events that were in no message any more before they were here. */
   readonly tooLate = new Set<number>();
+  /** What lanes wrote down that took the place of others. */
+  readonly closed: WrittenLife[] = [];
   readonly #written = new Set<number>();
   readonly #trace: Trace;
 
@@ -44,6 +48,22 @@ export class Lake {
     for (const event of known) this.#written.add(event);
     this.#trace.tell(known, () => `row of object ${sequence}`);
     return true;
+  }
+
+  /** What a lane reads, and writes down, that goes on where another one ended. */
+  adopt({ keys }: Pick<AdoptInput, 'keys'>): Adopted {
+    const events = [...this.objects.values()].flatMap((object) => object.events);
+    const known = events.filter((event) => event !== undefined);
+    this.closed.push(...writtenLives(this.batches));
+    return { keys: [...new Set(known)].slice(-keys).map(keyOf).join('') };
+  }
+
+  /** All objects, by what their keys say. */
+  get batches(): BatchObject[] {
+    return [...this.objects.keys()].flatMap((key) => {
+      const object = classify('raw', { key, modifiedAt: 0 });
+      return object.kind === 'batch' ? [object] : [];
+    });
   }
 
   keepRejected(event: number): void {

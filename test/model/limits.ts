@@ -17,6 +17,7 @@ export function limitsAt(scale: number): LaneLimits {
     mostKeys: divided(LIMITS.mostKeys, scale),
     mostKeysHeld: divided(LIMITS.mostKeysHeld, scale),
     mostUnsettled: divided(LIMITS.mostUnsettled, scale),
+    adoptedKeys: divided(LIMITS.adoptedKeys, scale),
     mostUndeleted: divided(LIMITS.mostUndeleted, scale),
     deleteAt: divided(LIMITS.deleteAt, Math.min(scale, 3)),
     trickleRows: divided(LIMITS.trickleRows, work),

@@ -44,7 +44,7 @@ function summaryOf(reports: readonly RunReport[], bad: number, seconds: number):
     `${reports.length} runs, ${bad} bad, in ${seconds.toFixed(1)} s, ${timeOf(reports)} of virtual time:`,
     `${sum(({ counts }) => counts.events)} events in ${sum(({ counts }) => counts.messages)} messages,`,
     `${sum(({ counts }) => counts.redelivered)} redelivered, ${sum(({ counts }) => counts.repeats)} repeats recognised,`,
-    `${sum(({ counts }) => counts.lostReceives)} receives lost, ${sum(({ counts }) => counts.refusedReceives)} refused, ${sum(({ counts }) => counts.runs)} runs of the workflow,`,
+    `${sum(({ counts }) => counts.lostReceives)} receives lost, ${sum(({ counts }) => counts.refusedReceives)} refused, ${sum(({ counts }) => counts.adopted)} adoptions, ${sum(({ counts }) => counts.runs)} runs of the workflow,`,
     `which hand over ${Math.max(...reports.map(({ counts }) => counts.carriedBytes)).toLocaleString('en')} bytes at most.`,
   ].join(' ');
 }

@@ -29,6 +29,8 @@ export interface RunCounts {
   carriedBytes: number;
   /** Of virtual time. */
   minutes: number;
+  /** Lanes whose place another one took. */
+  adopted: number;
 }
 
 /** Milliseconds after the end of all faults in which the lane must have stopped. */
@@ -53,7 +55,7 @@ export function runOnce(options: WorldOptions): RunReport {
 function problemsIn(world: World, host: Host, definition: PipelineDefinition): string[] {
   try {
     world.ingest.start();
-    plan(world, new People(world, host, definition));
+    plan(world, host, new People(world, host, definition));
     host.begin();
     return problemsOf(judge(world, host, new Ending(world, host).run()));
   } catch (error) {
@@ -73,9 +75,12 @@ function definitionIn({ visibility, rows, flush, window }: Scenario): PipelineDe
   };
 }
 
-function plan({ time, random, scenario, spanMs, ingest }: World, people: People): void {
+function plan({ time, random, scenario, spanMs, ingest }: World, host: Host, people: People): void {
   for (let crash = 0; crash < scenario.crashes; crash += 1) {
     time.after(random.integer(0, spanMs), () => ingest.crash());
+  }
+  for (let adoption = 0; adoption < scenario.adoptions; adoption += 1) {
+    time.after(random.integer(0, spanMs), () => host.lose());
   }
   people.begin();
 }
@@ -106,7 +111,7 @@ class Ending {
   #look(): void {
     const { time, ingest, faults, claim } = this.#world;
     time.after(LOOK_MS, () => this.#look());
-    if (time.now < this.#peaceAt || !ingest.isDone) return;
+    if (time.now < this.#peaceAt || !ingest.isDone || this.#host.isGone) return;
     faults.heal();
     claim.heal();
     const { activity } = this.#host.lane.status();
@@ -131,5 +136,6 @@ function countsOf({ time, queue, ingest }: World, host: Host): RunCounts {
     runs: host.continued + 1,
     carriedBytes: host.carriedBytes,
     minutes: (time.now - BEGIN) / 60_000,
+    adopted: host.adopted,
   };
 }

@@ -160,6 +160,12 @@ export const NUMBERS = {
     means: 'seconds after which its clock is right',
     draw: oneOf(20, 20, 60, 60, 60, 300, 300, Infinity),
   },
+  adoptions: {
+    means: 'times that Temporal is lost with all that it knew, and another lane goes on where the lake ends',
+    draw: oneOf(0, 0, 1, 2),
+    isFault: true,
+    isLoss: true,
+  },
   people: {
     means: 'times that a person pauses, stops, flushes or changes something',
     draw: (random) => random.integer(0, 4),

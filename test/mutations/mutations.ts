@@ -308,6 +308,49 @@ export const MUTATIONS: readonly Mutation[] = [
     },
   },
   {
+    name: 'adoption forgets the keys of the newest objects',
+    file: 'src/lake/newest.ts',
+    find: '    keys: [...keys].slice(0, most).toReversed(),\n',
+    replace: '    keys: [...keys].toReversed().slice(0, most - 1),\n',
+    check: {
+      file: 'test/lake/newest.test.ts',
+      title: 'The newest rows of a lake are the last that were written',
+    },
+  },
+  {
+    name: 'adoption reads before it has waited',
+    file: 'src/lane/adopting.ts',
+    find: '    if (!this.#state.hasWaited) {\n',
+    replace: '    if (this.#state.hasWaited) {\n',
+    check: {
+      file: 'test/lane/adopting.test.ts',
+      title: 'A lane that takes the place of another claims what that one had, waits until nothing',
+    },
+    model: 'caught',
+  },
+  {
+    name: 'an adopted key leaves before what the dead lane had received is back',
+    file: 'src/lane/window.ts',
+    find: 'this.#settled.add(key, place);\n    this.receiveLost(this.#limits.visibilityTimeoutMs);\n',
+    replace: 'this.#settled.add(key, place);\n',
+    check: {
+      file: 'test/lane/adopting.test.ts',
+      title:
+        'A lane that takes the place of another lets no key go until all that the other had received is back',
+    },
+    model: 'caught',
+  },
+  {
+    name: 'a lane takes the place of one that it was not told of',
+    file: 'src/lake/owner.ts',
+    find: '  if (!content || !found || found.run !== run) return await claimLake(store, owner);\n',
+    replace: '  if (!content || !found) return await claimLake(store, owner);\n',
+    check: {
+      file: 'test/lake/owner.test.ts',
+      title: 'The owner of a lake changes only for one who takes the place of the owner that is there',
+    },
+  },
+  {
     name: 'a stint has no bound',
     file: 'src/activities/stint/bound.ts',
     find: 'return cursor.passed + cursor.pending - this.#acknowledged >= most;',

@@ -3,6 +3,8 @@ import type { CarriedLane } from '../../src/lane/carried';
 import { Lane, type LaneOptions } from '../../src/lane/lane';
 import { type Received, type ReceivedMessage, takenApart } from '../../src/lane/received';
 import type {
+  Adopted,
+  AdoptWork,
   ClaimWork,
   Deleted,
   DeleteWork,
@@ -162,6 +164,11 @@ export class DrivenLane {
     work: ClaimWork = this.next('claim'),
   ): void {
     this.#end(work, () => this.lane.claimed(work, outcome));
+  }
+
+  /** @param adopted default: the lake was empty */
+  adopted(outcome?: Outcome<Adopted>, work: AdoptWork = this.next('adopt')): void {
+    this.#end(work, () => this.lane.adopted(work, outcome ?? { ok: true, value: { keys: '' } }));
   }
 
   /** @param answer what the receive says besides; default: it was answered at once, and saw the end of the queue */

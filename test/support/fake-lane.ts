@@ -7,7 +7,15 @@ import type { ClaimInput } from '../../src/activities/claim-queue';
 import type { DeleteInput } from '../../src/activities/delete-messages';
 import { BATCH_HEARTBEAT_MS, withHeartbeat } from '../../src/activities/heartbeat';
 import { type Received, type ReceivedMessage, takenApart } from '../../src/lane/received';
-import type { Deleted, QueueDepth, ReceiveInput, Uploaded, UploadInput } from '../../src/lane/work';
+import type {
+  Adopted,
+  AdoptInput,
+  Deleted,
+  QueueDepth,
+  ReceiveInput,
+  Uploaded,
+  UploadInput,
+} from '../../src/lane/work';
 import { projectionOf } from '../../src/rows/columns';
 import { keyDigest } from '../../src/event/key';
 import { wikimediaEvent } from '../../src/sources/sse/wikimedia';
@@ -47,6 +55,7 @@ export class FakeLane {
   /** Every attempt to write one. */
   readonly uploads: UploadInput[] = [];
   readonly claims: ClaimInput[] = [];
+  readonly adoptions: AdoptInput[] = [];
   /** Keys that were deleted while neither an object held their row nor another message brought them. */
   readonly deletedTooEarly: string[] = [];
   readonly receives: ReceiveInput[] = [];
@@ -75,6 +84,7 @@ export class FakeLane {
   /** What fails here has written the object. */
   afterUpload: Hook = () => {};
   beforeClaim: Hook = () => {};
+  beforeAdopt: Hook = () => {};
   readonly #messages = new Map<string, StoredMessage>();
   /** Message ids, by their receipts. */
   readonly #receipts = new Map<string, string>();
@@ -132,6 +142,7 @@ export class FakeLane {
 
   readonly activities: BatchActivities = {
     claimQueue: (input) => alive(() => this.#claim(input)),
+    adoptLake: (input) => alive(() => this.#adopt(input)),
     receiveMessages: (input) => alive(() => this.#receive(input)),
     uploadBatch: (input) => alive(() => this.#upload(input)),
     deleteMessages: (input) => this.#delete(input),
@@ -141,6 +152,12 @@ export class FakeLane {
   async #claim(input: ClaimInput): Promise<void> {
     this.claims.push(input);
     await this.#pass(this.beforeClaim, this.claims.length);
+  }
+
+  async #adopt(input: AdoptInput): Promise<Adopted> {
+    this.adoptions.push(input);
+    await this.#pass(this.beforeAdopt, this.adoptions.length);
+    return { keys: this.rowKeys.slice(-input.keys).map(keyDigest).join('') };
   }
 
   async #pass(hook: Hook, count: number): Promise<void> {
