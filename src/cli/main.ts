@@ -59,6 +59,12 @@ command('provision', 'make the queue, the bucket and the search attributes; what
   .option(...json)
   .action(run((commands) => commands.provision));
 command('start', 'start the pipeline, or wake it where it stopped')
+  .option('--adopt', 'go on where the lake ends: of a pipeline whose workflows are gone for good')
+  .option(
+    '--since <time>',
+    'with --adopt: read the source from then on, not from the cursor that the lake keeps',
+  )
+  .option('--yes', 'with --adopt: without asking')
   .option(...json)
   .action(run((commands) => commands.start));
 command('update', 'give the running pipeline the present settings')

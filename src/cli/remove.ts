@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createInterface } from 'node:readline/promises';
 import { lakeAddress } from '../lake/owner';
 import { type LaneStatus, whyKept } from '../lane/status';
 import { OWNER_TAG, QUERIES, type Removal, UPDATES } from '../pipeline/names';
 import { type Depth, isNoQueue, type Queue } from '../queue/queue';
 import { messagesIn } from '../queue/retention';
 import type { GivenUp, IngestStatus } from '../workflows/status';
+import { askForName } from './ask';
 import type { Context } from './context';
 import { runOf } from './lake-owner';
 import { printable } from './printable';
@@ -43,7 +43,10 @@ export async function remove(
   // Ingest that is gone while its lane goes on would begin again without its cursor: both must be ready.
   if (isFed) await requireStopped(ingest);
   const removal = hasLane ? await whatIsGivenUp(context, batch, abandon) : {};
-  if ((isFed || hasLane) && !yes) await ask(pipeline.name);
+  if ((isFed || hasLane) && !yes) {
+    const what = `This ends the pipeline ${pipeline.name} for good: its cursor, window and sequence are forgotten`;
+    await askForName(pipeline.name, what, 'Nothing was removed');
+  }
   if (isFed) await execute<GivenUp>(ingest, UPDATES.remove);
   if (hasLane) {
     const { rows } = await execute<GivenUp>(batch, UPDATES.remove, removal);
@@ -124,14 +127,4 @@ async function leaveQueue({ queue, say }: Context, run: string | undefined): Pro
   if (owner === undefined) return;
   const isKnown = run === undefined ? ', if that lane is gone for good, remove it' : '';
   say(`the queue ${queue.name} keeps its tag ${OWNER_TAG}, which names ${printable(owner)}${isKnown}`);
-}
-
-async function ask(name: string): Promise<void> {
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await lines
-    .question(
-      `This ends the pipeline ${name} for good: its cursor, window and sequence are forgotten. Type its name: `,
-    )
-    .finally(() => lines.close());
-  if (answer.trim() !== name) throw new CommandError('Nothing was removed');
 }

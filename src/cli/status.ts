@@ -80,7 +80,7 @@ function lines({ pipeline, ingest, lagSeconds, batch }: PipelineStatus): string[
     ...(ingest.canResume === false || ingest.gaps.count > 0
       ? [`gaps        ${describeGaps(ingest.gaps)}`]
       : []),
-    `lane        ${activity(batch)}`,
+    `lane        ${activity(batch)}${describeAdopting(batch)}`,
     ...noteOf(ingest),
     `lake        ${counts.rows} rows in ${counts.batches} objects, ${counts.bytes} bytes`,
     `last object ${batch.lastObject ?? 'none yet'}`,
@@ -95,6 +95,13 @@ function lines({ pipeline, ingest, lagSeconds, batch }: PipelineStatus): string[
 function noteOf({ queue }: IngestStatus): string[] {
   if (!queue || !isNearRetention(queue, queue.reached)) return [];
   return [`note        ${describeLeft(queue, queue.reached)}, which would be a loss: ingest parks before`];
+}
+
+function describeAdopting({ adopting }: LaneStatus): string {
+  if (adopting === undefined) return '';
+  return adopting === 'waiting'
+    ? ', takes the place of another: waits until nothing of that one is under way'
+    : ', takes the place of another: reads the lake';
 }
 
 function activity({ activity: name, problem }: { activity: string; problem?: string }): string {

@@ -19,6 +19,7 @@ import {
 import type { IngestActivities } from '../activities';
 import { type Backoff, backoffMs } from '../backoff';
 import type { StintInput, StintProgress, StintResult } from '../activities/consume-stream';
+import type { KeptProgress } from '../lake/kept-cursor';
 import { type CarriedStanding, Standing } from '../lane/standing';
 import { mostUnacknowledged, type PipelineDefinition } from '../pipeline/definition';
 import { differences } from '../settings/changes';
@@ -42,6 +43,8 @@ export interface IngestInput {
   definition: PipelineDefinition;
   /** Workflow id of the lane that is drained once ingest has stopped. */
   lane: string;
+  /** Where another ingest was, which is gone for good. Only of a first run. */
+  adopts?: KeptProgress;
 }
 
 /** Of {@link CarriedIngest}; another number is another shape. */
@@ -155,15 +158,16 @@ class Ingest {
   #movedTo: number | undefined;
   #told = Promise.resolve();
 
-  constructor(input: IngestInput, carried?: CarriedIngest) {
+  constructor({ adopts, ...input }: IngestInput, carried?: CarriedIngest) {
     const { since } = input.definition.source;
+    const begun = carried ?? adopts;
     this.#input = input;
     this.#meters = metersOf(metricMeter, input.definition.name);
     this.#version = carried?.version ?? 1;
-    this.#completeness = carried?.completeness ?? {};
-    this.#gaps = carried?.gaps ?? NO_GAPS;
+    this.#completeness = begun?.completeness ?? {};
+    this.#gaps = begun?.gaps ?? NO_GAPS;
     // Set here and not by the first stint: one that is killed at once must begin again at the same place.
-    this.#cursor = carried?.cursor ?? {
+    this.#cursor = begun?.cursor ?? {
       since: since ?? workflowInfo().startTime.getTime(),
       positions: {},
       recent: {},

@@ -254,7 +254,7 @@ describe('A day with the command line', function () {
     await fails(
       pipeline.sluice('start'),
       1,
-      /^s3:\/\/sse-bucket\/ belongs to the pipeline recentchange .* does not run here: .* delete s3:\/\/sse-bucket\/_sluice\/owner.json$/m,
+      /^s3:\/\/sse-bucket\/ belongs to the pipeline recentchange .* does not run here: .* go on where it ended with `sluice start --adopt`$/m,
     );
     await pipeline.sluiceWith({ SLUICE_PIPELINE: 'other', SLUICE_PREFIX: 'other' }, 'start');
   });

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -18,6 +18,9 @@ import {
 } from '../../local/simulated-stream';
 import { type Stack, startStack } from '../../local/stack';
 import { startTemporalServer } from '../../local/temporal-server';
+
+/** What Temporal knows; with files beside it that begin with its name. */
+const DATABASE = 'temporal.db';
 
 const SLUICE = join(packageRoot, 'bin/sluice.js');
 
@@ -110,7 +113,7 @@ export class Pipeline<Stream extends Published = SimulatedStream> {
     options: PipelineOptions = {},
   ): Promise<Pipeline<Stream>> {
     const folder = await mkdtemp(join(tmpdir(), 'sluice-'));
-    const stack = await startStack({ databaseFile: join(folder, 'temporal.db') });
+    const stack = await startStack({ databaseFile: join(folder, DATABASE) });
     const pipeline = new Pipeline(folder, stack, stream, settings, options);
     if (options.dynamicConfig) {
       // The embedded stack knows no settings of the server.
@@ -177,13 +180,16 @@ export class Pipeline<Stream extends Published = SimulatedStream> {
   }
 
   async #run(file: string, args: string[], settings: Record<string, string>): Promise<Output> {
-    return await promisify(execFile)(file, args, {
+    const running = promisify(execFile)(file, args, {
       env: { ...this.#environment, ...settings },
       cwd: this.#folder,
       timeout: this.#options.commandTimeoutMs ?? 0,
       killSignal: 'SIGKILL',
       signal: this.#closing.signal,
     });
+    // Nobody is there to answer what it asks.
+    running.child.stdin?.end();
+    return await running;
   }
 
   /** What `sluice verify` finds, whatever it exits with. */
@@ -206,8 +212,17 @@ export class Pipeline<Stream extends Published = SimulatedStream> {
   async restartTemporal(): Promise<void> {
     const { port } = this.#temporal;
     const { dynamicConfig } = this.#options;
-    const databaseFile = join(this.#folder, 'temporal.db');
+    const databaseFile = join(this.#folder, DATABASE);
     this.#temporal = await startTemporalServer({ port, databaseFile, dynamicConfig });
+  }
+
+  /** Temporal is there again, at the same address, and knows nothing any more. */
+  async loseTemporal(): Promise<void> {
+    await this.killTemporal();
+    const files = await readdir(this.#folder);
+    const ofDatabase = files.filter((name) => name.startsWith(DATABASE));
+    await Promise.all(ofDatabase.map((name) => rm(join(this.#folder, name))));
+    await this.restartTemporal();
   }
 
   async list(prefix: string): Promise<ListObjectsV2CommandOutput> {
