@@ -31,7 +31,14 @@ function object(
   const rows = events.map((event) => cellsOf(event, COLUMNS, '.'));
   const keys = events.map(keyOf);
   const place = { kind: 'none', at: [] } as const;
-  const input = { bucket: 'lake', key: `${hour}/object-${sequence}`, version: 1, columns, place, rows };
+  const input = {
+    bucket: 'lake',
+    key: `raw/${hour}/batch-0a1b2c3d-${String(sequence).padStart(10, '0')}-${'0'.repeat(16)}.csv`,
+    version: 1,
+    columns,
+    place,
+    rows,
+  };
   return { kind: 'upload', sequence, input: isKeyed(columns) ? { ...input, keys } : input };
 }
 

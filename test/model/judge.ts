@@ -1,3 +1,4 @@
+import type { BatchObject } from '../../src/lake/layout';
 import { checkSequence, ClosedNumbers } from '../../src/verify/verification';
 import type { Host } from './host';
 import type { Lake } from './lake';
@@ -75,10 +76,12 @@ export function judge(
   };
 }
 
-function backdatedOf({ objects }: Lake): number {
-  const inOrder = [...objects].sort(([, one], [, other]) => one.sequence - other.sequence);
-  const hours = inOrder.map(([key]) => /date=[-\d]+\/hour=\d+/.exec(key)?.[0] ?? '');
-  return hours.filter((hour, index) => hour < (hours[index - 1] ?? '')).length;
+function backdatedOf({ batches }: Lake): number {
+  // Whoever takes the place of another has the next incarnation.
+  const life = ({ incarnation }: BatchObject) => Number.parseInt(incarnation, 16);
+  const inOrder = batches.toSorted((a, b) => life(a) - life(b) || a.sequence - b.sequence);
+  const hours = inOrder.map(({ hour }) => hour);
+  return hours.filter((hour, index) => hour < (hours[index - 1] ?? 0)).length;
 }
 
 /** @returns what is wrong, for people; empty where nothing is */

@@ -1,4 +1,4 @@
-import { type BatchObject, classify } from '../../src/lake/layout';
+import { type BatchObject, classify, HOUR_MS } from '../../src/lake/layout';
 import { type WrittenLife, writtenLives } from '../../src/lake/newest';
 import type { Adopted, AdoptInput, UploadWork } from '../../src/lane/work';
 import { eventOf, isKeyed, keyOf, KEY_COLUMN } from './events';
@@ -54,8 +54,10 @@ export class Lake {
   adopt({ keys }: Pick<AdoptInput, 'keys'>): Adopted {
     const events = [...this.objects.values()].flatMap((object) => object.events);
     const known = events.filter((event) => event !== undefined);
-    this.closed.push(...writtenLives(this.batches));
-    return { keys: [...new Set(known)].slice(-keys).map(keyOf).join('') };
+    const { batches } = this;
+    this.closed.push(...writtenLives(batches));
+    const newestHour = Math.max(0, ...batches.map(({ hour }) => hour)) * HOUR_MS;
+    return { keys: [...new Set(known)].slice(-keys).map(keyOf).join(''), newestHour };
   }
 
   /** All objects, by what their keys say. */
