@@ -34,6 +34,8 @@ export interface RunOptions {
   sqs?: SqsServerName;
   /** Default: sse. */
   source?: SourceName;
+  /** Whether Temporal loses its database, and the pipeline is adopted. Default: false. */
+  adopts?: boolean;
   say: (line: string) => void;
   /** Ends the run early; it rejects. */
   signal?: AbortSignal;
@@ -57,6 +59,7 @@ export interface RunReport extends LakeNumbers {
   minutes: number;
   sqs: SqsServerName;
   source: SourceName;
+  adopts: boolean;
   passed: boolean;
   /** Why it did not pass. */
   problems: string[];
@@ -190,7 +193,7 @@ class Run {
     this.#signal = options.signal ? AbortSignal.any([options.signal, this.#ends.signal]) : this.#ends.signal;
     // Whoever waits listens.
     setMaxListeners(0, this.#signal);
-    this.#schedule = planSchedule(options.seed, options.minutes, options.source);
+    this.#schedule = planSchedule(options.seed, options.minutes, options);
     this.#workers = new Workers({
       start: (worker) => pipeline.startWorkerWith(worker),
       temporalAddress: pipeline.temporalAddress,
@@ -237,7 +240,7 @@ class Run {
   }
 
   async report(): Promise<RunReport> {
-    const { seed, minutes, sqs = 'moto', source = 'sse', say } = this.#options;
+    const { seed, minutes, sqs = 'moto', source = 'sse', adopts = false, say } = this.#options;
     say(`seed ${seed}, ${minutes} min, ${source}, ${sqs}; logs in ${this.#folder}`);
     for (const planned of this.#schedule) say(`  ${describe(planned)}`);
     await this.#attempt('the run broke off', () => this.#fail());
@@ -258,6 +261,7 @@ class Run {
       minutes,
       sqs,
       source,
+      adopts,
       passed: this.#problems.length === 0,
       problems: this.#problems,
       seconds: Math.round((performance.now() - this.#begunAt) / 1_000),

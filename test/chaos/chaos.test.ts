@@ -73,6 +73,20 @@ describe('The judge of a chaos run', () => {
     return lakeProblems(await examineLake({ s3, bucket, prefix: 'lake', ledger })).join('\n');
   }
 
+  it('takes no number for missing that a lane wrote down which took over, and every other', async () => {
+    const rows = ledger.published.map(rowOf);
+    const lake = wholeLake();
+    lake.delete(objectName(2));
+    // The second lane wrote what the first one had frozen as number 2.
+    lake.set(objectName(3), csv([])).set(objectName(1, '5e6f7a8b'), csv(rows.slice(ROWS)));
+    const closed = (missing: number[]) =>
+      JSON.stringify({ closed: [{ lane: 0, incarnation: '1a2b3c4d', last: 3, missing }] });
+    lake.set('lake/_sluice/adoptions/5e6f7a8b.json', closed([2]));
+    assert.equal(await problemsOf(lake), '');
+    lake.set('lake/_sluice/adoptions/5e6f7a8b.json', closed([]));
+    assert.match(await problemsOf(lake), /1a2b3c4d: 2 is missing/);
+  });
+
   /** The lake with the rows of its second object changed by hand. */
   function tampered(change: (rows: string[][]) => string[][]): Map<string, string> {
     const rows = ledger.published.slice(ROWS).map(rowOf);
@@ -174,12 +188,25 @@ describe('The schedule of a chaos run', () => {
 
   it('disturbs a Kafka topic in place of the stream, and all else as before', () => {
     const others = (source: 'sse' | 'kafka') =>
-      planSchedule(7, 3, source).filter(({ track }) => track !== 'source');
+      planSchedule(7, 3, { source }).filter(({ track }) => track !== 'source');
     assert.deepEqual(others('kafka'), others('sse'));
     const names = [1, 2, 3, 4]
-      .flatMap((seed) => planSchedule(seed, 3, 'kafka'))
+      .flatMap((seed) => planSchedule(seed, 3, { source: 'kafka' }))
       .flatMap(({ track, action }) => (track === 'source' ? [nameOf(action)] : []));
     assert.deepEqual([...new Set(names)].sort(), ['crash broker', 'cut broker', 'freeze broker']);
+  });
+
+  it('takes Temporal its database once where that is asked for, and all else is as before', () => {
+    const loss = { at: 60_000, track: 'processes', action: { kind: 'lose temporal' } };
+    const planned = planSchedule(7, 4, { adopts: true });
+    assert.deepEqual(
+      planned.filter(({ action }) => action.kind === 'lose temporal'),
+      [loss],
+    );
+    assert.deepEqual(
+      planned.filter(({ action }) => action.kind !== 'lose temporal'),
+      planSchedule(7, 4),
+    );
   });
 
   it('is told in one line for each action', () => {
@@ -195,6 +222,7 @@ describe('The report of a chaos run', () => {
     minutes: 3,
     sqs: 'moto' as const,
     source: 'kafka' as const,
+    adopts: false,
     passed: true,
     problems: [],
     seconds: 240,

@@ -11,11 +11,12 @@ interface Options {
   minutes: number;
   sqs: SqsServerName;
   source: SourceName;
+  adopts: boolean;
   /** One report a line. */
   json: string | undefined;
 }
 
-/** `npm run chaos -- --seed 7 --minutes 3 [--source kafka]`: exit code 0 when every seed passed. */
+/** `npm run chaos -- --seed 7 --minutes 3 [--source kafka] [--adopt]`: exit code 0 when every seed passed. */
 void runInForeground(async ({ endings, interrupted }) => {
   const options = readOptions();
   const ended = new AbortController();
@@ -44,9 +45,10 @@ async function runSeeds({ seeds, json, ...options }: Options, signal: AbortSigna
 
 function isOf(
   report: RunReport,
-  { seed, minutes, sqs, source }: Omit<RunOptions, 'say' | 'signal'>,
+  { seed, minutes, sqs, source, adopts }: Omit<RunOptions, 'say' | 'signal'>,
 ): boolean {
-  return report.seed === seed && report.minutes === minutes && report.sqs === sqs && report.source === source;
+  const isSame = report.sqs === sqs && report.source === source && report.adopts === adopts;
+  return isSame && report.seed === seed && report.minutes === minutes;
 }
 
 function readOptions(): Options {
@@ -57,6 +59,7 @@ function readOptions(): Options {
       minutes: { type: 'string', default: '3' },
       sqs: { type: 'string', default: 'moto' },
       source: { type: 'string', default: 'sse' },
+      adopt: { type: 'boolean', default: false },
       json: { type: 'string' },
     },
   });
@@ -66,7 +69,8 @@ function readOptions(): Options {
   if (!sqs) throw new StackError(`--sqs must be one of ${SQS_SERVERS.join(', ')}; it is ${values.sqs}`);
   const source = SOURCES.find((name) => name === values.source);
   if (!source) throw new StackError(`--source must be one of ${SOURCES.join(', ')}; it is ${values.source}`);
-  return { seeds: seedsOf(values.seeds ?? values.seed), minutes, sqs, source, json: values.json };
+  const { adopt: adopts, json } = values;
+  return { seeds: seedsOf(values.seeds ?? values.seed), minutes, sqs, source, adopts, json };
 }
 
 /** `7`, or `1-20`. */

@@ -225,6 +225,12 @@ export class Pipeline<Stream extends Published = SimulatedStream> {
     await this.restartTemporal();
   }
 
+  /** When the cursor was last written to the lake, in epoch milliseconds; 0: never. */
+  async cursorKeptAt(): Promise<number> {
+    const { Contents = [] } = await this.list(`${this.#environment.SLUICE_PREFIX ?? ''}/_sluice/cursor.json`);
+    return Contents[0]?.LastModified?.getTime() ?? 0;
+  }
+
   async list(prefix: string): Promise<ListObjectsV2CommandOutput> {
     return await this.s3.send(new ListObjectsV2Command({ Bucket: 'sse-bucket', Prefix: prefix }));
   }

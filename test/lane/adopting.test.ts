@@ -33,7 +33,10 @@ function adopting(overrides: ConstructorParameters<typeof DrivenLane>[0] = THREE
 
 /** A lane that has read these events' rows in the lake. */
 function adopted(...events: number[]): DrivenLane {
-  const lane = adopting();
+  return readBy(adopting(), events);
+}
+
+function readBy(lane: DrivenLane, events: readonly number[]): DrivenLane {
   lane.claimed();
   lane.pass(WAIT_MS);
   lane.adopted({ ok: true, value: { keys: digests(...events) } });
@@ -84,9 +87,8 @@ describe('A lane that takes the place of another', () => {
   });
 
   it('lets no key go until all that the other had received is back', () => {
-    const lane = adopted(1, 2, 3);
     const WINDOW = 100;
-    lane.tell((told) => told.want({ ...told.definition, windowKeys: WINDOW }));
+    const lane = readBy(adopting({ ...THREE, windowKeys: WINDOW }), [1, 2, 3]);
     // More than the window holds, while what was hidden may still come.
     for (let first = 1_000; first < 1_000 + 2 * WINDOW; first += 20) {
       lane.received(messagesOf(20, first));

@@ -1,4 +1,4 @@
-import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
+import { GetObjectCommand, ListObjectsV2Command, paginateListObjectsV2 } from '@aws-sdk/client-s3';
 import { type Audit, type AuditRequest, auditLake } from '../../../local/audit';
 
 /** What an examination of the lake found. Empty lists mean a lake as it should be. */
@@ -13,13 +13,50 @@ export type Happenings = Readonly<Record<string, number>>;
 /** Lane and incarnation, and the number that it gave. */
 const BATCH_NAME = /\/batch-((?:l\d+-)?[0-9a-f]{8})-(\d{10})-[0-9a-f]{16}\.csv$/;
 
+/** Of {@link BATCH_NAME} the lane and incarnation, and its numbers that no object has. */
+interface ClosedNumbers {
+  life: string;
+  missing: readonly number[];
+}
+
+interface WrittenAdoption {
+  closed: readonly { lane: number; incarnation: string; missing: readonly number[] }[];
+}
+
+const MOST_CLOSED = 4;
+
 /** So many of a kind are named. */
 const NAMED = 5;
 
 /** Reads the objects of a bucket, and nothing else, against what was published. */
 export async function examineLake(request: AuditRequest): Promise<LakeFindings> {
   const audit = await auditLake(request);
-  return { ...audit, sequence: sequenceProblems(await sequenceNumbers(request)) };
+  const numbers = await sequenceNumbers(request);
+  for (const { life, missing } of await closedNumbers(request)) {
+    const known = numbers.get(life) ?? [];
+    numbers.set(life, [...known, ...missing.filter((number) => !known.includes(number))]);
+  }
+  return { ...audit, sequence: sequenceProblems(numbers) };
+}
+
+/**
+ * What lanes wrote down that took over from others: which numbers of those will never be there. Whether their rows are is seen by the rows
+ * themselves. A lane had four uploads under way at most.
+ */
+async function closedNumbers({ s3, bucket, prefix }: AuditRequest): Promise<ClosedNumbers[]> {
+  const closed: ClosedNumbers[] = [];
+  const { Contents = [] } = await s3.send(
+    new ListObjectsV2Command({ Bucket: bucket, Prefix: `${prefix}/_sluice/adoptions/` }),
+  );
+  for (const { Key } of Contents) {
+    const { Body } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key }));
+    const adoption = JSON.parse((await Body?.transformToString()) ?? '') as WrittenAdoption;
+    for (const { lane, incarnation, missing } of adoption.closed) {
+      const life = lane === 0 ? incarnation : `l${lane}-${incarnation}`;
+      if (missing.length <= MOST_CLOSED) closed.push({ life, missing });
+    }
+  }
+  return closed;
 }
 
 /** Sentences about what is wrong; none for a lake in which every event has its one place. */

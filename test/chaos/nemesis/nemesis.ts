@@ -26,6 +26,8 @@ const PATIENCE_MS = 45_000;
 const LOOK_EVERY_MS = 100;
 /** Two attempts of one activity live side by side for so long after a worker is back. */
 const OVERLAP_MS = 3_000;
+/** A cursor that the lake keeps is as good as new for so long, in milliseconds. */
+const FRESH_CURSOR_MS = 3_000;
 
 /** Carries out a schedule from outside: by signals to processes, the proxies, the stream's server and the command line. */
 export class Nemesis {
@@ -124,6 +126,8 @@ export class Nemesis {
         return this.#rig.workers.retire(await this.#rig.workers.setAside());
       case 'crash temporal':
         return await this.#crashTemporal(action);
+      case 'lose temporal':
+        return await this.#loseTemporal();
       case 'freeze':
         return await this.#freeze(action.forMs);
       case 'two workers':
@@ -242,6 +246,20 @@ export class Nemesis {
     } finally {
       await pipeline.restartTemporal();
     }
+  }
+
+  /** Where S3 is away meanwhile, the cursor that the lake keeps is too old for any window, which is documented. */
+  async #loseTemporal(): Promise<void> {
+    const { pipeline } = this.#rig;
+    let keptAt = 0;
+    const deadline = performance.now() + 4 * PATIENCE_MS;
+    while (Date.now() - keptAt > FRESH_CURSOR_MS) {
+      if (performance.now() > deadline) throw new Error('no cursor was kept in the lake');
+      await this.#delay(LOOK_EVERY_MS);
+      keptAt = await pipeline.cursorKeptAt();
+    }
+    await pipeline.loseTemporal();
+    await this.#insist('adopt', () => pipeline.sluice('start', '--adopt', '--yes'));
   }
 
   async #freeze(forMs: number): Promise<void> {

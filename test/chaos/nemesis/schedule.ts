@@ -18,6 +18,8 @@ export type Action =
   | { kind: 'terminate' }
   /** SIGKILL to Temporal, and a start on the same database. */
   | { kind: 'crash temporal'; awayMs: number; alsoKill: boolean }
+  /** SIGKILL to Temporal, its database is deleted, and the pipeline is adopted from its lake. */
+  | { kind: 'lose temporal' }
   /** SIGSTOP to a worker while another takes over, and SIGCONT. */
   | { kind: 'freeze'; forMs: number }
   | { kind: 'two workers'; forMs: number }
@@ -198,11 +200,18 @@ const SOURCE_DECKS: Readonly<Record<SourceName, Deck>> = {
  * What is done to the pipeline, and when: the same for the same seed and minutes, whatever happens. Every card of a deck
  * comes once before one comes again.
  */
-export function planSchedule(seed: number, minutes: number, source: SourceName = 'sse'): Planned[] {
+export function planSchedule(
+  seed: number,
+  minutes: number,
+  { source = 'sse', adopts = false }: { source?: SourceName | undefined; adopts?: boolean | undefined } = {},
+): Planned[] {
   const decks = { ...DECKS, source: SOURCE_DECKS[source] };
-  return TRACKS.flatMap((track, index) =>
+  const planned = TRACKS.flatMap((track, index) =>
     planTrack(track, decks[track], minutes, seededRandom(seed * TRACKS.length + index)),
-  ).sort((one, other) => one.at - other.at);
+  );
+  // So early that there is much to come for the lane that takes over, which waits for a hundred seconds.
+  if (adopts) planned.push({ at: minutes * 15_000, track: 'processes', action: { kind: 'lose temporal' } });
+  return planned.sort((one, other) => one.at - other.at);
 }
 
 function planTrack(track: Track, { cards, pause }: Deck, minutes: number, random: Random): Planned[] {
@@ -234,6 +243,8 @@ export function lastsMs(action: Action): number {
       return 2_000 + action.awayMs;
     case 'crash broker':
       return 4_000 + action.awayMs;
+    case 'lose temporal':
+      return 20_000;
     case 'freeze':
     case 'two workers':
     case 'wrong clock':
