@@ -254,7 +254,7 @@ export class SimulatedStream {
   #admit(pathname: string, asked: Omit<SeenRequest, 'status'>, address: string | undefined): Starts {
     if (pathname !== path) throw new RefusedRequest(404, `There is only ${path} here.`);
     // Wikimedia's policy asks for "name/version (contact)"; no library's default has a contact.
-    if (!/\([^)]+\)/.test(asked.userAgent ?? '')) {
+    if (!/\([^()]+\)/.test(asked.userAgent ?? '')) {
       throw new RefusedRequest(403, 'Set a User-Agent like "name/version (contact)".');
     }
     const refusal = this.#pendingRefusals.shift() ?? this.#scheduledRefusal(this.#requests.length + 1);

@@ -85,5 +85,5 @@ function settingOf(member: string, environment: Environment): string {
  */
 function messageOf(error: unknown): string {
   const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1);
-  return line.replace(/, (open|read)( '.*')?$/, '');
+  return line.replace(/, (?:open|read)(?: '[^']*')?$/, '');
 }

@@ -64,20 +64,11 @@ function columnOf(pair: string): Column {
 /**
  * How events become rows; made once for many, since it splits the paths.
  *
- * @param escapeFormulas whether texts that a spreadsheet would run get a `'` before them. Default: false
  * @returns what makes a row of an event: one text per column; see {@link cell}
  */
-export function projectionOf(
-  columns: readonly Pick<Column, 'path'>[],
-  { escapeFormulas = false }: { escapeFormulas?: boolean } = {},
-): (event: object) => string[] {
+export function projectionOf(columns: readonly Pick<Column, 'path'>[]): (event: object) => string[] {
   const paths = columns.map(({ path }) => membersOf(path));
-  return (event) =>
-    paths.map((members) => {
-      const value = valueAt(event, members);
-      const text = cell(value);
-      return escapeFormulas && typeof value === 'string' ? withoutFormula(text) : text;
-    });
+  return (event) => paths.map((members) => cell(valueAt(event, members)));
 }
 
 /**
@@ -86,10 +77,15 @@ export function projectionOf(
  */
 const FORMULA_START = /^[=+\-@\uFF1D\uFF0B\uFF0D\uFF20\t\r\n\0]/;
 
-/** A text that is a number, such as `-5`, is no formula: marking those too is what makes such guards corrupt data. */
-function withoutFormula(text: string): string {
-  const isNumber = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text);
-  return FORMULA_START.test(text) && !isNumber ? `'${text}` : text;
+const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
+
+/**
+ * @param text a cell
+ * @returns the same, with a `'` before it where a spreadsheet would run it. A text that is a number, such as `-5`, is no formula: marking those too
+ *   is what makes such guards corrupt data
+ */
+export function withoutFormula(text: string): string {
+  return FORMULA_START.test(text) && !NUMBER.test(text) ? `'${text}` : text;
 }
 
 /**

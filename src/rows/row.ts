@@ -1,7 +1,7 @@
 import { readPayload, type RejectReason } from '../event/event';
 import { membersOf, valueAt } from '../event/json-path';
 import { ADDED_MEMBERS } from '../pipeline/names';
-import { projectionOf } from './columns';
+import { projectionOf, withoutFormula } from './columns';
 
 /** An event as a row, or why it can't be one. */
 export type ReadRow =
@@ -41,16 +41,15 @@ export class RowReader {
   /** Columns of which one at least must be in an event. */
   readonly #published: readonly (readonly string[])[];
   readonly #wantsKey: boolean;
+  readonly #escapesFormulas: boolean;
 
   constructor({ paths, escapeFormulas, addedMembers }: RowOptions) {
     const members = paths.map(membersOf);
     this.#addedMembers = addedMembers;
     this.#published = members.filter(([first = '']) => !addedMembers.includes(first));
     this.#wantsKey = members.some(([first]) => first === ADDED_MEMBERS.sluice);
-    this.#project = projectionOf(
-      paths.map((path) => ({ path })),
-      { escapeFormulas },
-    );
+    this.#escapesFormulas = escapeFormulas;
+    this.#project = projectionOf(paths.map((path) => ({ path })));
   }
 
   /**
@@ -69,10 +68,9 @@ export class RowReader {
       // JSON.parse takes what JSON.stringify then overflows the stack with: some thousand levels.
       return { ok: false, reason: 'nested-too-deep', detail: String(error) };
     }
-    const bytes = Buffer.byteLength(JSON.stringify(cells));
-    if (bytes <= LARGEST_ROW_BYTES) return { ok: true, cells, bytes };
-    const detail = `${bytes} bytes, and a row may have ${LARGEST_ROW_BYTES}`;
-    return { ok: false, reason: 'row-too-large', detail };
+    const row = measured(cells);
+    // Nothing looks into a text before its size is known.
+    return row.ok && this.#escapesFormulas ? measured(row.cells.map(withoutFormula)) : row;
   }
 
   /** A row of empty fields would be all that is left of an event of another kind. A tombstone has no payload by nature. */
@@ -90,4 +88,11 @@ export class RowReader {
     const members = names.length === 0 ? 'it has no members' : `its members are ${some.join(', ')}${others}`;
     return `none of the columns is in it (SLUICE_COLUMNS), and ${members}`;
   }
+}
+
+function measured(cells: string[]): ReadRow {
+  const bytes = Buffer.byteLength(JSON.stringify(cells));
+  if (bytes <= LARGEST_ROW_BYTES) return { ok: true, cells, bytes };
+  const detail = `${bytes} bytes, and a row may have ${LARGEST_ROW_BYTES}`;
+  return { ok: false, reason: 'row-too-large', detail };
 }

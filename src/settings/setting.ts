@@ -135,5 +135,7 @@ export function refuse(problems: readonly string[]): void {
 
 /** A URL's user name and password, where one has them in whatever way, must not reach a log. */
 function withoutPassword(value: string): string {
-  return value.replace(/^([a-z][\w+.-]*:[\\/]*).*@/is, '$1***@');
+  const [scheme] = /^[a-z][\w+.-]*:[\\/]*/i.exec(value) ?? [];
+  const end = value.lastIndexOf('@');
+  return scheme === undefined || end < scheme.length ? value : `${scheme}***${value.slice(end)}`;
 }

@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { loadPipeline } from '../../src/settings/pipeline';
-import { projectionOf } from '../../src/rows/columns';
+import { RowReader } from '../../src/rows/row';
 import { anyText } from '../fuzz/awkward';
 
-const COLUMNS = [{ name: 'title', path: 'title' }];
+function read(title: unknown, { escapeFormulas = false } = {}) {
+  return new RowReader({ paths: ['title'], escapeFormulas, addedMembers: [] }).read(
+    JSON.stringify({ title }),
+    'key',
+  );
+}
 
 function field(title: unknown, options?: { escapeFormulas: boolean }): string | undefined {
-  return projectionOf(COLUMNS, options)({ title })[0];
+  const row = read(title, options);
+  return row.ok ? row.cells[0] : row.reason;
 }
 
 const escaped = (title: unknown) => field(title, { escapeFormulas: true });
@@ -74,6 +80,14 @@ describe('A text that a spreadsheet would run', () => {
   it('stays as it is unless asked for', () => {
     assert.equal(loadPipeline({}).lake.escapeFormulas, false);
     fc.assert(fc.property(anyText, (text) => assert.equal(field(text), text)));
+  });
+
+  it('counts with its mark, and in a row that is too large is not looked at', () => {
+    const LARGEST = 64 * 1024;
+    // Brackets and quotes.
+    const fits = `=${'x'.repeat(LARGEST - 5)}`;
+    assert.deepEqual([field(fits), escaped(fits)], [fits, 'row-too-large']);
+    assert.equal(escaped(`${'1'.repeat(160_000)}x`), 'row-too-large');
   });
 
   it('is what it was once the mark is taken away', () => {
