@@ -7,12 +7,17 @@ export interface BufferLimits {
   bytes: number;
 }
 
+/** Items that were taken and are still held, at most. */
+const MOST_TAKEN = 1_000;
+
 /** What a source has received and its reader has not taken. Whoever fills it waits for room, so that back-pressure reaches the connection. */
 export class EventBuffer<T extends object> {
   readonly #limits: Required<BufferLimits>;
   readonly #room = new Gate();
   readonly #news = new Gate();
   #waiting: { item: T; bytes: number }[] = [];
+  /** Of {@link #waiting}, those at its beginning that were taken: to take each away by itself would move all the others. */
+  #taken = 0;
   #bytes = 0;
   #problem: Error | undefined;
 
@@ -57,7 +62,7 @@ export class EventBuffer<T extends object> {
 
   /** Takes what is there, waiting for nothing. */
   *rest(): Generator<T> {
-    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+    for (let next = this.#take(); next; next = this.#take()) {
       this.#bytes -= next.bytes;
       if (!this.#isFull()) this.#room.open();
       yield next.item;
@@ -67,11 +72,23 @@ export class EventBuffer<T extends object> {
   /** Drops what is there, and lets go whoever waits for room. */
   clear(): void {
     this.#waiting = [];
+    this.#taken = 0;
     this.#bytes = 0;
     this.#room.open();
   }
 
+  #take(): { item: T; bytes: number } | undefined {
+    const next = this.#waiting[this.#taken];
+    if (next) this.#taken += 1;
+    if (!next || this.#taken >= MOST_TAKEN) {
+      this.#waiting = this.#waiting.slice(this.#taken);
+      this.#taken = 0;
+    }
+    return next;
+  }
+
   #isFull(): boolean {
-    return this.#waiting.length >= this.#limits.items || this.#bytes >= this.#limits.bytes;
+    const items = this.#waiting.length - this.#taken;
+    return items >= this.#limits.items || this.#bytes >= this.#limits.bytes;
   }
 }

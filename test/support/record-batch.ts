@@ -9,6 +9,8 @@ export interface BatchOptions {
   transactional?: boolean;
   /** Of the leader that writes it. */
   epoch?: number;
+  /** Of each record. */
+  headers?: number;
 }
 
 /** A batch as a broker stores it: with the offset and the epoch that it gave it. */
@@ -19,8 +21,17 @@ export function recordBatch({
   producerId,
   transactional,
   epoch = 0,
+  headers: count = 0,
 }: BatchOptions = {}): Buffer {
-  const messages = values.map((value) => ({ topic: 't', value: Buffer.from(value), timestamp: 1_000n }));
+  const headers = new Map(
+    Array.from({ length: count }, (_, at) => [Buffer.from(String(at)), Buffer.alloc(0)]),
+  );
+  const messages = values.map((value) => ({
+    topic: 't',
+    value: Buffer.from(value),
+    timestamp: 1_000n,
+    headers,
+  }));
   const isInBlocks = compression === 'snappy-blocks';
   const { buffer } = createRecordsBatch(messages, {
     compression: isInBlocks ? 'none' : compression,

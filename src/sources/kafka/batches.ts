@@ -50,6 +50,12 @@ const CONTROL = 1 << 5;
 
 const ABORT_MARKER = 0;
 
+/** Of one record. */
+const MOST_HEADERS = 10_000;
+
+/** Records that are made before their reader has taken those before. The smallest has seven bytes, and takes a hundred times that when it is made. */
+const MOST_AT_ONCE = 1_000;
+
 /**
  * Reads the record batches of one partition as a fetch returns them (Kafka protocol guide, "Record Batch"), in pieces: what was packed
  * small is unpacked as far as its reader takes it. The client library reads batches too, but checks no checksum and unpacks them whole.
@@ -65,11 +71,13 @@ export async function* readBatches(
   from: number,
   aborted: readonly AbortedTransaction[],
 ): AsyncGenerator<LogPiece> {
-  const toCome = [...aborted].sort((one, other) => (one.firstOffset < other.firstOffset ? -1 : 1));
+  /** The next one last. */
+  const toCome = [...aborted].sort((one, other) => (one.firstOffset < other.firstOffset ? 1 : -1));
   const givenUp = new Set<bigint>();
   for (const batch of batchesIn(bytes)) {
-    for (; toCome[0] && toCome[0].firstOffset <= BigInt(batch.last); toCome.shift()) {
-      givenUp.add(toCome[0].producerId);
+    for (let next = toCome.at(-1); next && next.firstOffset <= BigInt(batch.last); next = toCome.at(-1)) {
+      givenUp.add(next.producerId);
+      toCome.pop();
     }
     const { epoch } = batch;
     if (batch.attributes & CONTROL) {
@@ -136,17 +144,19 @@ function markerOf(batch: Batch): number | undefined {
   return batch.count === 0 ? undefined : readRecord(Reader.from(batch.body)).key?.readInt16BE(2);
 }
 
-/** As many at a time as one piece of the unpacked batch completes. */
+/** As many at a time as one piece of the unpacked batch completes, and {@link MOST_AT_ONCE} at most. */
 async function* recordsOf(batch: Batch): AsyncGenerator<LogRecord[]> {
   let left = batch.count;
   const waiting = new RecordBytes(batch);
   for await (const piece of piecesOf(batch)) {
     waiting.add(piece);
-    const records: LogRecord[] = [];
-    for (; left > 0; left -= 1) {
-      const bytes = waiting.take();
-      if (!bytes) break;
+    let records: LogRecord[] = [];
+    for (let bytes = waiting.take(); bytes && left > 0; bytes = waiting.take()) {
       records.push(recordOf(batch, bytes));
+      left -= 1;
+      if (records.length < MOST_AT_ONCE) continue;
+      yield records;
+      records = [];
     }
     if (records.length > 0) yield records;
     if (left === 0) return;
@@ -166,12 +176,29 @@ async function* piecesOf({ attributes, body, first }: Batch): AsyncGenerator<Buf
 function recordOf(batch: Batch, bytes: Buffer): LogRecord {
   const { first, epoch, firstTimestamp, maxTimestamp, attributes } = batch;
   try {
+    requireFewHeaders(bytes);
     const { key, value, headers, offsetDelta, timestampDelta } = readRecord(Reader.from(bytes));
     const timestamp = attributes & LOG_APPEND_TIME ? maxTimestamp : firstTimestamp + Number(timestampDelta);
     return { offset: first + offsetDelta, epoch, timestamp, key, value, headers };
   } catch (error) {
     throw unreadable(first, `its records can not be read (${messageOf(error)})`);
   }
+}
+
+/** A header may have two bytes, and the library makes all of a record at once. */
+function requireFewHeaders(bytes: Buffer): void {
+  if (bytes.length <= MOST_HEADERS) return;
+  const reader = Reader.from(bytes);
+  // Length, attributes, and how far time and offset are from the batch's.
+  reader.readVarInt();
+  reader.readInt8();
+  reader.readVarInt64();
+  reader.readVarInt();
+  reader.readVarIntBytes();
+  reader.readVarIntBytes();
+  const headers = reader.readVarInt();
+  if (headers > MOST_HEADERS)
+    throw new Error(`one has ${headers} headers, and ${MOST_HEADERS} are read at most`);
 }
 
 /** Cuts pieces of any size into records. Each has its length before it, as a variable number of bytes. */

@@ -42,6 +42,14 @@ async function problemOf(bytes: Buffer, from = 0): Promise<string> {
 }
 
 describe('Record batches', () => {
+  it('are refused where a record has more headers than could be told apart from an attack', async () => {
+    assert.deepEqual(await valuesOf(recordBatch({ values: ['x'], headers: 10_000 }), 0), ['x']);
+    assert.match(
+      await problemOf(recordBatch({ values: ['x'], headers: 10_001, compression: 'gzip' })),
+      /its records can not be read \(one has 10001 headers, and 10000 are read at most\)/,
+    );
+  });
+
   for (const compression of ['none', 'gzip', 'snappy', 'snappy-blocks', 'lz4'] as const) {
     it(`are read, each record with its offset: ${compression}`, async () => {
       const values = Array.from({ length: 100 }, (_, index) =>
@@ -52,6 +60,18 @@ describe('Record batches', () => {
         offsets: Array.from(values, (_, index) => 500 + index),
         next: 600,
       });
+    });
+
+    it(`are read a thousand records at a time at most, however many they hold: ${compression}`, async () => {
+      const values = Array.from({ length: 5_500 }, () => '');
+      const sizes: number[] = [];
+      for await (const { records } of readBatches(recordBatch({ first: 0, values, compression }), 0, []))
+        sizes.push(records.length);
+      assert.ok(Math.max(...sizes) <= 1_000, sizes.join());
+      assert.equal(
+        sizes.reduce((sum, size) => sum + size, 0),
+        values.length,
+      );
     });
 
     it(`of records of any size are read, however the pieces fall: ${compression}`, async () => {
