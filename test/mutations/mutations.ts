@@ -563,9 +563,29 @@ export const MUTATIONS: readonly Mutation[] = [
     },
   },
   {
+    name: 'a redirect to another server is followed',
+    file: 'src/sources/sse/http-get.ts',
+    find: '      if (next.origin !== url.origin) throw (refusal = leavesOrigin(url, next));\n',
+    replace: '',
+    check: {
+      file: 'test/sources/sse/source.test.ts',
+      title: 'An SSE source when it connects asks no other server that one redirects to',
+    },
+  },
+  {
+    name: 'a name may lead to where machines find their credentials',
+    file: 'src/sources/sse/http-get.ts',
+    find: '        for (const address of addresses) requireNoMetadata(hostname, address);\n',
+    replace: '',
+    check: {
+      file: 'test/sources/sse/http-get.test.ts',
+      title: 'A GET of a source asks nobody where its name leads to where machines find their credentials: 169',
+    },
+  },
+  {
     name: 'redirects in a circle are followed for as long as they may be',
     file: 'src/sources/sse/http-get.ts',
-    find: 'if (asked.has(String(href))) throw',
+    find: 'if (asked.has(next.href)) throw',
     replace: 'if (asked.size > 1_000) throw',
     check: {
       file: 'test/sources/sse/source.test.ts',

@@ -18,7 +18,7 @@ import { NOWHERE } from '../../event/place';
 import { EventBuffer } from '../buffer';
 import { EventLimit } from './event-limit';
 import { arrivalKey, EventNames } from './event-names';
-import { httpGet } from './http-get';
+import { httpGet, MayNotAsk } from './http-get';
 import { RetryField } from './retry-field';
 import { wikimediaEvent } from './wikimedia';
 import {
@@ -241,6 +241,7 @@ class Subscription {
       const response = await this.#request(url, request, AbortSignal.any([stop, body.signal]), body).catch(
         (error: unknown) => {
           stop.throwIfAborted();
+          if (error instanceof MayNotAsk) throw new SourceRefused(error.message);
           this.#options.onReconnect('unreachable', causeOf(error));
         },
       );

@@ -69,6 +69,13 @@ describe('An SSE source', () => {
     });
   }
 
+  /** What a person is told who is to mend it. */
+  async function refusalOf(url: string): Promise<string> {
+    const error = await follow(url).ended;
+    assert(error instanceof SourceRefused, String(error));
+    return error.message;
+  }
+
   function follow(url: string, options: Partial<SseOptions> & { from?: Cursor } = {}): Follower {
     const { from = START, ...rest } = options;
     const follower = new Follower(open(url, rest), from);
@@ -159,19 +166,52 @@ describe('An SSE source', () => {
       assert.equal(asked.length, server.requests.length);
     });
 
-    it('follows a redirect, with all that it asks for', async () => {
-      const target = await serve((_, response) => openStream(response).write(frame('{"n":1}')));
-      const server = await serve((_, response) =>
-        response.writeHead(301, { location: target.url }).end('Moved'),
-      );
+    it('follows a redirect on the same server, with all that it asks for', async () => {
+      const server = await serve((_, response, count) => {
+        if (count > 1) return openStream(response).write(frame('{"n":1}'));
+        return response.writeHead(301, { location: '/other' }).end('Moved');
+      });
       const positions = { 'a/0': { timestamp: SINCE + 60_000 } };
       await follow(server.url, { from: { ...START, positions } }).received(1);
-      const [asked] = target.requests;
-      assert(asked?.lastEventId?.includes('"a"'), 'the id must travel');
-      assert.equal(asked?.lastEventId, server.requests[0]?.lastEventId);
-      assert.equal(asked?.userAgent, server.requests[0]?.userAgent);
+      const [before, after] = server.requests;
+      assert(after?.lastEventId?.includes('"a"'), 'the id must travel');
+      assert.equal(after?.lastEventId, before?.lastEventId);
+      assert.equal(after?.userAgent, before?.userAgent);
       assert.deepEqual(reconnects, []);
     });
+
+    it('asks no other server that one redirects to, and says what to do', async () => {
+      const target = await serve((_, response) => openStream(response).write(frame('{"n":1}')));
+      const server = await serve((_, response) =>
+        response.writeHead(302, { location: `${target.url}?token=secret` }).end('Moved'),
+      );
+      const problem = await refusalOf(server.url);
+      assert.equal(
+        problem,
+        `${new URL(server.url).origin} redirects to ${new URL(target.url).origin}, and a stream is read from one server: if that one is ` +
+          'meant, set SLUICE_SOURCE_URL to the address there',
+      );
+      assert.deepEqual([server.requests.length, target.requests.length], [1, 0]);
+    });
+
+    for (const host of [
+      '169.254.169.254',
+      '169.254.170.2',
+      '[fe80::1]',
+      '[fd00:ec2::254]',
+      '[::ffff:169.254.169.254]',
+      '100.100.100.200',
+      // What URLs make of other ways to write it.
+      '2852039166',
+      '0xa9.0xfe.0xa9.0xfe',
+    ]) {
+      it(`reads no stream where machines find their credentials: ${host}`, async () => {
+        assert.match(
+          await refusalOf(`http://${host}/stream`),
+          / is a link-local address, .*correct SLUICE_SOURCE_URL$/,
+        );
+      });
+    }
 
     it('asks nobody twice at once who redirects in a circle, and backs off', async () => {
       const server = await serve((_, response) => response.writeHead(302, { location: '/other' }).end());
