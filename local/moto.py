@@ -1,4 +1,4 @@
-"""moto's server, with a quicker clock, queues that stand several requests at once, and a memory. Written for moto 5.2.5.
+"""moto's server, with a quicker clock, queues that stand several requests at once, a memory, and a door. Written for moto 5.2.5.
 
 The clock: every message of a queue asks moto for the time a dozen times whenever one is received, and moto makes that time
 from datetimes. With 400 messages waiting, a receive of ten took 0.6 s, and takes 0.03 s with the clock below; at
@@ -10,6 +10,10 @@ request at a time touches a queue's messages; sending takes the same lock alread
 
 The memory: where SLUICE_MOTO_STATE names a file, queues and buckets are written to it when SIGTERM or SIGINT ends the server,
 and read from it at the next start. After SIGKILL moto begins with what the file holds, or empty.
+
+The door: moto answers whoever asks, and lets every web page read the answers. A page that is open on the same machine could reset it, or
+read its buckets. Below, what a page of another origin asks is refused, and what comes under a name that is not this machine's (a page's own
+name, once its owner has let that lead here).
 """
 
 import atexit
@@ -21,7 +25,7 @@ import threading
 import time
 
 from moto.s3.models import s3_backends
-from moto.server import main
+from moto import server
 from moto.sqs import models
 from moto.sqs.models import sqs_backends
 
@@ -95,10 +99,45 @@ def load(file):
         s3_backends.bucket_accounts.update({name: (partition, account) for name in buckets})
 
 
+# `moto` is its name among containers.
+OWN_NAMES = ("localhost", "127.0.0.1", "[::1]", "moto")
+
+
+def is_own(host):
+    """Of a Host header: the name, without the port. Buckets and accounts may stand before `localhost`."""
+    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+    return name in OWN_NAMES or name.endswith(".localhost")
+
+
+def refusal(environ):
+    host, origin = environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN")
+    if not is_own(host):
+        return f"moto is not called {host!r}: ask 127.0.0.1 or localhost"
+    if origin is not None and origin.split("://", 1)[-1] != host:
+        return f"moto answers no page of {origin!r}"
+    return None
+
+
+def guarded(application):
+    def answer(environ, start_response):
+        why = refusal(environ)
+        if why is None:
+            return application(environ, start_response)
+        body = f"{why}\n".encode()
+        start_response("403 Forbidden", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+        return [body]
+
+    return answer
+
+
+assert hasattr(server, "run_simple"), "moto has no run_simple any more: see moto.py"
+run_simple = server.run_simple
+server.run_simple = lambda host, port, application, **named: run_simple(host, port, guarded(application), **named)
+
 state_file = os.environ.get("SLUICE_MOTO_STATE")
 if state_file:
     if os.path.exists(state_file):
         load(state_file)
     atexit.register(save, state_file)
 
-main(sys.argv[1:])
+server.main(sys.argv[1:])

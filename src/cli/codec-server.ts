@@ -14,6 +14,12 @@ const LARGEST_REQUEST = 8 * 1024 * 1024;
 /** Bytes that the payloads of one request may have together. */
 const LARGEST_ANSWER = 8 * LARGEST_PAYLOAD;
 
+/** Payloads of a request: a page of a history has some thousands. */
+const MOST_PAYLOADS = 20_000;
+
+/** Connections at once: each may hold a request and its answer. */
+const MOST_CONNECTIONS = 32;
+
 /** Milliseconds within which a request must have come. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
@@ -69,6 +75,7 @@ export async function startCodecServer({
   const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
     void answer(request, response, origins);
   });
+  server.maxConnections = MOST_CONNECTIONS;
   server.listen(port, address);
   try {
     await once(server, 'listening');
@@ -86,6 +93,7 @@ async function answer(
 ): Promise<void> {
   allowOrigin(request, response, origins);
   try {
+    requireOrigin(request, origins);
     if (request.method === 'OPTIONS') {
       response.writeHead(204).end();
       return;
@@ -124,6 +132,12 @@ function allowOrigin(
   }
 }
 
+/** Browsers say whose page asks. One of another origin can't read the answer; here it can't have it made either. */
+function requireOrigin({ headers: { origin } }: IncomingMessage, origins: ReadonlySet<string>): void {
+  if (origin === undefined || origins.has(origin)) return;
+  throw new RefusedRequest(403, `Pages of ${origin} may not ask: --cors-origin names those that may`);
+}
+
 async function transformed(request: IncomingMessage): Promise<Payload[]> {
   // Only the last part of the path counts, so that it can be mounted anywhere.
   const { pathname } = new URL(request.url ?? '/', 'http://codec');
@@ -131,7 +145,13 @@ async function transformed(request: IncomingMessage): Promise<Payload[]> {
   if (action === undefined)
     throw new RefusedRequest(404, `There is no ${pathname}: POST to /decode or /encode`);
   if (request.method !== 'POST') throw new RefusedRequest(405, `${pathname} takes POST`);
+  // Any page may send a form or plain text without asking first.
+  const [type = ''] = (request.headers['content-type'] ?? '').split(';');
+  if (type.trim().toLowerCase() !== 'application/json')
+    throw new RefusedRequest(415, `${pathname} takes application/json`);
   const payloads = payloadsOf(await bodyOf(request));
+  if (payloads.length > MOST_PAYLOADS)
+    throw new RefusedRequest(413, `A request may have ${MOST_PAYLOADS} payloads`);
   return action === 'encode' ? await payloadCodec.encode(payloads) : await decode(payloads);
 }
 

@@ -88,6 +88,26 @@ describe('The codec server', () => {
     assert.equal(answer.headers.get('access-control-allow-origin'), ORIGIN);
   });
 
+  it('does nothing for a page of another origin, nor for what any page may send without asking', async () => {
+    const body = JSON.stringify({ payloads: [] });
+    const foreign = await post('/encode', body, { Origin: 'http://example.org' });
+    assert.equal(foreign.status, 403);
+    assert.match(
+      await foreign.text(),
+      /Pages of http:\/\/example\.org may not ask: --cors-origin names those that may/,
+    );
+    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data']) {
+      assert.equal((await post('/encode', body, { 'Content-Type': type })).status, 415);
+    }
+    const json = await post('/encode', body, { 'Content-Type': 'Application/JSON; charset=utf-8' });
+    assert.equal(json.status, 200);
+  });
+
+  it('takes no more payloads at once than a history may have', async () => {
+    const payloads = Array.from({ length: 20_001 }, () => ({}));
+    await isRefused(413, /A request may have 20000 payloads/, '/encode', JSON.stringify({ payloads }));
+  });
+
   it('refuses what it can not read, and says why', async () => {
     await isRefused(404, /There is no \/elsewhere: POST to \/decode or \/encode/, '/elsewhere', '{}');
     await isRefused(400, /The body must be/, '/decode', 'no JSON');
