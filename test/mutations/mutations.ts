@@ -579,7 +579,8 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: '',
     check: {
       file: 'test/sources/sse/http-get.test.ts',
-      title: 'A GET of a source asks nobody where its name leads to where machines find their credentials: 169',
+      title:
+        'A GET of a source asks nobody where its name leads to where machines find their credentials: 169',
     },
   },
   {
