@@ -16,6 +16,7 @@ import { LakeStore } from '../src/lake/store';
 import { Queue } from '../src/queue/queue';
 import { installRuntime } from '../src/workers/telemetry';
 import { createWorker, type Role, type WorkerEnvironment } from '../src/workers/workers';
+import { printableLines } from '../src/printable';
 import type { Endings } from './foreground';
 import { StackError } from './stack-error';
 import { requireAlive, type Stack, type StackOptions, startStack } from './stack';
@@ -60,7 +61,8 @@ export async function startEmbeddedPipeline(options: EmbeddedPipelineOptions): P
     temporal: new Client({ connection, dataConverter }),
     store: new LakeStore(aws.s3, pipeline.lake),
     queue: new Queue(aws.sqs, pipeline.queue.name),
-    say: (line) => console.log(line),
+    say: (line) => console.log(printableLines(line)),
+    write: (lines) => console.log(lines),
   };
 
   // The Workers end when the command does, and not at a signal.

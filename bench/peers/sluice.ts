@@ -89,7 +89,7 @@ function contextOf(job: Job, temporal: Client): Context {
   });
   const { sqs, s3 } = clientsOf(job.endpoints);
   const store = new LakeStore(s3, pipeline.lake);
-  return { pipeline, temporal, queue: new Queue(sqs, job.queue), store, say: () => {} };
+  return { pipeline, temporal, queue: new Queue(sqs, job.queue), store, say: () => {}, write: () => {} };
 }
 
 /**

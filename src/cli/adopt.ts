@@ -14,7 +14,7 @@ import type { Context } from './context';
 import { CommandError, UsageError } from './errors';
 import { explainingQueue, explainingS3 } from './explain';
 import { runsHere } from './lake-owner';
-import { printable } from './printable';
+import { printable } from '../printable';
 import { refuseOtherNames, requireBucket, type Running, startIngest, startLane } from './starting';
 import { describeRunning, pipelineHandles } from './workflows';
 

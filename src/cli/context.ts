@@ -6,6 +6,7 @@ import { LakeStore } from '../lake/store';
 import type { PipelineDefinition } from '../pipeline/definition';
 import { Queue } from '../queue/queue';
 import { loadPipeline } from '../settings/pipeline';
+import { printableLines } from '../printable';
 import { CommandError } from './errors';
 
 /** What every command works with. */
@@ -16,8 +17,10 @@ export interface Context {
   queue: Queue;
   /** Where the pipeline writes. */
   store: LakeStore;
-  /** Writes one line for a person. */
+  /** Writes a line, or some, for a person: what could act on a terminal is shown as `\u001b`. */
   say: (line: string) => void;
+  /** Writes lines as they are: what steers the terminal, or goes to a file. */
+  write: (lines: string) => void;
 }
 
 export interface ContextOptions {
@@ -39,7 +42,8 @@ export async function withContext<T>(
     const temporal = new Client({ connection, namespace, dataConverter });
     const queue = new Queue(sqs, pipeline.queue.name);
     const store = new LakeStore(s3, pipeline.lake);
-    return await work({ pipeline, temporal, queue, store, say: (line) => console.log(line) });
+    const say = (line: string) => console.log(printableLines(line));
+    return await work({ pipeline, temporal, queue, store, say, write: (lines) => console.log(lines) });
   } finally {
     sqs.destroy();
     s3.destroy();

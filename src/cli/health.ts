@@ -1,3 +1,4 @@
+import { printableLines } from '../printable';
 import { loadWorkerSettings, WORKER_SETTINGS } from '../settings/worker';
 import { type Health, HEALTH_PATH } from '../workers/health';
 
@@ -20,11 +21,11 @@ export async function health(): Promise<boolean> {
       return false;
     }
     const { healthy, problems } = await ask(healthAddress);
-    console.log(healthy ? 'The Workers poll' : problems.join('\n'));
+    console.log(healthy ? 'The Workers poll' : printableLines(problems.join('\n')));
     return healthy;
   } catch (error) {
     const { message, cause } = error instanceof Error ? error : new Error(String(error));
-    console.log(cause instanceof Error ? `No worker answers: ${cause.message}` : message);
+    console.log(printableLines(cause instanceof Error ? `No worker answers: ${cause.message}` : message));
     return false;
   }
 }

@@ -3,7 +3,7 @@ import type { LakeStore } from '../lake/store';
 import type { Context } from './context';
 import { describeRunning } from './workflows';
 import { CommandError } from './errors';
-import { printable } from './printable';
+import { printable } from '../printable';
 
 /**
  * Why a pipeline may not write under a prefix: because another one does or did. Whoever asks need not be allowed to look: the lane

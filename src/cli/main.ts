@@ -1,5 +1,7 @@
+import { inspect } from 'node:util';
 import { Argument, type Command, CommanderError, InvalidArgumentError, program } from 'commander';
 import { config } from 'dotenv';
+import { printableLines } from '../printable';
 import { SettingsError } from '../settings/setting';
 import type { Role } from '../workers/workers';
 import type { CodecServerOptions } from './codec-server';
@@ -169,7 +171,8 @@ program.parseAsync().catch((error: unknown) => {
     return;
   }
   const isForPeople = error instanceof CommandError || error instanceof SettingsError;
-  console.error(isForPeople ? error.message : error);
+  // What a server or an object said may stand in it.
+  console.error(printableLines(isForPeople ? error.message : inspect(error)));
   const isWrongUse = error instanceof SettingsError || error instanceof UsageError;
   process.exitCode = isWrongUse ? EXIT.wrongUse : EXIT.notDone;
 });

@@ -9,7 +9,7 @@ import { withRecord } from '../sources/kafka/event';
 import { type Context } from './context';
 import { CommandError, UsageError } from './errors';
 import { explainingQueue, explainingS3 } from './explain';
-import { printable } from './printable';
+import { printable } from '../printable';
 import { find, type LakeContext, short } from './rejected';
 
 export interface ResendOptions {

@@ -4,7 +4,7 @@ import type { LakeStore } from '../lake/store';
 import { type Context } from './context';
 import { CommandError, UsageError } from './errors';
 import { explainingS3 } from './explain';
-import { printable } from './printable';
+import { printable, printableLines } from '../printable';
 
 export interface LakeContext extends Pick<Context, 'say'> {
   store: Pick<LakeStore, 'lake' | 'list' | 'read'>;
@@ -112,7 +112,7 @@ function lineOf({ digest, time, reason, bytes, detail }: RejectedEntry): string 
  * @throws CommandError when no digest, or more than one, begins so, and when S3 refuses
  */
 export async function showRejected(
-  { store, say }: LakeContext,
+  { store, say, write }: LakeContext & Pick<Context, 'write'>,
   beginning: string,
   { escape = process.stdout.isTTY }: { escape?: boolean } = {},
 ): Promise<void> {
@@ -133,7 +133,8 @@ export async function showRejected(
   };
   for (const [name, fact] of Object.entries(facts)) say(`${name.padEnd(10)} ${printable(fact)}`);
   say('');
-  say(escape ? text.split('\n').map(printable).join('\n') : text);
+  if (escape) say(printableLines(text));
+  else write(text);
 }
 
 /**

@@ -8,7 +8,7 @@ import type { GivenUp, IngestStatus } from '../workflows/status';
 import { askForName } from './ask';
 import type { Context } from './context';
 import { runOf } from './lake-owner';
-import { printable } from './printable';
+import { printable } from '../printable';
 import {
   describeLast,
   describeRunning,

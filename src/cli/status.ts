@@ -13,7 +13,7 @@ import type { LaneStatus } from '../lane/status';
 import type { IngestStatus } from '../workflows/status';
 import type { Context } from './context';
 import { describeRunning, neverStarted, pipelineHandles, query } from './workflows';
-import { printable } from './printable';
+import { printable, printableLines } from '../printable';
 
 export interface PipelineStatus {
   pipeline: string;
@@ -63,7 +63,8 @@ export async function status(
   for (;;) {
     const text = await show();
     // Home, the text with the rest of each line cleared, and what stood below it.
-    context.say(inPlace ? `\x1b[H${text.replaceAll('\n', '\x1b[K\n')}\x1b[K\n\x1b[J` : text);
+    if (!inPlace) context.say(text);
+    else context.write(`\x1b[H${printableLines(text).replaceAll('\n', '\x1b[K\n')}\x1b[K\n\x1b[J`);
     await delay(WATCH_MS);
   }
 }

@@ -6,7 +6,7 @@ import type { Rules } from '../verify/verification';
 import { type Context } from './context';
 import { UsageError } from './errors';
 import { explainingS3 } from './explain';
-import { printable } from './printable';
+import { printable } from '../printable';
 import { type Screen, withProgress } from './progress';
 
 export interface VerifyOptions {

@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 import type { LogEntry } from '@temporalio/worker';
+import { printableLines } from '../printable';
 
 type Value = string | number | boolean;
 
@@ -31,7 +32,8 @@ const SECRET = 'taskToken';
  */
 export function logLine(format: 'text' | 'json', entry: LogEntry): string {
   const line = format === 'json' ? jsonLine(entry) : textLine(entry);
-  return `${withoutPasswords(line)}\n`;
+  // What a source or a server said must not steer a terminal, nor mislead who reads.
+  return `${withoutPasswords(printableLines(line))}\n`;
 }
 
 function jsonLine({ level, message, timestampNanos, meta }: LogEntry): string {
@@ -49,7 +51,7 @@ function textLine({ level, message, timestampNanos, meta }: LogEntry): string {
   const shown = [...own, ...place].map(([name, value]) => `${name}=${readable(value)}`);
   const stacks = errorsOf(meta).map(([, error]) => `\n${stackOf(error)}`.replaceAll('\n', '\n    '));
   const line = [isoTime(timestampNanos), level.padEnd('ERROR'.length), message, ...shown].join(' ');
-  return withoutControls(line + stacks.join(''));
+  return line + stacks.join('');
 }
 
 function valuesOf(meta: LogEntry['meta'] = {}): [name: string, value: Value][] {
@@ -78,11 +80,6 @@ function stackOf(error: Error): string {
 
 function readable(value: Value): string {
   return typeof value === 'string' && !/^[^\s"]+$/.test(value) ? JSON.stringify(value) : String(value);
-}
-
-/** What a source or a server said must not steer the terminal. */
-function withoutControls(text: string): string {
-  return text.replaceAll(/[^\P{Cc}\n]/gu, '�');
 }
 
 /** Nothing that is logged should hold a password; a URL in another program's error message still may. */

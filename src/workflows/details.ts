@@ -1,3 +1,4 @@
+import { printable } from '../printable';
 import { describeLeft, isNearRetention } from '../queue/retention';
 import { describeHoles } from '../sources/completeness';
 import { describeCursor } from '../sources/cursor';
@@ -50,5 +51,5 @@ function page(
 }
 
 function code(text: string): string {
-  return `\`${text.replaceAll('`', "'").replaceAll('\n', ' ')}\``;
+  return `\`${printable(text.replaceAll('`', "'").replaceAll('\n', ' '))}\``;
 }

@@ -68,6 +68,7 @@ describe('sluice rejected', () => {
     store: s3.store(LAKE),
     queue,
     say: (line: string) => lines.push(line),
+    write: (line: string) => lines.push(line),
   });
 
   /** Puts a rejected event into the bucket; its time counts in minutes. */
@@ -431,6 +432,7 @@ describe('sluice rejected, against moto', () => {
       store: new LakeStore(s3, LAKE),
       queue: new Queue(sqs, 'queue'),
       say: (line: string) => lines.push(line),
+      write: (line: string) => lines.push(line),
     };
     await keepRejected(context.store, { ...facts, key: EVENT, text: EVENT });
     await listRejected(context);
@@ -452,7 +454,12 @@ describe('sluice rejected, against moto', () => {
 
   it('does not delete what was written anew, since the deletion names what was read', async () => {
     const text = JSON.stringify({ meta: { id: 'id-2' } });
-    const context = { store: new LakeStore(s3, LAKE), queue: new Queue(sqs, 'queue'), say: () => {} };
+    const context = {
+      store: new LakeStore(s3, LAKE),
+      queue: new Queue(sqs, 'queue'),
+      say: () => {},
+      write: () => {},
+    };
     await keepRejected(context.store, { ...facts, key: text, text });
     // Another one moves it, sends it, and the lane rejects it once more, all between this one's read and its deletion.
     const slow = new S3Client({ ...client, forcePathStyle: true });

@@ -96,6 +96,7 @@ describe('The command line on a pipeline that ends', () => {
       queue,
       store,
       say: (line) => void said.push(line),
+      write: (line) => void said.push(line),
     };
   }
 

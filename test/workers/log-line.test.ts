@@ -3,6 +3,11 @@ import { runInNewContext } from 'node:vm';
 import type { LogEntry } from '@temporalio/worker';
 import { logLine } from '../../src/workers/log-line';
 
+/** Clears a screen, rings, turns red, and reads backwards from there on. */
+const STEERING = '\u001B[2J\u0007\u009B31m\u202Egpj.\u2066';
+
+const UNPRINTABLE = /[^\P{Cc}\n]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
+
 const timestampNanos = BigInt(Date.UTC(2026, 0, 31, 12, 0, 0, 250)) * 1_000_000n;
 
 /** As a workflow's log has it. */
@@ -77,14 +82,20 @@ describe('A log line', () => {
     });
 
     it('lets nobody steer the terminal', () => {
-      const steering = '\u001B[2J\u0007\u009B31m';
-      const error = new Error(steering);
-      const text = shown({ detail: steering, error }, { message: `A ${steering} message` });
-      assert.doesNotMatch(text, /[^\P{Cc}\n]/u);
+      const error = new Error(STEERING);
+      const text = shown({ detail: STEERING, error }, { message: `A ${STEERING} message` });
+      assert.doesNotMatch(text, UNPRINTABLE);
+      assert.ok(text.includes(String.raw`A \u001b[2J\u0007\u009b31m\u202egpj.\u2066 message`), text);
     });
   });
 
   describe('as JSON', () => {
+    it('lets nobody steer the terminal, and says the same', () => {
+      const line = logLine('json', { ...batchWritten, meta: { detail: STEERING } });
+      assert.doesNotMatch(line, UNPRINTABLE);
+      assert.equal((JSON.parse(line) as { detail: string }).detail, STEERING);
+    });
+
     it('is one object on one line: time, level and message, then all attributes', () => {
       const line = logLine('json', batchWritten);
       assert.equal(line.indexOf('\n'), line.length - 1);
