@@ -1,4 +1,5 @@
 import { type KafkaAccess, SASL_MECHANISMS, SECURITY_PROTOCOLS } from '../sources/kafka/security';
+import { parseBrokers } from '../sources/kafka/address';
 import { oneOf, reader, refuse, setting, type Setting, type Environment } from './setting';
 
 /** What a worker process needs to know beside how to reach Temporal and AWS. */
@@ -90,6 +91,16 @@ export const WORKER_SETTINGS = {
     'file with the token of OAUTHBEARER; read at each login, so that it may be renewed',
     String,
   ),
+  kafkaBrokers: setting(
+    'SLUICE_KAFKA_BROKERS',
+    '',
+    'whom a login or certificate is for, such as `host:9092,host2:9092`: no source is read from others; must be set with one',
+    (value): KafkaAccess['brokers'] => {
+      const brokers = value === '' ? [] : parseBrokers(value);
+      if (!brokers) throw new Error('must be brokers, such as host:9092,host2:9092');
+      return brokers;
+    },
+  ),
   kafkaCaLocation: setting(
     'SLUICE_KAFKA_SSL_CA_LOCATION',
     '',
@@ -142,6 +153,7 @@ function readKafkaAccess(read: <T>(setting: Setting<T>) => T): KafkaAccess {
   return {
     securityProtocol,
     sasl: securityProtocol.startsWith('SASL_') ? sasl : undefined,
+    brokers: read(WORKER_SETTINGS.kafkaBrokers),
     caLocation: read(WORKER_SETTINGS.kafkaCaLocation),
     certificateLocation: read(WORKER_SETTINGS.kafkaCertificateLocation),
     keyLocation: read(WORKER_SETTINGS.kafkaKeyLocation),
@@ -150,7 +162,7 @@ function readKafkaAccess(read: <T>(setting: Setting<T>) => T): KafkaAccess {
   };
 }
 
-function kafkaProblems({ sasl, certificateLocation, keyLocation }: KafkaAccess): string[] {
+function kafkaProblems({ sasl, brokers, certificateLocation, keyLocation }: KafkaAccess): string[] {
   const { kafkaSaslUsername, kafkaSaslPassword, kafkaSaslTokenFile, ...names } = WORKER_SETTINGS;
   const problems: string[] = [];
   if (sasl?.mechanism === 'OAUTHBEARER' && sasl.tokenFile === '') {
@@ -164,6 +176,11 @@ function kafkaProblems({ sasl, certificateLocation, keyLocation }: KafkaAccess):
   if ((certificateLocation === '') !== (keyLocation === '')) {
     problems.push(
       `${names.kafkaCertificateLocation.name} and ${names.kafkaKeyLocation.name} must both be set, or neither`,
+    );
+  }
+  if (brokers.length === 0 && (sasl || certificateLocation !== '')) {
+    problems.push(
+      `${names.kafkaBrokers.name} must name the brokers that the login is for: who may start a pipeline names its brokers, and could name an own one`,
     );
   }
   return problems;

@@ -1,17 +1,14 @@
 import type { PipelineDefinition } from '../pipeline/definition';
 import { isKafkaUrl, parseKafkaUrl } from './kafka/address';
-import type { KafkaSecurity } from './kafka/brokers';
+import { type KafkaLogins, whyNoLogin } from './kafka/security';
 import { kafkaSource } from './kafka/source';
-import type { OnReconnect, Source, SourceListener } from './source';
+import { type OnReconnect, type Source, type SourceListener, SourceRefused } from './source';
 import { sseSource } from './sse/source';
 import { userAgent } from './sse/user-agent';
 
 /** What a worker knows and no pipeline: how it reaches sources that ask who it is. */
 export interface SourceAccess {
-  kafka?: KafkaSecurity & {
-    /** Consumer group under which offsets are committed, for Kafka's own tools to show the lag. */
-    group?: string;
-  };
+  kafka?: KafkaLogins;
 }
 
 /** The source that a pipeline's URL names. */
@@ -33,12 +30,24 @@ export function openSource(
       onError: (text) => listener.onError(text),
     });
   }
+  const address = parseKafkaUrl(url);
+  const why = access.kafka && whyNoLogin(access.kafka, address.bootstrap);
+  if (why !== undefined) return refused(why);
   return kafkaSource({
-    ...parseKafkaUrl(url),
+    ...address,
     ...access.kafka,
     ...keyPath,
     ...(offsets === undefined ? {} : { offsets }),
     ...(afterLoss === undefined ? {} : { afterLoss }),
     onReconnect,
   });
+}
+
+/** A source that nobody reads. */
+function refused(why: string): Source {
+  return {
+    read() {
+      throw new SourceRefused(why);
+    },
+  };
 }

@@ -22,6 +22,7 @@ function problems(
 const PLAIN_KAFKA = {
   securityProtocol: 'PLAINTEXT',
   sasl: undefined,
+  brokers: [],
   caLocation: '',
   certificateLocation: '',
   keyLocation: '',
@@ -306,6 +307,7 @@ describe('The settings', () => {
         SLUICE_KAFKA_SASL_MECHANISM: 'SCRAM-SHA-512',
         SLUICE_KAFKA_SASL_USERNAME: 'alice',
         SLUICE_KAFKA_SASL_PASSWORD: 'secret',
+        SLUICE_KAFKA_BROKERS: 'one, [::1]:9093',
         SLUICE_KAFKA_SSL_CA_LOCATION: '/etc/ca.pem',
         SLUICE_KAFKA_GROUP_ID: 'sluice',
       });
@@ -313,13 +315,17 @@ describe('The settings', () => {
         ...PLAIN_KAFKA,
         securityProtocol: 'SASL_SSL',
         sasl: { mechanism: 'SCRAM-SHA-512', username: 'alice', password: 'secret', tokenFile: '' },
+        brokers: [
+          { host: 'one', port: 9092 },
+          { host: '::1', port: 9093 },
+        ],
         caLocation: '/etc/ca.pem',
         groupId: 'sluice',
       });
     });
 
     it('of a login must be whole', () => {
-      const sasl = { SLUICE_KAFKA_SECURITY_PROTOCOL: 'SASL_PLAINTEXT' };
+      const sasl = { SLUICE_KAFKA_SECURITY_PROTOCOL: 'SASL_PLAINTEXT', SLUICE_KAFKA_BROKERS: 'one:9092' };
       assert.deepEqual(problems({ ...sasl, SLUICE_KAFKA_SASL_PASSWORD: 'secret' }, loadWorkerSettings), [
         'SLUICE_KAFKA_SASL_USERNAME and SLUICE_KAFKA_SASL_PASSWORD must be set for PLAIN',
       ]);
@@ -329,6 +335,28 @@ describe('The settings', () => {
       );
       assert.deepEqual(problems({ SLUICE_KAFKA_SSL_KEY_LOCATION: 'key.pem' }, loadWorkerSettings), [
         'SLUICE_KAFKA_SSL_CERTIFICATE_LOCATION and SLUICE_KAFKA_SSL_KEY_LOCATION must both be set, or neither',
+      ]);
+    });
+
+    it('of a login must name the brokers that it is for', () => {
+      const login = {
+        SLUICE_KAFKA_SECURITY_PROTOCOL: 'SASL_SSL',
+        SLUICE_KAFKA_SASL_USERNAME: 'alice',
+        SLUICE_KAFKA_SASL_PASSWORD: 'secret',
+      };
+      const certificate = {
+        SLUICE_KAFKA_SECURITY_PROTOCOL: 'SSL',
+        SLUICE_KAFKA_SSL_CERTIFICATE_LOCATION: 'own.pem',
+        SLUICE_KAFKA_SSL_KEY_LOCATION: 'key.pem',
+      };
+      for (const environment of [login, certificate]) {
+        assert.match(
+          problems(environment, loadWorkerSettings).join(),
+          /^SLUICE_KAFKA_BROKERS must name the brokers that the login is for/,
+        );
+      }
+      assert.deepEqual(problems({ ...login, SLUICE_KAFKA_BROKERS: 'one:9092,:' }, loadWorkerSettings), [
+        'SLUICE_KAFKA_BROKERS must be brokers, such as host:9092,host2:9092; it is "one:9092,:"',
       ]);
     });
 

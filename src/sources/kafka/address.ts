@@ -25,11 +25,17 @@ export function parseKafkaUrl(url: string): KafkaAddress {
       'must not hold a user name or password: workers have them in SLUICE_KAFKA_SASL_USERNAME and SLUICE_KAFKA_SASL_PASSWORD',
     );
   }
-  const bootstrap = brokers.split(',').map(brokerOf);
-  if (!TOPIC.test(topic) || bootstrap.some((broker) => broker === undefined)) {
+  const bootstrap = parseBrokers(brokers);
+  if (!TOPIC.test(topic) || !bootstrap) {
     throw new Error('must be brokers and one topic, such as kafka://host:9092,host2:9092/topic');
   }
-  return { bootstrap: bootstrap.filter((broker) => broker !== undefined), topic };
+  return { bootstrap, topic };
+}
+
+/** @returns those of `host:9092,host2`; undefined where one of them is no address */
+export function parseBrokers(text: string): KafkaAddress['bootstrap'] | undefined {
+  const brokers = text.split(',').map((each) => brokerOf(each.trim()));
+  return brokers.every((broker) => broker !== undefined) ? brokers : undefined;
 }
 
 function brokerOf(text: string): { host: string; port: number } | undefined {

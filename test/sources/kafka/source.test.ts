@@ -437,6 +437,7 @@ suite(`A Kafka source and Apache Kafka${reason === undefined ? '' : ` (skipped: 
           SLUICE_KAFKA_SASL_MECHANISM: mechanism,
           SLUICE_KAFKA_SASL_USERNAME: 'alice',
           SLUICE_KAFKA_SASL_PASSWORD: 'secret',
+          SLUICE_KAFKA_BROKERS: '127.0.0.1',
           ...rest,
         }).kafka,
       );
