@@ -4,7 +4,7 @@ import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, type Worker } from '@temporalio/worker';
 import { activityClients, createBatchActivities, createIngestActivities } from '../src/activities';
 import type { Context } from '../src/cli/context';
-import { provision } from '../src/cli/provision';
+import { provide } from '../src/cli/provision';
 import { start } from '../src/cli/start';
 import type { PipelineStatus } from '../src/cli/status';
 import type { PipelineDefinition } from '../src/pipeline/definition';
@@ -75,7 +75,7 @@ export async function startEmbeddedPipeline(options: EmbeddedPipelineOptions): P
     batch: createBatchActivities(clients),
   };
   const workers = await startWorkers(stack, activities, endings);
-  await provision(context);
+  await provide(context);
   await start(context);
   return {
     context,

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Client } from '@temporalio/client';
 import type { Context } from '../../src/cli/context';
 import { pipelineHandles } from '../../src/cli/workflows';
-import { provision } from '../../src/cli/provision';
+import { provide } from '../../src/cli/provision';
 import { start } from '../../src/cli/start';
 import { LakeStore } from '../../src/lake/store';
 import { Queue } from '../../src/queue/queue';
@@ -29,7 +29,7 @@ export async function startSluice(job: Job): Promise<Running> {
     const connection = await connectTo(temporal.address);
     endings.push(() => connection.close());
     const context = contextOf(job, new Client({ connection }));
-    await provision(context);
+    await provide(context);
     await start(context);
     const { batch } = await pipelineHandles(context);
     const built = await builtWith(job.inFlight);

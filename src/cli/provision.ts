@@ -1,6 +1,9 @@
 import type { Client } from '@temporalio/client';
 import { SEARCH_ATTRIBUTES } from '../pipeline/names';
+import { SETTINGS } from '../settings/pipeline';
+import type { Environment } from '../settings/setting';
 import type { Context } from './context';
+import { UsageError } from './errors';
 import { addSearchAttributes, hasSearchAttributes } from './search-attributes';
 
 /** 14 days, the most that SQS allows: better late than forgotten. No redrive: what waits for days is not poison. */
@@ -10,7 +13,13 @@ const RETENTION_SECONDS = 14 * 24 * 60 * 60;
  * `sluice provision`: makes the queue, the bucket and Temporal's search attributes. What is there stays; run it as often as
  * you like. Where search attributes are refused, a pipeline runs without.
  */
-export async function provision(context: Context, { json = false }: { json?: boolean } = {}): Promise<void> {
+export async function provision(context: Context, options: { json?: boolean } = {}): Promise<void> {
+  requireNames(process.env);
+  await provide(context, options);
+}
+
+/** As {@link provision}, whatever the names are. */
+export async function provide(context: Context, { json = false }: { json?: boolean } = {}): Promise<void> {
   const { pipeline, temporal, queue, store, say } = context;
   const { lake } = pipeline;
   const made = {
@@ -22,6 +31,29 @@ export async function provision(context: Context, { json = false }: { json?: boo
   say(`queue ${queue.name}: ${made.queue.state}`);
   say(`bucket ${lake.bucket}: ${made.bucket.state}`);
   say(`search attributes: ${made.searchAttributes}`);
+}
+
+/**
+ * The names that settings have by default are the demo's. In AWS a bucket's name is everybody's, and another's bucket would be taken for ours.
+ *
+ * @param environment its endpoints say whether requests go to AWS
+ * @throws UsageError where a name would be made there that nobody chose
+ */
+export function requireNames(environment: Environment): void {
+  const isSet = (name: string): boolean => (environment[name] ?? '') !== '';
+  const parts = [
+    { setting: SETTINGS.queue.name, endpoint: 'AWS_ENDPOINT_URL_SQS' },
+    { setting: SETTINGS.lake.bucket, endpoint: 'AWS_ENDPOINT_URL_S3' },
+  ];
+  const unnamed = parts.filter(
+    ({ setting, endpoint }) => !isSet(setting.name) && !isSet(endpoint) && !isSet('AWS_ENDPOINT_URL'),
+  );
+  if (unnamed.length === 0) return;
+  const names = unnamed.map(({ setting }) => setting.name).join(' and ');
+  throw new UsageError(
+    `${names} must be set for AWS itself: the defaults are names of the demo, and names of buckets are shared by all accounts. ` +
+      'For an emulator set AWS_ENDPOINT_URL',
+  );
 }
 
 async function provideSearchAttributes(temporal: Client): Promise<string> {
