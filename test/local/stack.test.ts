@@ -138,7 +138,7 @@ async function decodedFor(webUrl: string, codecUrl: string): Promise<unknown> {
   const { origin } = new URL(webUrl);
   const response = await fetch(`${codecUrl}/decode`, {
     method: 'POST',
-    headers: { Origin: origin },
+    headers: { Origin: origin, 'Content-Type': 'application/json' },
     body: JSON.stringify({ payloads: [] }),
   });
   assert.equal(response.headers.get('Access-Control-Allow-Origin'), origin);
