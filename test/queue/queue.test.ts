@@ -187,12 +187,22 @@ describe('A queue', () => {
     });
   });
 
-  it('tells its ARN, which it asks for once, its largest message and whether it moves messages away', async () => {
+  it('tells its ARN, which it asks for once, its largest message, whether it moves messages away, and since when it is there', async () => {
     const arn = 'arn:aws:sqs:us-east-1:123456789012:queue';
     const { sqs, queue } = stub(() => ({
-      Attributes: { QueueArn: arn, MaximumMessageSize: '1048576', RedrivePolicy: '{}' },
+      Attributes: {
+        QueueArn: arn,
+        MaximumMessageSize: '1048576',
+        RedrivePolicy: '{}',
+        CreatedTimestamp: '1769860800',
+      },
     }));
-    assert.deepEqual(await queue.attributes(), { arn, maximumBytes: 1_048_576, hasRedrivePolicy: true });
+    assert.deepEqual(await queue.attributes(), {
+      arn,
+      maximumBytes: 1_048_576,
+      hasRedrivePolicy: true,
+      createdAt: Date.UTC(2026, 0, 31, 12),
+    });
     assert.deepEqual([await queue.arn(), await queue.arn()], [arn, arn]);
     assert.deepEqual(sqs.operations, ['GetQueueUrl', 'GetQueueAttributes', 'GetQueueAttributes']);
     sqs.answer = () => ({ Attributes: {} });
@@ -200,6 +210,7 @@ describe('A queue', () => {
       arn: undefined,
       maximumBytes: 256 * 1024,
       hasRedrivePolicy: false,
+      createdAt: undefined,
     });
   });
 
