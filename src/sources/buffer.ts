@@ -7,7 +7,7 @@ export interface BufferLimits {
   bytes: number;
 }
 
-/** Items that were taken and are still held, at most. */
+/** Places of items that were taken, at most. */
 const MOST_TAKEN = 1_000;
 
 /** What a source has received and its reader has not taken. Whoever fills it waits for room, so that back-pressure reaches the connection. */
@@ -15,8 +15,8 @@ export class EventBuffer<T extends object> {
   readonly #limits: Required<BufferLimits>;
   readonly #room = new Gate();
   readonly #news = new Gate();
-  #waiting: { item: T; bytes: number }[] = [];
-  /** Of {@link #waiting}, those at its beginning that were taken: to take each away by itself would move all the others. */
+  #waiting: ({ item: T; bytes: number } | undefined)[] = [];
+  /** Places at the beginning of {@link #waiting} whose items were taken: to take each away by itself would move all the others. */
   #taken = 0;
   #bytes = 0;
   #problem: Error | undefined;
@@ -79,7 +79,8 @@ export class EventBuffer<T extends object> {
 
   #take(): { item: T; bytes: number } | undefined {
     const next = this.#waiting[this.#taken];
-    if (next) this.#taken += 1;
+    // What is taken is held no longer: it may be large.
+    if (next) this.#waiting[this.#taken++] = undefined;
     if (!next || this.#taken >= MOST_TAKEN) {
       this.#waiting = this.#waiting.slice(this.#taken);
       this.#taken = 0;
