@@ -127,12 +127,27 @@ export function incarnationOf(firstExecutionRunId: string): string {
 /** The key of a batch's object: partitioned by the UTC hour in which the batch was frozen, as Hive-style readers expect. */
 export function batchKey(prefix: string, { sequence, frozenAt, firstKeyDigest, ...life }: BatchName): string {
   const number = String(sequence).padStart(10, '0');
-  return `${hourFolder(prefix, Math.floor(frozenAt / HOUR_MS))}/batch-${nameOf(life)}-${number}-${firstKeyDigest}.csv`;
+  return `${hourFolder(prefix, Math.floor(frozenAt / HOUR_MS))}/batch-${lifeName(life)}-${number}-${firstKeyDigest}.csv`;
 }
 
-/** Of a lane, in keys. */
-function nameOf({ lane, incarnation }: LaneLife): string {
+/** Of a lane, in keys; no other has it. */
+export function lifeName({ lane, incarnation }: LaneLife): string {
   return lane === 0 ? incarnation : `l${lane}-${incarnation}`;
+}
+
+/** Objects by who wrote them: lanes in their order, and the incarnations of one in the order in which they come. */
+export function livesOf<Batch extends LaneLife>(
+  batches: readonly Batch[],
+): { life: LaneLife; batches: Batch[] }[] {
+  const lives = new Map<string, { life: LaneLife; batches: Batch[] }>();
+  for (const batch of batches) {
+    const { lane, incarnation } = batch;
+    const name = lifeName(batch);
+    const known = lives.get(name) ?? { life: { lane, incarnation }, batches: [] };
+    known.batches.push(batch);
+    lives.set(name, known);
+  }
+  return [...lives.values()].sort((a, b) => a.life.lane - b.life.lane);
 }
 
 /** The key of an event that is kept whole: the same however often it comes. */
@@ -159,7 +174,7 @@ export function cursorKey(prefix: string): string {
 
 /** @param life of the lane that took over */
 export function adoptionKey(prefix: string, life: LaneLife): string {
-  return underPrefix(prefix, `${ADOPTIONS_FOLDER}/${nameOf(life)}.json`);
+  return underPrefix(prefix, `${ADOPTIONS_FOLDER}/${lifeName(life)}.json`);
 }
 
 /** The beginning of the keys of an hour's batches, without a slash at its end. @param hour in hours since 1970 */

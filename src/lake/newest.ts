@@ -1,5 +1,13 @@
 import { KEY_COLUMN } from '../pipeline/names';
-import { type BatchObject, classify, HOUR_MS, type LaneLife, underPrefix, UPLOADS_AT_ONCE } from './layout';
+import {
+  type BatchObject,
+  classify,
+  HOUR_MS,
+  type LaneLife,
+  livesOf,
+  underPrefix,
+  UPLOADS_AT_ONCE,
+} from './layout';
 import { readBatch, readObjects } from './reader';
 import type { LakeStore, ObjectContent } from './store';
 
@@ -116,14 +124,10 @@ function keysOf(
 
 /** The numbers of those who wrote these objects. */
 export function writtenLives(batches: readonly (LaneLife & { sequence: number })[]): WrittenLife[] {
-  const lives = new Map<string, { life: LaneLife; numbers: Set<number> }>();
-  for (const { lane, incarnation, sequence } of batches) {
-    const name = `${lane}-${incarnation}`;
-    const known = lives.get(name) ?? { life: { lane, incarnation }, numbers: new Set<number>() };
-    known.numbers.add(sequence);
-    lives.set(name, known);
-  }
-  return [...lives.values()].map(({ life, numbers }) => ({ ...life, ...endOf(numbers) }));
+  return livesOf(batches).map(({ life, batches: own }) => ({
+    ...life,
+    ...endOf(new Set(own.map(({ sequence }) => sequence))),
+  }));
 }
 
 function endOf(numbers: ReadonlySet<number>): Pick<WrittenLife, 'last' | 'missing'> {

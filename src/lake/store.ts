@@ -59,20 +59,8 @@ export class LakeStore {
    *
    * @returns whether it was written; false when the key is taken
    */
-  async putIfAbsent(
-    { key, body, contentType, metadata }: NewObject,
-    options: RequestOptions = {},
-  ): Promise<boolean> {
-    const { bucket, acl } = this.lake;
-    const command = new PutObjectCommand({
-      Bucket: bucket,
-      Key: key,
-      Body: body,
-      ContentType: contentType,
-      ...(metadata === undefined ? {} : { Metadata: metadata }),
-      IfNoneMatch: '*',
-      ...(acl === undefined ? {} : { ACL: acl }),
-    });
+  async putIfAbsent(object: NewObject, options: RequestOptions = {}): Promise<boolean> {
+    const command = this.#put(object, { IfNoneMatch: '*' });
     for (let conflicts = 0; ; conflicts += 1) {
       try {
         await this.#s3.send(command, options);
@@ -95,18 +83,10 @@ export class LakeStore {
    * @returns whether it was written; false when it is another one than was read, or none
    */
   async replace(
-    { key, body, contentType }: NewObject,
+    object: NewObject,
     { etag, abortSignal }: RequestOptions & { etag?: string | undefined } = {},
   ): Promise<boolean> {
-    const { bucket, acl } = this.lake;
-    const command = new PutObjectCommand({
-      Bucket: bucket,
-      Key: key,
-      Body: body,
-      ContentType: contentType,
-      ...(etag === undefined ? {} : { IfMatch: etag }),
-      ...(acl === undefined ? {} : { ACL: acl }),
-    });
+    const command = this.#put(object, etag === undefined ? {} : { IfMatch: etag });
     try {
       await this.#s3.send(command, abortSignal === undefined ? {} : { abortSignal });
       return true;
@@ -115,6 +95,22 @@ export class LakeStore {
         return false;
       throw error;
     }
+  }
+
+  #put(
+    { key, body, contentType, metadata }: NewObject,
+    condition: { IfNoneMatch?: string; IfMatch?: string },
+  ): PutObjectCommand {
+    const { bucket, acl } = this.lake;
+    return new PutObjectCommand({
+      Bucket: bucket,
+      Key: key,
+      Body: body,
+      ContentType: contentType,
+      ...(metadata === undefined ? {} : { Metadata: metadata }),
+      ...condition,
+      ...(acl === undefined ? {} : { ACL: acl }),
+    });
   }
 
   /** @returns undefined when there is no such object */

@@ -2,7 +2,15 @@ import { Intervals, type Span } from '../event/intervals';
 import { JUMP, type KnownPlace } from '../event/place';
 import { Findings, type Found } from './findings';
 import type { WrittenLife } from '../lake/newest';
-import { type BatchObject, HOUR_MS, type KeptObject, type LaneLife, UPLOADS_AT_ONCE } from '../lake/layout';
+import {
+  type BatchObject,
+  HOUR_MS,
+  type KeptObject,
+  type LaneLife,
+  lifeName,
+  livesOf,
+  UPLOADS_AT_ONCE,
+} from '../lake/layout';
 
 /** Judges numbers that should have no holes: the sequence of objects, the offsets of rows. Pure. */
 
@@ -36,19 +44,15 @@ export class ClosedNumbers {
   readonly #numbers = new Map<string, Set<number>>();
 
   add({ missing, ...life }: WrittenLife): void {
-    const known = this.#numbers.get(nameOf(life)) ?? new Set<number>();
+    const known = this.#numbers.get(lifeName(life)) ?? new Set<number>();
     for (const number of missing) known.add(number);
-    this.#numbers.set(nameOf(life), known);
+    this.#numbers.set(lifeName(life), known);
   }
 
   /** Of one lane. */
   of(life: LaneLife): ReadonlySet<number> {
-    return this.#numbers.get(nameOf(life)) ?? new Set();
+    return this.#numbers.get(lifeName(life)) ?? new Set();
   }
-}
-
-function nameOf({ lane, incarnation }: LaneLife): string {
-  return `${lane}-${incarnation}`;
 }
 
 /** A sequence number that more than one object of one lane has. */
@@ -101,19 +105,6 @@ export function mayComeYet(
   return livesOf(batches).some(({ life, batches: own }) =>
     openHolesOf(numbersOf(own), rules, closed.of(life)).some(({ next }) => isYoung(next, rules)),
   );
-}
-
-/** Lanes in their order, and the incarnations of one in the order in which they come. */
-function livesOf(batches: readonly BatchObject[]): { life: LaneLife; batches: BatchObject[] }[] {
-  const lives = new Map<string, { life: LaneLife; batches: BatchObject[] }>();
-  for (const batch of batches) {
-    const { lane, incarnation } = batch;
-    const name = nameOf(batch);
-    const known = lives.get(name) ?? { life: { lane, incarnation }, batches: [] };
-    known.batches.push(batch);
-    lives.set(name, known);
-  }
-  return [...lives.values()].sort((a, b) => a.life.lane - b.life.lane);
 }
 
 function numbersOf(batches: readonly BatchObject[]): Intervals<BatchObject> {
