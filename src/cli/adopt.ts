@@ -14,6 +14,7 @@ import type { Context } from './context';
 import { CommandError, UsageError } from './errors';
 import { explainingQueue, explainingS3 } from './explain';
 import { runsHere } from './lake-owner';
+import { option } from './option';
 import { printable } from '../printable';
 import { refuseOtherNames, requireBucket, type Running, startIngest, startLane } from './starting';
 import { describeRunning, pipelineHandles } from './workflows';
@@ -167,13 +168,7 @@ export function progressToAdopt(
 }
 
 function timeOf(text: string): number {
-  try {
-    const since = SETTINGS.source.since.parse(text);
-    if (since !== undefined) return since;
-  } catch (error) {
-    throw new UsageError(
-      `--since ${error instanceof Error ? error.message : String(error)}; it is ${JSON.stringify(text)}`,
-    );
-  }
+  const since = option('--since', text, SETTINGS.source.since.parse);
+  if (since !== undefined) return since;
   throw new UsageError(`--since wants a time, and is ${JSON.stringify(text)}`);
 }

@@ -5,6 +5,7 @@ import { describeReport } from '../verify/describe';
 import type { Rules } from '../verify/verification';
 import { type Context } from './context';
 import { UsageError } from './errors';
+import { option } from './option';
 import { explainingS3 } from './explain';
 import { printable } from '../printable';
 import { type Screen, withProgress } from './progress';
@@ -61,13 +62,4 @@ function rulesOf({ since, until, grace = '10m' }: VerifyOptions): Omit<Rules, 'n
   };
   if (hours.since >= hours.until) throw new UsageError('--until must be later than --since');
   return { hours, graceMs: graceSeconds * 1_000 };
-}
-
-function option<T>(name: string, text: string | undefined, parse: (text: string) => T): T | undefined {
-  try {
-    return text === undefined ? undefined : parse(text);
-  } catch (error) {
-    const rule = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`${name} ${rule}; it is ${JSON.stringify(text)}`);
-  }
 }
