@@ -179,7 +179,7 @@ function changedFields(row: ReadonlyMap<string, string>, event: PublishedEvent |
   return [...row]
     .filter(([column]) => text !== '' || column === keyColumn)
     .map(([column, actual]) => {
-      const expected = column === keyColumn ? digestOf(key) : expectedField(value, column);
+      const expected = column === keyColumn ? digestOf(`payload:${key}`) : expectedField(value, column);
       return { key, column, expected, actual };
     })
     .filter(({ expected, actual }) => expected !== actual);

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { RejectReason } from '../event/event';
+import { keyOf, sha256 } from '../event/key';
 import { classify, type KeptKind, keptFolder, keptKey, type KeptObject, resentKey } from './layout';
 import { readJson } from './json';
 import { readObjects } from './reader';
@@ -76,7 +76,7 @@ async function keep(
   { text, ...facts }: Partial<KeptEvent> & Pick<KeptEvent, 'key' | 'text'>,
   options: RequestOptions,
 ): Promise<void> {
-  const digest = createHash('sha256').update(facts.key).digest('hex');
+  const digest = sha256(facts.key);
   const body = JSON.stringify({ ...facts, time: new Date().toISOString(), text });
   await putJson(store, keptKey(store.lake.prefix, kind, digest), body, options);
 }
@@ -161,7 +161,7 @@ export async function findKept(store: ReadingStore, digits: string): Promise<Kep
  * try.
  */
 export function keyOfResent({ digest, time }: { digest: string; time: string }): string {
-  return createHash('sha256').update(`${digest}\n${time}`).digest('hex');
+  return keyOf('resent', sha256(`${digest}\n${time}`));
 }
 
 /**

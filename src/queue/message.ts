@@ -1,4 +1,5 @@
 import type { Message, MessageAttributeValue } from '@aws-sdk/client-sqs';
+import { keyOf } from '../event/key';
 import { KEY_ATTRIBUTE } from '../pipeline/names';
 
 /** An event on its way through the queue. */
@@ -31,7 +32,7 @@ export function encodeMessage({ key, text }: QueuedEvent): OutgoingMessage {
 }
 
 /** The events that a message carries, in their order; at least one. */
-export function decodeMessage({ id, body, key = id }: QueueMessage): QueuedEvent[] {
+export function decodeMessage({ id, body, key = keyOf('message', id) }: QueueMessage): QueuedEvent[] {
   // Without a key it is another program's message, and nothing but itself: two with equal bodies are two.
   return [{ key, text: body }];
 }

@@ -123,7 +123,7 @@ export const SETTINGS: SettingsTable = {
       name: 'SLUICE_SOURCE_KEY',
       fallback: '',
       meaning:
-        'path in the payload of what makes an event itself, such as `id`; empty: what the source says of it, see "Your own SSE stream" and "From a Kafka topic"',
+        'path in the payload of what makes an event itself, such as `id`; empty: what the source says of it, see "Your own SSE stream" and "From a Kafka topic"; who chooses it can make another event a repeat by stating its key first',
       ...optional(
         text(/^[^\s.]+(\.[^\s.]+)*$/, 'must be names of object members joined by dots, such as meta.id'),
       ),

@@ -340,7 +340,7 @@ describe('The activities of a lane, against moto', () => {
       assert.equal(new Set(keys).size, 2);
       assert.deepEqual(
         keys,
-        received.messages.map(({ id }) => keyDigest(id)),
+        received.messages.map(({ id }) => keyDigest(`message:${id}`)),
       );
     });
 

@@ -85,7 +85,7 @@ describe('The activity consumeStream', () => {
   const keptUnder = (folder: string) =>
     [...store.objects.keys()].filter((key) => key.startsWith(`raw/${folder}/`));
   const keyOf = (text: string) => wikimediaEvent(text).key;
-  const keysOf = ({ ledger }: SimulatedStream) => ledger.published.map(({ key }) => key).sort();
+  const keysOf = ({ ledger }: SimulatedStream) => ledger.published.map(({ key }) => `payload:${key}`).sort();
 
   it('sends every event once, keeps the broken ones under rejected/, and counts canaries', async () => {
     const stream = await simulate({ events: 1_000, broken: 6 });
@@ -369,7 +369,7 @@ describe('The activity consumeStream', () => {
       const cursor = {
         since: began - MINUTE,
         positions: { 'silent/0': { timestamp: began } },
-        recent: { 'silent/0': keyDigest('old') },
+        recent: { 'silent/0': keyDigest('payload:old') },
         ids: 'wikimedia',
       } as const;
       const attempt = begin(inputFor(server.url, { mostUnacknowledged: 1, cursor }), undefined, async () => {
@@ -384,10 +384,10 @@ describe('The activity consumeStream', () => {
       answers[1]?.end();
       await server.asked(3);
       isAway = false;
-      await eventually('the last one is sent', () => queue.keys.includes('last'));
+      await eventually('the last one is sent', () => queue.keys.includes('payload:last'));
       attempt.cancel();
       await attempt.result;
-      assert.deepEqual(queue.keys, ['new', 'last']);
+      assert.deepEqual(queue.keys, ['payload:new', 'payload:last']);
     });
 
     it('ends by time while it waits, with what is confirmed', async () => {
@@ -444,12 +444,12 @@ describe('The activity consumeStream', () => {
       const attempt = begin(inputFor(stream.url));
       await eventually('all are sorted', () => queue.bodies.length + store.objects.size === 50);
       const large = stream.ledger.published.filter(
-        ({ text, key }) => Buffer.byteLength(text) + key.length + 'sluice.keyString'.length > 1_024,
+        ({ text, key }) => Buffer.byteLength(text) + key.length + 'sluice.keyStringpayload:'.length > 1_024,
       );
       assert(large.length > 5 && large.length < 50);
       assert.deepEqual(
         [...store.objects.keys()].sort(),
-        large.map(({ key }) => `raw/rejected/${sha256(key)}.json`).sort(),
+        large.map(({ key }) => `raw/rejected/${sha256(`payload:${key}`)}.json`).sort(),
       );
       attempt.cancel();
       await attempt.result;

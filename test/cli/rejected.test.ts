@@ -449,7 +449,7 @@ describe('sluice rejected, against moto', () => {
     );
     assert.equal(Messages.length, 1);
     assert.deepEqual(JSON.parse(Messages[0]?.Body ?? ''), JSON.parse(EVENT));
-    assert.match(Messages[0]?.MessageAttributes?.[KEY_ATTRIBUTE]?.StringValue ?? '', /^[0-9a-f]{64}$/);
+    assert.match(Messages[0]?.MessageAttributes?.[KEY_ATTRIBUTE]?.StringValue ?? '', /^resent:[0-9a-f]{64}$/);
   });
 
   it('does not delete what was written anew, since the deletion names what was read', async () => {

@@ -129,7 +129,7 @@ describe('The audit of a lake', () => {
   });
 
   it('sees a row with the key of another, also where the ledger has no payloads', async () => {
-    const keyOf = (id: string) => createHash('sha256').update(id).digest('hex').slice(0, 16);
+    const keyOf = (id: string) => createHash('sha256').update(`payload:${id}`).digest('hex').slice(0, 16);
     const rows = [
       ['event_id', '_key'],
       ['one', keyOf('one')],

@@ -624,6 +624,17 @@ export const MUTATIONS: readonly Mutation[] = [
     },
   },
   {
+    name: 'keys of all kinds share one space of names',
+    file: 'src/event/key.ts',
+    find: 'const key = `${kind}:${name}`;',
+    replace: 'const key = name;',
+    check: {
+      file: 'test/sources/kafka/event.test.ts',
+      title:
+        "A Kafka record as an event can't be made a repeat of another record, whatever key its payload states",
+    },
+  },
+  {
     name: 'a stream without ids is keyed by its payloads',
     file: 'src/sources/sse/source.ts',
     find: ': arrivalKey();',

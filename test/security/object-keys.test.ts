@@ -61,7 +61,7 @@ describe('The key of an object', () => {
           resentKey(PREFIX, rejection),
           /^raw\/changes\/resent\/[0-9a-f]{64}-\d{8}T\d{6}\.\d{3}Z\.json$/,
         );
-        assert.match(keyOfResent(rejection), /^[0-9a-f]{64}$/);
+        assert.match(keyOfResent(rejection), /^resent:[0-9a-f]{64}$/);
       }),
       RUNS,
     );

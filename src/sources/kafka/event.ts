@@ -1,6 +1,6 @@
 import { valueAt } from '../../event/json-path';
 import { ADDED_MEMBERS } from '../../pipeline/names';
-import { attributeKey, keyAt } from '../../event/key';
+import { keyAt, keyOf } from '../../event/key';
 import { readPayload } from '../../event/event';
 import { isCount, type KnownPlace, partitionName } from '../../event/place';
 import type { SourceEvent } from '../source';
@@ -39,7 +39,7 @@ export function eventOf(
   const time = record.timestamp >= 0 ? { time: record.timestamp } : {};
   const facts = factsOf(record, { topic, partition, from });
   if (!payload.ok) {
-    const read = { ...payload, ...whereabouts, key: attributeKey(place), isCanary: false };
+    const read = { ...payload, ...whereabouts, key: keyOf('record', place), isCanary: false };
     return { id: place, positions, ...time, text: published, record: facts, read };
   }
   const key = keyPath === '' ? undefined : keyAt(payload.value, keyPath);
@@ -53,7 +53,7 @@ export function eventOf(
     read: {
       ...payload,
       ...whereabouts,
-      key: key ?? attributeKey(place),
+      key: key ?? keyOf('record', place),
       // A canary is Wikimedia's.
       isCanary: false,
     },

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { sha256 } from '../../event/key';
+import { keyOf, sha256 } from '../../event/key';
 
 /**
  * Payloads that are counted at once. An id may stick for good: then the longest unseen payload is counted from one again, when
@@ -39,11 +39,11 @@ export class EventNames {
     this.#counts.set(what, count);
     const [oldest] = this.#counts.keys();
     if (this.#counts.size > MOST_COUNTED && oldest !== undefined) this.#counts.delete(oldest);
-    return sha256(JSON.stringify([this.#inForce, what, count]));
+    return keyOf('id', sha256(JSON.stringify([this.#inForce, what, count])));
   }
 }
 
 /** The key of an event that nothing can bring again. */
 export function arrivalKey(): string {
-  return `arrival-${randomUUID()}`;
+  return keyOf('arrival', randomUUID());
 }

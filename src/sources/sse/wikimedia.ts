@@ -1,5 +1,5 @@
 import { type Payload, type ReadEvent, readPayload } from '../../event/event';
-import { attributeKey, sha256 } from '../../event/key';
+import { keyOf, sha256 } from '../../event/key';
 import { type KnownPlace, partitionName } from '../../event/place';
 
 /**
@@ -10,7 +10,7 @@ export function wikimediaEvent(text: string, payload: Payload = readPayload(text
   const { id, topic, partition, offset, domain } = payload.ok ? metaOf(payload.value) : {};
   return {
     ...payload,
-    key: typeof id === 'string' && id !== '' ? attributeKey(id) : sha256(text),
+    key: typeof id === 'string' && id !== '' ? keyOf('payload', id) : keyOf('content', sha256(text)),
     partition:
       typeof topic === 'string' && typeof partition === 'number' ? partitionName(topic, partition) : '',
     offset: Number.isSafeInteger(offset) ? Number(offset) : undefined,

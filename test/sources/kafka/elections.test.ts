@@ -166,7 +166,7 @@ describe('A Kafka source', () => {
       assert.deepEqual(reader.texts, partition.texts.slice(6));
       assert.deepEqual(told, [`replaced: ${SENTENCE}`]);
       assert.equal(rows.size, 19);
-      assert.deepEqual([...rows.keys()].slice(9, 11), ['t/0/9@0', 't/0/6@1']);
+      assert.deepEqual([...rows.keys()].slice(9, 11), ['record:t/0/9@0', 'record:t/0/6@1']);
       assert.deepEqual(reader.at(0), {
         offset: 15,
         epochs: [

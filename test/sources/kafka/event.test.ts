@@ -17,7 +17,7 @@ function record(value: string | Buffer | null, rest: Partial<LogRecord> = {}): L
   };
 }
 
-/** Of what a message attribute can't hold: see `attributeKey`. */
+/** Of what a message attribute can't hold: see `keyOf`. */
 const digestOf = (key: string) => createHash('sha256').update(key, 'utf16le').digest('hex');
 
 const FACTS = {
@@ -54,11 +54,11 @@ describe('A Kafka record as an event', () => {
   });
 
   it("has topic, partition, offset and the leader's epoch as its key, as far as they are known", () => {
-    assert.equal(eventOf(record('{"meta":{"id":"x"}}'), PLACE).read.key, 'changes/3/41@7');
+    assert.equal(eventOf(record('{"meta":{"id":"x"}}'), PLACE).read.key, 'record:changes/3/41@7');
     const topic = 't'.repeat(200);
-    assert.equal(eventOf(record('{}'), { ...PLACE, topic }).read.key, digestOf(`${topic}/3/41@7`));
+    assert.equal(eventOf(record('{}'), { ...PLACE, topic }).read.key, `record-sha256:${digestOf(`${topic}/3/41@7`)}`);
     const event = eventOf(record('{}', { epoch: -1 }), PLACE);
-    assert.equal(event.read.key, 'changes/3/41');
+    assert.equal(event.read.key, 'record:changes/3/41');
     assert.deepEqual(event.record, {
       topic: 'changes',
       partition: 3,
@@ -77,16 +77,24 @@ describe('A Kafka record as an event', () => {
 
   it('has the key that the payload states, where a path is given', () => {
     const keyOf = (value: string) => eventOf(record(value), { ...PLACE, keyPath: 'meta.id' }).read.key;
-    assert.equal(keyOf('{"meta":{"id":"x-1"}}'), 'x-1');
-    assert.equal(keyOf('{"meta":{"id":17}}'), '17');
-    assert.equal(keyOf('{"meta":{"id":"with space"}}'), digestOf('with space'));
+    assert.equal(keyOf('{"meta":{"id":"x-1"}}'), 'payload:x-1');
+    assert.equal(keyOf('{"meta":{"id":17}}'), 'payload:17');
+    assert.equal(keyOf('{"meta":{"id":"with space"}}'), `payload-sha256:${digestOf('with space')}`);
     // Without one, each is itself.
     for (const value of ['{}', '{"meta":null}', '{"meta":{"id":""}}', '{"meta":{"id":{}}}', 'no JSON']) {
-      assert.equal(keyOf(value), 'changes/3/41@7');
+      assert.equal(keyOf(value), 'record:changes/3/41@7');
     }
     // Two numbers that are rounded to one would be one event.
     for (const value of ['{"meta":{"id":1234567890123456781}}', '{"meta":{"id":1.5}}']) {
-      assert.equal(keyOf(value), 'changes/3/41@7');
+      assert.equal(keyOf(value), 'record:changes/3/41@7');
+    }
+  });
+
+  it("can't be made a repeat of another record, whatever key its payload states", () => {
+    const { key } = eventOf(record('{}'), { ...PLACE, keyPath: 'id' }).read;
+    for (const id of ['changes/3/41@7', key]) {
+      const squatter = eventOf(record(JSON.stringify({ id }), { offset: 12 }), { ...PLACE, keyPath: 'id' });
+      assert.notEqual(squatter.read.key, key);
     }
   });
 

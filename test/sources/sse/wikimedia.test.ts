@@ -11,7 +11,7 @@ describe("An event of Wikimedia's", () => {
     const { key, partition, offset, isCanary } = wikimediaEvent(textOf(META));
     assert.deepEqual(
       { key, partition, offset, isCanary },
-      { key: 'e5c1-7', partition: 'eqiad.mediawiki.recentchange/0', offset: 41, isCanary: false },
+      { key: 'payload:e5c1-7', partition: 'eqiad.mediawiki.recentchange/0', offset: 41, isCanary: false },
     );
   });
 
@@ -23,9 +23,9 @@ describe("An event of Wikimedia's", () => {
   it('has the SHA-256 of its payload for a key where meta has none', () => {
     for (const meta of [undefined, null, 7, {}, { ...META, id: '' }, { ...META, id: 7 }]) {
       const text = textOf(meta);
-      assert.equal(wikimediaEvent(text).key, sha256(text), text);
+      assert.equal(wikimediaEvent(text).key, `content:${sha256(text)}`, text);
     }
-    assert.equal(wikimediaEvent('{"half":').key, sha256('{"half":'));
+    assert.equal(wikimediaEvent('{"half":').key, `content:${sha256('{"half":')}`);
   });
 
   it('stood nowhere that can be told where its payload does not say', () => {
