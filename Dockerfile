@@ -7,7 +7,7 @@ ARG NODE_IMAGE=node:22.23.3-bookworm-slim
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --ignore-scripts
+RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts/clean.mjs scripts/
 COPY src src
@@ -20,8 +20,7 @@ RUN node -p "require('node:tls').rootCertificates.join('\n')" > /root-certificat
 FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-# `prepare` would build, which needs the compiler.
-RUN npm ci --omit=dev --ignore-scripts
+RUN npm ci --omit=dev
 # The Rust core comes compiled for five platforms and with its source. SWC is for bundling alone.
 RUN target="$(node -p "require('@temporalio/core-bridge/common').getPrebuiltTargetName()")" \
   && cd node_modules/@temporalio/core-bridge \

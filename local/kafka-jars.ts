@@ -1,7 +1,7 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
-import { access, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { withLock } from './lock';
 import { packageRoot } from '../src/package-root';
@@ -19,6 +19,8 @@ const LEAST_JAVA = 17;
 
 // tsc copies no XML, so the compiled code too uses the one in src.
 const POM = path.join(packageRoot, 'local', 'kafka', 'pom.xml');
+/** What `sha256sum` says of each jar that the pom leads to. */
+const SUMS = path.join(packageRoot, 'local', 'kafka', 'jars.sha256');
 const FOLDER = path.join(packageRoot, '.sluice', 'kafka');
 const STAMP_FILE = path.join(FOLDER, 'sluice-stamp');
 
@@ -30,7 +32,7 @@ const COPY_DEPENDENCIES = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.
  *
  * Java is `java`, or the one in JAVA_HOME.
  *
- * @throws StackError when Java or Maven is missing, or the jars can't be fetched
+ * @throws StackError when Java or Maven is missing, or the jars can't be fetched or are not those that were tried
  */
 export async function ensureKafkaJars({
   log = () => {},
@@ -41,7 +43,7 @@ export async function ensureKafkaJars({
       if (isWhole()) return; // fetched by the process that held the lock before
       log(`Fetching Apache Kafka into ${FOLDER}, once …`);
       await fetchJars();
-      await writeFile(STAMP_FILE, stampOf(POM));
+      await writeFile(STAMP_FILE, stamp());
     });
   }
   return { java, classPath: path.join(FOLDER, 'lib', '*') };
@@ -78,14 +80,14 @@ function requireMaven(): void {
   throw new StackError("Kafka's jars come by Maven: install it (on Debian and Ubuntu: apt install maven).");
 }
 
-function stampOf(pom: string): string {
-  return createHash('sha256').update(readFileSync(pom)).digest('hex');
+function stamp(): string {
+  return createHash('sha256').update(readFileSync(POM)).update(readFileSync(SUMS)).digest('hex');
 }
 
-/** Whether the jars are those of the pom. */
+/** Whether the jars are there that pom and sums name. */
 function isWhole(): boolean {
   try {
-    return readFileSync(STAMP_FILE, 'utf8') === stampOf(POM);
+    return readFileSync(STAMP_FILE, 'utf8') === stamp();
   } catch {
     return false;
   }
@@ -98,23 +100,51 @@ async function fetchJars(): Promise<void> {
   // Maven writes next to the pom, and the package may be read-only.
   const pom = path.join(FOLDER, 'pom.xml');
   await copyFile(POM, pom);
+  const lib = path.join(FOLDER, 'lib');
   const { failed, output } = await run('mvn', [
     '--quiet',
     '--batch-mode',
     '--file',
     pom,
     COPY_DEPENDENCIES,
-    `-DoutputDirectory=${path.join(FOLDER, 'lib')}`,
+    `-DoutputDirectory=${lib}`,
   ]);
-  const isThere = await access(path.join(FOLDER, 'lib')).then(
-    () => true,
-    () => false,
-  );
-  if (!failed && isThere) return;
+  if (!failed) {
+    const wrong = await otherJars(lib, await readFile(SUMS, 'utf8'));
+    if (wrong.length === 0) return;
+    await rm(FOLDER, { recursive: true, force: true });
+    throw new StackError(
+      `Maven fetched other jars than those that Sluice was tried with (${wrong.join(', ')}): nothing of them was run. ` +
+        'Ask whoever runs the Maven repository of this machine, and see local/kafka/jars.sha256.',
+    );
+  }
   const [reason = 'it does not say why'] = output.split('\n').filter((line) => line.startsWith('[ERROR]'));
   throw new StackError(
     `Maven could not fetch Kafka (${reason}): check that this machine reaches a Maven repository, and start again.`,
   );
+}
+
+/**
+ * Maven knows no lock file: a repository may answer with whatever it likes.
+ *
+ * @param sums lines as `sha256sum` writes them: digest, two blanks, name
+ * @returns names of files in the folder that have another digest or none, and of those that are missing
+ */
+export async function otherJars(folder: string, sums: string): Promise<string[]> {
+  const expected = new Map(
+    sums
+      .trimEnd()
+      .split('\n')
+      .map((line) => [line.slice(66), line.slice(0, 64)] as const),
+  );
+  const found = await readdir(folder).catch(() => []);
+  const digests = new Map<string, string>();
+  for (const name of found) {
+    const content = await readFile(path.join(folder, name));
+    digests.set(name, createHash('sha256').update(content).digest('hex'));
+  }
+  const names = new Set([...expected.keys(), ...found]);
+  return [...names].filter((name) => expected.get(name) !== digests.get(name)).sort();
 }
 
 function run(command: string, args: string[]): Promise<{ failed: boolean; output: string }> {

@@ -9,7 +9,8 @@ of their own. Of two at once, one brought back what the other had deleted and lo
 request at a time touches a queue's messages; sending takes the same lock already.
 
 The memory: where SLUICE_MOTO_STATE names a file, queues and buckets are written to it when SIGTERM or SIGINT ends the server,
-and read from it at the next start. After SIGKILL moto begins with what the file holds, or empty.
+and read from it at the next start. After SIGKILL moto begins with what the file holds, or empty. A pickle runs the code that it holds: a file
+that anybody else could have written is refused.
 
 The door: moto answers whoever asks, and lets every web page read the answers. A page that is open on the same machine could reset it, or
 read its buckets. Below, what a page of another origin asks is refused, and what comes under a name that is not this machine's (a page's own
@@ -23,6 +24,7 @@ import pickle
 import sys
 import threading
 import time
+from stat import S_ISDIR, S_ISVTX
 
 from moto.s3.models import s3_backends
 from moto import server
@@ -83,14 +85,27 @@ def every(backends):
 def save(file):
     queues = [(account, region, one.queues) for account, region, one in every(sqs_backends)]
     buckets = [(account, partition, one.buckets) for account, partition, one in every(s3_backends)]
-    with open(f"{file}.new", "wb") as new:
+    # Whatever lies there was not written by this process: it may be open to others.
+    if os.path.lexists(f"{file}.new"):
+        os.unlink(f"{file}.new")
+    with open(os.open(f"{file}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
         pickle.dump({"queues": queues, "buckets": buckets}, new)
     os.replace(f"{file}.new", file)
 
 
+def require_own(path, stat):
+    """Of a file to unpickle, and of the folder in which another one could take its place."""
+    # In a sticky folder, as /tmp, nobody else can replace the file.
+    is_sticky = S_ISDIR(stat.st_mode) and stat.st_mode & S_ISVTX
+    if stat.st_uid not in (os.getuid(), 0) or (stat.st_mode & 0o022 and not is_sticky):
+        sys.exit(f"moto reads no state from {path}, since others can write there: chmod go-w {path}, or take it away")
+
+
 def load(file):
-    # A pickle can run code: the file is as much to be trusted as this one.
+    folder = os.path.dirname(os.path.abspath(file))
+    require_own(folder, os.stat(folder))
     with open(file, "rb") as old:
+        require_own(file, os.fstat(old.fileno()))
         state = pickle.load(old)
     for account, region, queues in state["queues"]:
         sqs_backends[account][region].queues.update(queues)

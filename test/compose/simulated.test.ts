@@ -202,15 +202,20 @@ describe('The simulated variant under docker compose (skipped where no Docker en
     assert.equal((await audit()).rejected, BROKEN);
   });
 
-  it('runs the worker as an ordinary user who can write and escalate nothing', async () => {
-    const { id } = await project.container('worker');
-    const [inspected] = JSON.parse(await project.docker('inspect', id)) as [
-      { Config: { User: string }; HostConfig: Record<string, unknown> },
-    ];
-    assert.equal(inspected.Config.User, 'node');
-    assert.equal(inspected.HostConfig['ReadonlyRootfs'], true);
-    assert.deepEqual(inspected.HostConfig['CapDrop'], ['ALL']);
-    assert.deepEqual(inspected.HostConfig['SecurityOpt'], ['no-new-privileges:true']);
+  it('runs the worker and moto as ordinary users who can write and escalate nothing', async () => {
+    for (const [service, user] of [
+      ['worker', 'node'],
+      ['moto', '5000:5000'],
+    ] as const) {
+      const { id } = await project.container(service);
+      const [inspected] = JSON.parse(await project.docker('inspect', id)) as [
+        { Config: { User: string }; HostConfig: Record<string, unknown> },
+      ];
+      assert.equal(inspected.Config.User, user);
+      assert.equal(inspected.HostConfig['ReadonlyRootfs'], true);
+      assert.deepEqual(inspected.HostConfig['CapDrop'], ['ALL']);
+      assert.deepEqual(inspected.HostConfig['SecurityOpt'], ['no-new-privileges:true']);
+    }
     const command = await project.compose('exec', '-T', 'worker', 'cat', '/proc/1/cmdline');
     assert.equal(command.replaceAll('\0', ' ').trim(), 'node /usr/local/bin/sluice worker');
   });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
@@ -78,5 +78,36 @@ describe('moto with a file for its state', () => {
     });
     sqs.destroy();
     s3.destroy();
+  });
+
+  it('begins with nothing that another user could have written', async () => {
+    const { port } = moto;
+    await moto.stop();
+    const restarts = () => startMotoServer({ port });
+    const file = path.join(folder, 'moto.pickle');
+    for (const [place, others, own] of [
+      [file, 0o666, 0o600],
+      [folder, 0o777, 0o700],
+    ] as const) {
+      await chmod(place, others);
+      await assert.rejects(restarts, (error: Error) => {
+        assert.ok(
+          error.message.includes(`moto reads no state from ${place}, since others can write there`),
+          error.message,
+        );
+        return true;
+      });
+      await chmod(place, own);
+    }
+    moto = await restarts();
+  });
+
+  it('writes its state over nothing that lies in its way', async () => {
+    const file = path.join(folder, 'moto.pickle');
+    await writeFile(`${file}.new`, 'of somebody', { mode: 0o666 });
+    const { port } = moto;
+    await moto.stop();
+    assert.equal((await stat(file)).mode & 0o777, 0o600);
+    moto = await startMotoServer({ port });
   });
 });
