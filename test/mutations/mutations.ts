@@ -624,6 +624,17 @@ export const MUTATIONS: readonly Mutation[] = [
     },
   },
   {
+    name: "a record may stand outside of its batch's offsets",
+    file: 'src/sources/kafka/batches.ts',
+    find: '      requireInOrder(batch, record, least);\n',
+    replace: '',
+    check: {
+      file: 'test/sources/kafka/batches.test.ts',
+      title:
+        'Record batches whose records stand in another order than their offsets, or outside, are refused',
+    },
+  },
+  {
     name: 'keys of all kinds share one space of names',
     file: 'src/event/key.ts',
     find: 'const key = `${kind}:${name}`;',

@@ -89,6 +89,11 @@ function inSnappyBlocks(bytes: Buffer): Buffer {
 
 function withAttribute(bytes: Buffer, attribute: number): Buffer {
   bytes.writeInt16BE(bytes.readInt16BE(ATTRIBUTES_AT) | attribute, ATTRIBUTES_AT);
+  return resealed(bytes);
+}
+
+/** The same bytes, with the checksum of what stands behind it. */
+export function resealed(bytes: Buffer): Buffer {
   bytes.writeUInt32BE(crc32c(bytes.subarray(ATTRIBUTES_AT)), CHECKSUM_AT);
   return bytes;
 }

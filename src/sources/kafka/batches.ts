@@ -126,11 +126,14 @@ function openBatch(first: number, bytes: Buffer): Batch {
   if (bytes.readUInt32BE(17) !== crc32c(bytes.subarray(ATTRIBUTES_AT))) {
     throw unreadable(first, 'its checksum is wrong');
   }
+  const last = first + bytes.readInt32BE(23);
+  // Taken for one that was read long ago, it would be passed over.
+  if (last < first) throw unreadable(first, `it says that it ends at offset ${last}`);
   return {
     first,
+    last,
     epoch: bytes.readInt32BE(EPOCH_AT),
     attributes: bytes.readInt16BE(ATTRIBUTES_AT),
-    last: first + bytes.readInt32BE(23),
     firstTimestamp: Number(bytes.readBigInt64BE(27)),
     maxTimestamp: Number(bytes.readBigInt64BE(35)),
     producerId: bytes.readBigInt64BE(43),
@@ -140,19 +143,27 @@ function openBatch(first: number, bytes: Buffer): Batch {
 }
 
 /** Version and type, 16 bits each, are the key of a control record. */
-function markerOf(batch: Batch): number | undefined {
-  return batch.count === 0 ? undefined : readRecord(Reader.from(batch.body)).key?.readInt16BE(2);
+function markerOf({ first, count, body }: Batch): number | undefined {
+  try {
+    return count === 0 ? undefined : readRecord(Reader.from(body)).key?.readInt16BE(2);
+  } catch (error) {
+    throw unreadable(first, `its control record can not be read (${messageOf(error)})`);
+  }
 }
 
 /** As many at a time as one piece of the unpacked batch completes, and {@link MOST_AT_ONCE} at most. */
 async function* recordsOf(batch: Batch): AsyncGenerator<LogRecord[]> {
   let left = batch.count;
+  let least = batch.first;
   const waiting = new RecordBytes(batch);
   for await (const piece of piecesOf(batch)) {
     waiting.add(piece);
     let records: LogRecord[] = [];
     for (let bytes = waiting.take(); bytes && left > 0; bytes = waiting.take()) {
-      records.push(recordOf(batch, bytes));
+      const record = recordOf(batch, bytes);
+      requireInOrder(batch, record, least);
+      records.push(record);
+      least = record.offset + 1;
       left -= 1;
       if (records.length < MOST_AT_ONCE) continue;
       yield records;
@@ -183,6 +194,12 @@ function recordOf(batch: Batch, bytes: Buffer): LogRecord {
   } catch (error) {
     throw unreadable(first, `its records can not be read (${messageOf(error)})`);
   }
+}
+
+/** The cursor goes by offsets: one that is behind, or ahead of its batch, would move it past records that nobody has read. */
+function requireInOrder({ first, last }: Batch, { offset }: LogRecord, least: number): void {
+  if (offset >= least && offset <= last) return;
+  throw unreadable(first, `a record of it stands at offset ${offset}, where ${least} to ${last} may stand`);
 }
 
 /** A header may have two bytes, and the library makes all of a record at once. */

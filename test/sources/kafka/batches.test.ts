@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { type LogPiece, readBatches, UnreadableBatch } from '../../../src/sources/kafka/batches';
-import { markerBatch, oldMessage, recordBatch } from '../../support/record-batch';
+import { markerBatch, oldMessage, recordBatch, resealed } from '../../support/record-batch';
 
 interface Read {
   values: string[];
@@ -141,6 +141,46 @@ describe('Record batches', () => {
       broken.writeInt32BE(length, 8);
       assert.match(await problemOf(broken), /^the record batch at offset 0 can not be read: it says that it/);
     }
+  });
+
+  it('that end before they begin are refused, rather than passed over', async () => {
+    const broken = recordBatch({ first: 7, values: ['a', 'b'] });
+    broken.writeInt32BE(-1, 23);
+    const sentence = 'the record batch at offset 7 can not be read: it says that it ends at offset 6';
+    assert.equal(await problemOf(resealed(broken), 7), sentence);
+  });
+
+  it('whose records stand in another order than their offsets, or outside, are refused', async () => {
+    for (const [last, sentence] of [
+      [1, 'a record of it stands at offset 9, where 9 to 8 may stand'],
+      [0, 'a record of it stands at offset 8, where 8 to 7 may stand'],
+    ] as const) {
+      const broken = recordBatch({ first: 7, values: ['a', 'b', 'c'] });
+      broken.writeInt32BE(last, 23);
+      assert.equal(
+        await problemOf(resealed(broken), 7),
+        `the record batch at offset 7 can not be read: ${sentence}`,
+      );
+    }
+    const bytes = recordBatch({ first: 7, values: ['a', 'b'] });
+    // The second record's own distance from the first offset: length, attributes and time have a byte each before it.
+    const size = (bytes.length - 61) / 2;
+    bytes.writeUInt8(0, 61 + size + 3);
+    assert.match(
+      await problemOf(resealed(bytes), 7),
+      /a record of it stands at offset 7, where 8 to 8 may stand$/,
+    );
+  });
+
+  it('of control with a key that is none are refused', async () => {
+    const broken = recordBatch({ first: 3, values: ['{}'] });
+    broken.writeInt16BE(1 << 5, 21);
+    // Behind length, attributes, and how far time and offset are from those of the batch.
+    broken.writeUInt8(0x7e, 61 + 4);
+    assert.match(
+      await problemOf(resealed(broken), 3),
+      /at offset 3 can not be read: its control record can not be read \(/,
+    );
   });
 
   it('before one that can not be read are read first', async () => {

@@ -56,7 +56,10 @@ describe('A Kafka record as an event', () => {
   it("has topic, partition, offset and the leader's epoch as its key, as far as they are known", () => {
     assert.equal(eventOf(record('{"meta":{"id":"x"}}'), PLACE).read.key, 'record:changes/3/41@7');
     const topic = 't'.repeat(200);
-    assert.equal(eventOf(record('{}'), { ...PLACE, topic }).read.key, `record-sha256:${digestOf(`${topic}/3/41@7`)}`);
+    assert.equal(
+      eventOf(record('{}'), { ...PLACE, topic }).read.key,
+      `record-sha256:${digestOf(`${topic}/3/41@7`)}`,
+    );
     const event = eventOf(record('{}', { epoch: -1 }), PLACE);
     assert.equal(event.read.key, 'record:changes/3/41');
     assert.deepEqual(event.record, {
