@@ -7,8 +7,9 @@ import { keepRejected } from '../lake/kept';
 import type { LakeStore } from '../lake/store';
 import { HANDED_NOTHING, type Received, type ReceivedMessage, takenApart } from '../lane/received';
 import type { ReceiveInput } from '../lane/work';
-import { decodeMessage, type QueuedEvent, type QueueMessage } from '../queue/message';
+import { decodeMessage, keyOfMessage, type QueueMessage } from '../queue/message';
 import { Pace } from '../queue/pace';
+import type { QueuedEvent } from '../queue/queued-event';
 import { MESSAGES_PER_REQUEST, type Queue } from '../queue/queue';
 import { type ReadRow, RowReader } from '../rows/row';
 import { awsFailure } from './failures';
@@ -30,6 +31,12 @@ const BACKLOG_AGE_MS = 2_000;
 
 /** So many full polls that should be waiting are a backlog, too. */
 const BACKLOG_POLLS = 20;
+
+/**
+ * Bytes of rows that one message may bring: what continue-as-new carries is bounded, and a message is received whole. A pack that is made here has no more
+ * text than this, and its rows have more only where many columns show the same.
+ */
+const MOST_BYTES_A_MESSAGE = 256 * 1024;
 
 /** Beyond it a lane gains nothing, and the next receive finds what is left. */
 const MOST_POLLS_AT_ONCE = 8;
@@ -101,6 +108,17 @@ interface JudgedMessage {
   events: (QueuedEvent & { read: ReadRow })[];
   /** Of its rows. */
   bytes: number;
+}
+
+const TOO_MANY_BYTES: ReadRow = {
+  ok: false,
+  reason: 'row-too-large',
+  detail: `its message has more than ${MOST_BYTES_A_MESSAGE} bytes of rows; sent again, it has a message of its own`,
+};
+
+/** It tells nothing of its events, and is an event itself to be kept. */
+function brokenPack({ id, body }: QueueMessage, detail: string): JudgedMessage['events'][number] {
+  return { key: keyOfMessage(id), text: body, read: { ok: false, reason: 'broken-pack', detail } };
 }
 
 class Collector {
@@ -206,9 +224,9 @@ class Collector {
 
   /** Messages that the next polls may bring: their rows, as many and as large as those so far, must fit. */
   #room(): number {
-    const { rows, backlogRows = rows, bytes } = this.#input;
+    const { rows, backlogRows = rows, bytes, messageEvents = 1 } = this.#input;
     const wanted = (this.#facts.behind ? backlogRows : rows) - this.#events;
-    if (this.#events === 0) return wanted;
+    if (this.#events === 0) return Math.ceil(wanted / messageEvents);
     const rowBytes = this.#bytes / this.#events;
     const fitting = rowBytes === 0 ? wanted : Math.min(wanted, Math.floor((bytes - this.#bytes) / rowBytes));
     return Math.ceil((fitting * this.#messages.length) / this.#events);
@@ -258,11 +276,16 @@ class Collector {
   }
 
   #judge(message: QueueMessage): JudgedMessage {
-    const events = decodeMessage(message).map((event) => ({
-      ...event,
-      read: this.#rows.read(event.text, event.key),
-    }));
-    const bytes = events.reduce((sum, { read }) => sum + (read.ok ? read.bytes : 0), 0);
+    const decoded = decodeMessage(message);
+    if (!decoded.ok) return { message, events: [brokenPack(message, decoded.problem)], bytes: 0 };
+    let bytes = 0;
+    const events = decoded.events.map((event) => {
+      const read = this.#rows.read(event.text, event.key);
+      if (!read.ok) return { ...event, read };
+      if (bytes + read.bytes > MOST_BYTES_A_MESSAGE) return { ...event, read: TOO_MANY_BYTES };
+      bytes += read.bytes;
+      return { ...event, read };
+    });
     return { message, events, bytes };
   }
 

@@ -14,7 +14,9 @@ export type RejectReason =
   | 'no-key'
   /** None of the chosen columns is in it. */
   | 'no-columns'
-  | 'refused-by-sqs';
+  | 'refused-by-sqs'
+  /** A message that says it is a pack of events, and can't be read as one. */
+  | 'broken-pack';
 
 /** What a payload turned out to be. */
 export type Payload = { ok: true; value: object } | { ok: false; reason: RejectReason; detail: string };

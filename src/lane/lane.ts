@@ -102,6 +102,8 @@ export class Lane {
   readonly #clock: LaneClock;
   /** Asks for the time once more. */
   #look: MeasureWork | undefined;
+  /** Events that a message had in the last receive that brought some. */
+  #messageEvents: number;
   /** For how many milliseconds the oldest row of the last object waited. */
   #rowWaitMs = Infinity;
   /** Waits that outcomes asked for. */
@@ -127,6 +129,7 @@ export class Lane {
     this.#claim = carried?.claim ?? 'never';
     this.#isFlushing = carried?.flushing ?? false;
     this.#lastObject = carried?.lastObject;
+    this.#messageEvents = definition.packEvents;
     this.#waitToTry();
   }
 
@@ -345,6 +348,7 @@ export class Lane {
       addedMembers: isKafkaUrl(source.url) ? [kafka, sluice] : [sluice],
       rows,
       ...(most === rows ? {} : { backlogRows: most }),
+      ...(this.#messageEvents === 1 ? {} : { messageEvents: this.#messageEvents }),
       bytes,
       waitSeconds: this.#standing.isStopping ? drainPatience : patience,
       collectMs: Math.min(this.#limits.collectMs, visibilityTimeoutSeconds * 250),
@@ -534,7 +538,7 @@ export class Lane {
 
   /** @returns milliseconds to wait before the next receive */
   #admitAll(work: ReceiveWork, received: Received): number {
-    const { messages, leftInQueue, from, until, oldestSentAt = until } = received;
+    const { messages, events, leftInQueue, from, until, oldestSentAt = until } = received;
     const told = this.#hear(work, received);
     if (told === 'odd') {
       this.#receiveLost(work);
@@ -545,6 +549,7 @@ export class Lane {
     const receive = { from, until, visibilityMs: visibilityMsOf(work) };
     for (const message of messagesOf(received)) this.#admit(message, receive);
     this.#counts.received += messages.length;
+    if (messages.length > 0) this.#messageEvents = Math.max(1, Math.round(events.length / messages.length));
     this.#listener.received({
       messages: messages.length,
       oldestAgeMs: Math.max(0, until - oldestSentAt),

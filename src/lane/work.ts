@@ -76,6 +76,8 @@ export interface ReceiveInput {
   rows: number;
   /** Rows wanted at most, as long as there is a backlog. Default: {@link rows}. */
   backlogRows?: number;
+  /** Events that a message is likely to carry. Default: 1 */
+  messageEvents?: number;
   /** Bytes of rows (as JSON) wanted at most; messages beyond it are released at once. */
   bytes: number;
   /** Long polling, in seconds, for the first message. */

@@ -36,6 +36,8 @@ export interface PipelineDefinition {
     /** Whether texts that a spreadsheet takes for formulas are marked as text. */
     escapeFormulas: boolean;
   };
+  /** Events that ingest puts into one message at most, 1 to 100. */
+  packEvents: number;
   batch: { rows: number; flushAfterSeconds: number };
   /** How many settled keys are recognised as repeats. */
   windowKeys: number;

@@ -40,6 +40,9 @@ export const QUERIES = { status: 'status' } as const;
 /** The message attribute that carries an event's key. */
 export const KEY_ATTRIBUTE = 'sluice.key';
 
+/** The message attribute of a pack: version, events and bytes (src/queue/pack.ts). */
+export const PACK_ATTRIBUTE = 'sluice.pack';
+
 /**
  * Members that Sluice adds to an event, for columns to name: what Kafka knows of a record, and what Sluice knows of any event.
  * A member of such a name that the payload has itself is hidden by it.

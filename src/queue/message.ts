@@ -1,14 +1,8 @@
 import type { Message, MessageAttributeValue } from '@aws-sdk/client-sqs';
 import { keyOf } from '../event/key';
-import { KEY_ATTRIBUTE } from '../pipeline/names';
-
-/** An event on its way through the queue. */
-export interface QueuedEvent {
-  /** What makes the event itself: printable ASCII, 128 characters at most. */
-  key: string;
-  /** Its JSON as published. */
-  text: string;
-}
+import { KEY_ATTRIBUTE, PACK_ATTRIBUTE } from '../pipeline/names';
+import { pack, unpack, type Unpacked } from './pack';
+import type { QueuedEvent } from './queued-event';
 
 /** An SQS message to be sent. It carries one event or more. */
 export interface OutgoingMessage {
@@ -31,10 +25,22 @@ export function encodeMessage({ key, text }: QueuedEvent): OutgoingMessage {
   return { body, attributes, bytes: Buffer.byteLength(body) + attributeBytes(attributes), events: 1 };
 }
 
-/** The events that a message carries, in their order; at least one. */
-export function decodeMessage({ id, body, key = keyOf('message', id) }: QueueMessage): QueuedEvent[] {
-  // Without a key it is another program's message, and nothing but itself: two with equal bodies are two.
-  return [{ key, text: body }];
+/** Several events as one message. */
+export function encodePack(events: readonly QueuedEvent[]): OutgoingMessage {
+  const { body, statement } = pack(events);
+  const attributes = { [PACK_ATTRIBUTE]: statement };
+  return { body, attributes, bytes: body.length + attributeBytes(attributes), events: events.length };
+}
+
+/** The events that a message carries, in their order, at least one; or what is wrong with its pack. */
+export function decodeMessage({ id, body, pack: statement, key = keyOfMessage(id) }: QueueMessage): Unpacked {
+  if (statement !== undefined) return unpack({ body, statement });
+  return { ok: true, events: [{ key, text: body }] };
+}
+
+/** What makes another program's message itself, and a pack that can't be read: two with equal bodies are two. */
+export function keyOfMessage(id: string): string {
+  return keyOf('message', id);
 }
 
 function attributeBytes(attributes: Readonly<Record<string, string>>): number {
@@ -58,6 +64,8 @@ export interface QueueMessage {
   body: string;
   /** What makes the event itself. Without it, another program put the message there. */
   key?: string;
+  /** What a pack states of itself. */
+  pack?: string;
   /** Epoch milliseconds, by the clock of the queue; undefined where SQS does not say. */
   sentAt?: number;
 }
@@ -67,7 +75,15 @@ export function messageOf(message: Message): QueueMessage | undefined {
   const { MessageId: id, ReceiptHandle: receipt, Body: body = '', MessageAttributes } = message;
   if (id === undefined || receipt === undefined) return undefined;
   const key = MessageAttributes?.[KEY_ATTRIBUTE]?.StringValue;
+  const statement = MessageAttributes?.[PACK_ATTRIBUTE]?.StringValue;
   const sentAt = Number(message.Attributes?.SentTimestamp);
   const isTime = sentAt > 0 && Number.isSafeInteger(sentAt);
-  return { id, receipt, body, ...(key ? { key } : {}), ...(isTime ? { sentAt } : {}) };
+  return {
+    id,
+    receipt,
+    body,
+    ...(key ? { key } : {}),
+    ...(statement ? { pack: statement } : {}),
+    ...(isTime ? { sentAt } : {}),
+  };
 }

@@ -16,7 +16,7 @@ import {
 } from '@aws-sdk/client-sqs';
 import { describeError, isNamed } from '../clients/aws-errors';
 import { type ServerClock, serverClockOf } from '../clients/server-clock';
-import { KEY_ATTRIBUTE, OWNER_TAG } from '../pipeline/names';
+import { KEY_ATTRIBUTE, OWNER_TAG, PACK_ATTRIBUTE } from '../pipeline/names';
 import { attributeValues, messageOf, type OutgoingMessage, type QueueMessage } from './message';
 
 /** Messages that one request sends, receives, deletes or releases (SQS). */
@@ -107,7 +107,7 @@ export class Queue {
         WaitTimeSeconds: waitSeconds,
         VisibilityTimeout: visibilityTimeoutSeconds,
         MessageSystemAttributeNames: ['SentTimestamp'],
-        MessageAttributeNames: [KEY_ATTRIBUTE],
+        MessageAttributeNames: [KEY_ATTRIBUTE, PACK_ATTRIBUTE],
       }),
     );
     return Messages.flatMap((message) => messageOf(message) ?? []);

@@ -225,6 +225,14 @@ export const SETTINGS: SettingsTable = {
       changes: ALWAYS,
     },
   },
+  packEvents: {
+    name: 'SLUICE_PACK',
+    fallback: '100',
+    meaning:
+      'events in one message at most, sent half a second after the first at the latest; `1` sends each by itself as plain JSON, for other programs that read the queue',
+    ...wholeNumber(1, 100),
+    changes: ALWAYS,
+  },
   batch: {
     rows: {
       name: 'SLUICE_BATCH_ROWS',

@@ -371,11 +371,12 @@ class Ingest {
   /** What of a stint follows from the settings. */
   #stintSettings(): Omit<StintInput, 'cursor' | 'completeness' | 'gaps'> {
     const { definition, lane } = this.#input;
-    const { name, source, queue, lake, windowKeys } = definition;
+    const { name, source, queue, lake, packEvents, windowKeys } = definition;
     return {
       pipeline: name,
       source,
       queue: queue.name,
+      packEvents,
       lane,
       lake: { bucket: lake.bucket, prefix: lake.prefix, ...(lake.acl ? { acl: lake.acl } : {}) },
       longestMs: STINT_MS,

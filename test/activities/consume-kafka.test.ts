@@ -75,6 +75,7 @@ suite(
           cursor: BEGINNING,
           completeness: {},
           longestMs: 600_000,
+          packEvents: 1,
           mostUnacknowledged: 10_000,
           ...input,
         },

@@ -64,6 +64,7 @@ describe('The activity consumeStream', () => {
       lake: { bucket: 'lake', prefix: 'raw' },
       cursor: { since: Date.now() - MINUTE, positions: {}, recent: {} },
       longestMs: 10 * MINUTE,
+      packEvents: 1,
       mostUnacknowledged: 10_000,
       ...options,
     };

@@ -51,6 +51,7 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
       completeness: {},
       gaps: NO_GAPS,
       longestMs: 600_000,
+      packEvents: 1,
       mostUnacknowledged: 10_000,
       ...options,
     };
@@ -135,7 +136,7 @@ describe('The activity consumeStream on streams that are not Wikimedia’s', () 
       'two messages, three objects',
       () => queue.keys.length === 2 && store.objects.size === 3,
     );
-    assert.deepEqual(inOrder(queue.keys), ['7', 'a']);
+    assert.deepEqual(inOrder(queue.keys), ['payload:7', 'payload:a']);
     for (const body of store.objects.values())
       assert.equal((JSON.parse(body) as { reason: string }).reason, 'no-key');
   });

@@ -4,13 +4,16 @@ import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { ServerClock } from '../../src/clients/server-clock';
+import { keyDigest } from '../../src/event/key';
 import type { QueueMessage } from '../../src/queue/message';
+import { pack } from '../../src/queue/pack';
 import type { Queue } from '../../src/queue/queue';
 import { FakeStore } from '../support/fake-store';
 import type { ReceiveInput } from '../../src/lane/work';
 import { receiveMessages } from '../../src/activities/receive-messages';
 import { HANDED_NOTHING, type Received } from '../../src/lane/received';
 import { sqsError } from '../support/fake-queue';
+import { rejectedIn, rowsIn } from '../support/received';
 import { RECEIVE_TASK, taken } from '../support/receive-task';
 
 const OLD_MS = 60_000;
@@ -29,6 +32,24 @@ class StubQueue implements Pick<Queue, 'name' | 'arn' | 'clock' | 'receive' | 'r
   problems: string[] = [];
   #polling = 0;
   readonly #messages: QueueMessage[];
+
+  /** Packs of events that are there at once, each of so many. */
+  static ofPacks(sizes: readonly number[], text = '', sentAt = Date.now() - OLD_MS): StubQueue {
+    const queue = new StubQueue([]);
+    for (const [place, size] of sizes.entries()) {
+      const events = Array.from({ length: size }, (_, index) => ({
+        key: `payload:${place}-${index}`,
+        text: JSON.stringify({ meta: { id: `${place}-${index}` }, text }),
+      }));
+      const { body, statement } = pack(events);
+      queue.add({ id: `pack-${place}`, receipt: `receipt-${place}`, body, pack: statement, sentAt });
+    }
+    return queue;
+  }
+
+  add(message: QueueMessage): void {
+    this.#messages.push(message);
+  }
 
   /** @param sentAt epoch milliseconds of each message, in order */
   constructor(sentAt: number[], text = '') {
@@ -74,6 +95,7 @@ async function receive(
   queue: StubQueue,
   input: Partial<ReceiveInput> = {},
   acknowledge = taken,
+  store = new FakeStore(),
 ): Promise<Received> {
   const whole = {
     queue: 'stub',
@@ -89,7 +111,7 @@ async function receive(
     ...input,
   };
   return await new MockActivityEnvironment(RECEIVE_TASK, { logger: new DefaultLogger('ERROR') }).run(() =>
-    receiveMessages({ queue, store: new FakeStore() }, whole, { acknowledge }),
+    receiveMessages({ queue, store }, whole, { acknowledge }),
   );
 }
 
@@ -218,6 +240,82 @@ describe('receiveMessages', () => {
     const now = Date.now();
     const queue = new StubQueue(Array.from({ length: 1_000 }, (_, index) => now - 1_000 + index));
     assert.equal((await receive(queue)).behind, true);
+  });
+
+  describe('of packs', () => {
+    const sizes = (count: number) => Array<number>(count).fill(100);
+
+    it('polls for as many messages as should bring the rows that are wanted', async () => {
+      const queue = StubQueue.ofPacks(sizes(20));
+      const received = await receive(queue, { rows: 100, backlogRows: 300, messageEvents: 100 });
+      assert.deepEqual([received.messages.length, rowsIn(received).length], [3, 300]);
+      assert.deepEqual([queue.released, queue.left], [0, 17]);
+      assert.deepEqual(
+        received.messages.map(({ events }) => events),
+        [100, 100, 100],
+      );
+    });
+
+    it('finds out what messages carry where that is another than before', async () => {
+      const plain = new StubQueue(sentLongAgo(200));
+      const { messages } = await receive(plain, { rows: 100, messageEvents: 100 });
+      assert.deepEqual([messages.length, plain.polls[0]], [100, { wanted: 1, got: 1 }]);
+      const packs = StubQueue.ofPacks([1, 100, 100, 100]);
+      const received = await receive(packs, { rows: 100, messageEvents: 1, bytes: 1_000_000 });
+      assert.deepEqual([rowsIn(received).length, packs.left], [301, 0], 'all that the poll brought is taken');
+    });
+
+    it('takes the first whatever its size, and releases those that do not fit beside it', async () => {
+      const queue = StubQueue.ofPacks([100, 100], 'x'.repeat(1_000));
+      const received = await receive(queue, { rows: 200, messageEvents: 100, bytes: 5_000 });
+      assert.deepEqual([rowsIn(received).length, received.leftInQueue.length], [100, 1]);
+      assert.equal(received.leftInQueue[0]?.keys.length, 100);
+    });
+
+    it('brings the rows of one message as far as they have 256 KiB, and keeps the others as too large', async () => {
+      const store = new FakeStore();
+      const paths = Array<string>(30).fill('text');
+      const queue = StubQueue.ofPacks([100], 'x'.repeat(1_000));
+      const received = await receive(queue, { paths, messageEvents: 100 }, taken, store);
+      const bytes = rowsIn(received).reduce((sum, row) => sum + row.bytes, 0);
+      assert(bytes <= 256 * 1024 && rowsIn(received).length === 8, `${bytes} bytes`);
+      assert.equal(rejectedIn(received).length, 92);
+      const [kept] = [...store.objects.values()].map((text) => JSON.parse(text) as Record<string, string>);
+      assert.equal(kept?.reason, 'row-too-large');
+      assert.match(
+        String(kept?.detail),
+        /^its message has more than 262144 bytes of rows; sent again, it has/,
+      );
+      assert.equal(store.objects.size, 92);
+    });
+
+    it('keeps what of one can become no row, each event by itself', async () => {
+      const store = new FakeStore();
+      const queue = StubQueue.ofPacks([2]);
+      const { body, statement } = pack([
+        { key: 'payload:bad', text: '{"half":' },
+        { key: 'payload:good', text: '{"text":"good"}' },
+      ]);
+      queue.add({ id: 'mixed', receipt: 'r', body, pack: statement, sentAt: Date.now() - OLD_MS });
+      const received = await receive(queue, { rows: 4 }, taken, store);
+      assert.equal(rowsIn(received).length, 3);
+      assert.deepEqual(rejectedIn(received), [{ key: keyDigest('payload:bad'), reason: 'not-json' }]);
+      assert.equal(store.objects.size, 1);
+    });
+
+    it('keeps one that is not whole under rejected/, with its id for a key, and hurts no neighbour', async () => {
+      const store = new FakeStore();
+      const queue = StubQueue.ofPacks([3]);
+      const { body, statement } = pack([{ key: 'payload:0-0', text: '{"text":"of a neighbour"}' }]);
+      const cut = { id: 'cut', receipt: 'r', body: body.slice(0, 20), pack: statement };
+      queue.add({ ...cut, sentAt: Date.now() - OLD_MS });
+      const received = await receive(queue, { rows: 4 }, taken, store);
+      assert.equal(rowsIn(received).length, 3);
+      assert.deepEqual(rejectedIn(received), [{ key: keyDigest('message:cut'), reason: 'broken-pack' }]);
+      const [kept] = [...store.objects.values()].map((text) => JSON.parse(text) as Record<string, string>);
+      assert.deepEqual([kept?.reason, kept?.key, kept?.text], ['broken-pack', 'message:cut', cut.body]);
+      assert.match(String(kept?.detail), /^the pack can not be read: /);
+    });
   });
 
   it('polls once at a time where messages come slowly', async () => {

@@ -1,6 +1,7 @@
 import type { Column, PipelineDefinition } from '../../src/pipeline/definition';
 import { COLUMNS, isKeyed } from './events';
 import type { Host } from './host';
+import { SMALLEST_WINDOW } from './scenario';
 import type { World } from './world';
 
 const WHAT_PEOPLE_DO = ['pause', 'stop', 'flush', 'visibility', 'rows', 'columns', 'grow'] as const;
@@ -80,5 +81,5 @@ function columnsLike(columns: readonly Column[]): Pick<PipelineDefinition['lake'
 
 /** Stints need some room. */
 function smallerThan(windowKeys: number): number {
-  return Math.max(30, Math.ceil(windowKeys / 3));
+  return Math.max(SMALLEST_WINDOW, Math.ceil(windowKeys / 3));
 }

@@ -86,10 +86,11 @@ export class Receive {
     return this.#world.queue.receive(this.#size(), this.#input.visibilityTimeoutSeconds * 1_000);
   }
 
-  /** Messages that fit, were each as large as they come. */
+  /** Messages that fit, were each as large as those before. */
   #size(): number {
-    const most = Math.floor(this.#room() / this.#world.scenario['events-per-message']);
-    return Math.min(MESSAGES_PER_POLL, Math.max(1, most));
+    const { messageEvents = 1 } = this.#input;
+    const events = this.#messages.length === 0 ? messageEvents : this.#brought.length / this.#messages.length;
+    return Math.min(MESSAGES_PER_POLL, Math.max(1, Math.ceil(this.#room() / events)));
   }
 
   /** Rows that are still wanted. */

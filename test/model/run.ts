@@ -63,12 +63,13 @@ function problemsIn(world: World, host: Host, definition: PipelineDefinition): s
   }
 }
 
-function definitionIn({ visibility, rows, flush, window }: Scenario): PipelineDefinition {
+function definitionIn({ visibility, rows, flush, window, ...scenario }: Scenario): PipelineDefinition {
   const definition = definitionOf();
   return {
     ...definition,
     queue: { name: 'queue', visibilityTimeoutSeconds: visibility },
     lake: { ...definition.lake, columns: [...(COLUMNS[0] ?? [])] },
+    packEvents: scenario['events-per-message'],
     batch: { rows, flushAfterSeconds: flush },
     windowKeys: window,
     drainQuietSeconds: 5,

@@ -36,7 +36,7 @@ export const NUMBERS = {
     means: '1: all events wait in the queue when the lane begins',
     draw: oneOf(0, 0, 1),
   },
-  'events-per-message': { means: 'events that a message carries at most', draw: oneOf(1, 1, 3, 8) },
+  'events-per-message': { means: 'events that a message carries at most', draw: oneOf(1, 1, 3, 8, 100) },
   'row-bytes': { means: 'bytes of a row', draw: oneOf(50, 500, 1_500) },
   rejects: { means: 'share of events that can not become rows', draw: oneOf(0, 0.005, 0.05) },
   window: {
@@ -54,7 +54,8 @@ export const NUMBERS = {
     draw: oneOf(80, 200, 1_000, 5_000),
   },
   slip: {
-    means: 'of the order `noisy`: share of the window by which a message is overtaken at most',
+    means:
+      'of the order `noisy`: share of the window, or of the smallest that people make, by which a message is overtaken at most',
     draw: oneOf(0.05, 0.15),
   },
 
@@ -177,6 +178,9 @@ export const NUMBERS = {
 export type NumberName = keyof typeof NUMBERS;
 
 /** What happens in one run, as far as it does not depend on the lane. */
+/** Settled keys that people leave the window at least. */
+export const SMALLEST_WINDOW = 30;
+
 export interface Scenario extends Readonly<Record<NumberName, number>> {
   order: Order;
   stale: StaleDeletions;

@@ -7,7 +7,7 @@ import { Ingest } from './ingest';
 import { Lake } from './lake';
 import { limitsAt } from './limits';
 import { Queue } from './queue';
-import { drawScenario, type Scenario, type Wanted } from './scenario';
+import { drawScenario, type Scenario, SMALLEST_WINDOW, type Wanted } from './scenario';
 import { Trace } from './trace';
 import { VirtualTime } from './virtual-time';
 
@@ -48,9 +48,11 @@ export function worldOf({ seed, scale, wanted, trace: event, say = console.log }
   const time = new VirtualTime(BEGIN);
   const trace = new Trace(time, event, say);
   const scenario = drawScenario(random, scale, wanted);
-  const { order, stale, slip, window, 'releases-behind': releasesBehind } = scenario;
+  const { order, stale, slip, window, shrink, 'releases-behind': releasesBehind } = scenario;
+  // A window that was made small knows as little as it was given.
+  const leastWindow = shrink > 0 ? Math.min(window, SMALLEST_WINDOW) : window;
   const spanMs = Math.ceil((scenario.events / scenario.rate) * 1_000);
-  const habits = { order, stale, slip: Math.floor(slip * window), releasesBehind: releasesBehind > 0 };
+  const habits = { order, stale, slip: Math.floor(slip * leastWindow), releasesBehind: releasesBehind > 0 };
   const queue = new Queue(time, random, habits, trace);
   const lake = new Lake(trace);
   queue.onGone = (event) => lake.isGone(event);

@@ -624,6 +624,73 @@ export const MUTATIONS: readonly Mutation[] = [
     },
   },
   {
+    name: 'a pack inflates to whatever it holds',
+    file: 'src/queue/pack.ts',
+    find: ', { maxOutputLength: Math.max(1, Number(size)) });',
+    replace: ');',
+    check: {
+      file: 'test/queue/pack.test.ts',
+      title: 'A pack that would inflate to more than it states takes no more memory than that',
+    },
+  },
+  {
+    name: 'a pack of which a frame is cut off is read as far as it goes',
+    file: 'src/queue/pack.ts',
+    find: "    if (end > frames.length) throw new Error('a frame of it is cut off');\n",
+    replace: '',
+    check: {
+      file: 'test/queue/pack.test.ts',
+      title: 'A pack is refused in words where a part of it is not there, or more is',
+    },
+  },
+  {
+    name: 'a pack that has other events than it states is admitted',
+    file: 'src/queue/pack.ts',
+    find: '    if (events.length !== Number(count)) return broken(`it states ${count} events and has ${events.length}`);\n',
+    replace: '',
+    check: {
+      file: 'test/queue/pack.test.ts',
+      title: 'A pack is refused in words where a part of it is not there, or more is',
+    },
+  },
+  {
+    name: 'a pack that can not be read is dropped',
+    file: 'src/activities/receive-messages.ts',
+    find: 'return { message, events: [brokenPack(message, decoded.problem)], bytes: 0 };',
+    replace: 'return { message, events: [], bytes: 0 };',
+    check: {
+      file: 'test/activities/receive-messages.test.ts',
+      title: 'receiveMessages of packs keeps one that is not whole under rejected/',
+    },
+  },
+  {
+    name: 'one message may bring rows without a bound',
+    file: 'src/activities/receive-messages.ts',
+    find: '      if (bytes + read.bytes > MOST_BYTES_A_MESSAGE) return { ...event, read: TOO_MANY_BYTES };\n',
+    replace: '',
+    check: {
+      file: 'test/activities/receive-messages.test.ts',
+      title: 'receiveMessages of packs brings the rows of one message as far as they have 256 KiB',
+    },
+  },
+  {
+    name: 'the events of a pack that SQS refuses are refused with it',
+    file: 'src/queue/packer.ts',
+    find: "      if (outcome === 'sent') settle(outcome);\n      else this.#hand(encodeMessage(event), settle);",
+    replace: '      settle(outcome);\n      void event;',
+    check: {
+      file: 'test/queue/packer.test.ts',
+      title: 'A packer sends the events of a pack that SQS refuses each by itself',
+    },
+  },
+  {
+    name: 'a pack is larger than the queue takes',
+    file: 'src/queue/packer.ts',
+    find: 'Math.min(this.#maximumBytes, MOST_MESSAGE_BYTES)',
+    replace: 'MOST_MESSAGE_BYTES',
+    check: { file: 'test/queue/packer.test.ts', title: 'A packer halves what is larger than 64 KiB' },
+  },
+  {
     name: "a record may stand outside of its batch's offsets",
     file: 'src/sources/kafka/batches.ts',
     find: '      requireInOrder(batch, record, least);\n',

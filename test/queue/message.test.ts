@@ -56,7 +56,10 @@ describe('A message', () => {
 
   it("brings its event with the key beside it, and another program's with the id of the message", () => {
     const message = { id: 'message', receipt: 'receipt', body: '{}' };
-    assert.deepEqual(decodeMessage({ ...message, key: 'k' }), [{ key: 'k', text: '{}' }]);
-    assert.deepEqual(decodeMessage(message), [{ key: 'message:message', text: '{}' }]);
+    assert.deepEqual(decodeMessage({ ...message, key: 'k' }), {
+      ok: true,
+      events: [{ key: 'k', text: '{}' }],
+    });
+    assert.deepEqual(decodeMessage(message), { ok: true, events: [{ key: 'message:message', text: '{}' }] });
   });
 });

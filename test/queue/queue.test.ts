@@ -133,7 +133,7 @@ describe('A queue', () => {
       WaitTimeSeconds: 20,
       VisibilityTimeout: 60,
       MessageSystemAttributeNames: ['SentTimestamp'],
-      MessageAttributeNames: ['sluice.key'],
+      MessageAttributeNames: ['sluice.key', 'sluice.pack'],
     });
   });
 

@@ -74,6 +74,7 @@ const TEXTS: Readonly<Record<string, fc.Arbitrary<string>>> = {
   [SETTINGS.lake.keyColumn.name]: fc.constantFrom('on', 'off'),
   [SETTINGS.lake.acl.name]: fc.constantFrom('', 'private', 'bucket-owner-full-control'),
   [SETTINGS.lake.escapeFormulas.name]: fc.constantFrom('true', 'false'),
+  [SETTINGS.packEvents.name]: fc.integer({ min: 1, max: 100 }).map(String),
   [SETTINGS.batch.rows.name]: fc.integer({ min: 1, max: 1_000 }).map(String),
   [SETTINGS.batch.flushAfterSeconds.name]: anyDuration({ least: 100, most: 86_400_000 }),
   [SETTINGS.windowKeys.name]: fc.integer({ min: 100, max: 60_000 }).map(String),

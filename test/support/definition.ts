@@ -16,6 +16,7 @@ export function definitionOf(overrides: Partial<PipelineDefinition> = {}): Pipel
       keyColumn: true,
       escapeFormulas: false,
     },
+    packEvents: 1,
     batch: { rows: 100, flushAfterSeconds: 1 },
     windowKeys: 30_000,
     drainQuietSeconds: 0.2,

@@ -2,7 +2,7 @@ import { SQSServiceException } from '@aws-sdk/client-sqs';
 import { ServerClock } from '../../src/clients/server-clock';
 import type { OutgoingMessage } from '../../src/queue/message';
 import type { Answer, Depth, Queue, QueueAttributes, RequestOptions } from '../../src/queue/queue';
-import { keyOf } from './received';
+import { eventsIn } from './received';
 
 /** What a queue makes of one request with messages; throws what the request fails with. */
 export type Take = (
@@ -61,9 +61,11 @@ export const FAKE_LANE = 'sluice-batch/123456789012/us-east-1/queue';
 export class FakeQueue implements Pick<Queue, 'name' | 'arn' | 'clock' | 'attributes' | 'send' | 'depth'> {
   readonly name = 'queue';
   clock: Queue['clock'] = new ServerClock();
-  /** Bodies of the messages that are in the queue, in that order. */
+  /** Messages that are in the queue, in that order. */
+  readonly messages: OutgoingMessage[] = [];
+  /** Their bodies. */
   readonly bodies: string[] = [];
-  /** Their keys. */
+  /** The keys of their events. */
   readonly keys: string[] = [];
   /** The bodies of each request. */
   readonly batches: string[][] = [];
@@ -87,8 +89,9 @@ export class FakeQueue implements Pick<Queue, 'name' | 'arn' | 'clock' | 'attrib
       const call = { count: this.batches.length, signal: options.abortSignal };
       const answers = await this.take(messages, call);
       const taken = messages.filter((_, index) => answers[index]?.ok);
+      this.messages.push(...taken);
       this.bodies.push(...taken.map(({ body }) => body));
-      this.keys.push(...taken.map(keyOf));
+      this.keys.push(...taken.flatMap(eventsIn).map(({ key }) => key));
       return answers;
     } finally {
       this.underWay -= 1;

@@ -1,5 +1,6 @@
 import type { RejectReason } from '../../event/event';
-import { encodeMessage, type OutgoingMessage } from '../../queue/message';
+import { encodeMessage } from '../../queue/message';
+import type { QueuedEvent } from '../../queue/queued-event';
 import type { SourceEvent } from '../../sources/source';
 
 /** Why an event is rejected. */
@@ -10,18 +11,19 @@ export interface Why {
 
 /** Where an event goes: to the queue, or under `rejected/` or `canaries/`. */
 export type Judgement =
-  { goes: 'to the queue'; message: OutgoingMessage } | { goes: 'canary' } | { goes: 'rejected'; why: Why };
+  { goes: 'to the queue'; event: QueuedEvent } | { goes: 'canary' } | { goes: 'rejected'; why: Why };
 
 /**
  * Says where an event goes. Pure.
  *
- * @param maximumBytes the most that a message of the queue may have
+ * @param maximumBytes the most that a message of the queue may have. An event must fit in as plain JSON, whatever it would be packed
  */
 export function judge({ read, text, body }: SourceEvent, maximumBytes: number): Judgement {
   if (!read.ok) return { goes: 'rejected', why: read };
   if (read.isCanary) return { goes: 'canary' };
-  const message = encodeMessage({ key: read.key, text: body ?? text });
-  if (message.bytes <= maximumBytes) return { goes: 'to the queue', message };
-  const detail = `${message.bytes} bytes, and the queue takes ${maximumBytes}`;
+  const event = { key: read.key, text: body ?? text };
+  const { bytes } = encodeMessage(event);
+  if (bytes <= maximumBytes) return { goes: 'to the queue', event };
+  const detail = `${bytes} bytes, and the queue takes ${maximumBytes}`;
   return { goes: 'rejected', why: { reason: 'message-too-large', detail } };
 }

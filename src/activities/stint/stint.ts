@@ -7,6 +7,7 @@ import type { LakeStore } from '../../lake/store';
 import { meterQueue, type Meters } from '../../metrics';
 import type { Lake, PipelineDefinition } from '../../pipeline/definition';
 import type { Queue } from '../../queue/queue';
+import { Packer } from '../../queue/packer';
 import { BatchSender } from '../../queue/sender';
 import { type Completeness, findHoles } from '../../sources/completeness';
 import { ConfirmedCursor, type Pending } from '../../sources/confirmed-cursor';
@@ -34,6 +35,8 @@ export interface StintInput {
   pipeline: string;
   source: PipelineDefinition['source'];
   queue: string;
+  /** Events of one message at most, 1 to 100. */
+  packEvents: number;
   /** Workflow id of the lane that reads the queue: no other queue of that name may get the events. */
   lane: string;
   lake: Lake;
@@ -53,6 +56,9 @@ export interface StintProgress {
   counts: StintCounts;
   gaps: Gaps;
 }
+
+/** For how long a request waits for a second pack, in milliseconds. */
+const PACK_LINGER_MS = 50;
 
 /** Between looks at the queue's depth, for metrics: one request a minute. */
 const MEASURE_MS = 60_000;
@@ -208,7 +214,7 @@ export class Stint implements SourceListener {
       this.#measure();
       this.#gaps.keepAll();
       await this.#read(source, sender, AbortSignal.any([signal, this.#stop.signal]));
-      await sender.messages.flush();
+      await sender.events.flush();
       await this.#keeper.settled();
     } catch (error) {
       this.#fail(error);
@@ -304,14 +310,17 @@ export class Stint implements SourceListener {
       const { arn, maximumBytes } = await queue.attributes({ abortSignal: this.#drop.signal });
       const problem = whyAnotherQueue(queue.name, arn, this.#input.lane);
       if (problem !== undefined) throw new Blocked(problem);
-      const messages = new BatchSender({
+      const { packEvents } = this.#input;
+      const sender = new BatchSender({
         queue,
+        // Packs have waited already.
+        ...(packEvents > 1 ? { lingerMs: PACK_LINGER_MS } : {}),
         signal: this.#drop.signal,
         mayBegin: (signal) => this.#lease.held(signal),
         onUnconfirmed: (count) => this.#meters.eventsFailed(count),
         onFailure: (error) => this.#fail(blockedUnlessTransient(error, `send to the queue ${queue.name}`)),
       });
-      return { messages, maximumBytes };
+      return { events: new Packer({ sender, most: packEvents, maximumBytes }), maximumBytes };
     } catch (error) {
       if (error instanceof Blocked) throw error;
       throw blockedUnlessTransient(error, `open the queue ${queue.name}`);
@@ -319,7 +328,7 @@ export class Stint implements SourceListener {
   }
 
   /** Brings an event to the queue, or where it belongs instead. */
-  async #sendEvent(event: SourceEvent, { messages, maximumBytes }: OpenQueue): Promise<void> {
+  async #sendEvent(event: SourceEvent, { events, maximumBytes }: OpenQueue): Promise<void> {
     this.#meters.eventsReceived(1);
     const digest = keyDigest(event.read.key);
     if (this.#cursor.knows(digest)) {
@@ -337,7 +346,7 @@ export class Stint implements SourceListener {
     if (judgement.goes === 'rejected') return await this.#reject(pending, event, judgement.why);
     if (judgement.goes === 'canary') return await this.#passCanary(pending, event);
     this.#taken += 1;
-    await messages.add(judgement.message, (outcome) => {
+    await events.add(judgement.event, (outcome) => {
       if (outcome === 'sent') return this.#sent(pending);
       const why: Why = { reason: 'refused-by-sqs', detail: outcome.refused };
       this.#keeper.aside(this.#reject(pending, event, why));
@@ -400,7 +409,7 @@ export class Stint implements SourceListener {
 }
 
 interface OpenQueue {
-  messages: BatchSender;
+  events: Packer;
   /** The most that a message may have. */
   maximumBytes: number;
 }
