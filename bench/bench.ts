@@ -9,7 +9,7 @@ import { measurePacking } from './cases/packing';
 import { measurePipeline } from './cases/pipeline';
 import { measureIngest, measureProcess } from './cases/throughput';
 import { commitHere, thisMachine } from './machine';
-import { startBento } from './peers/bento';
+import { startBento, startPackedBento } from './peers/bento';
 import { startScripts } from './peers/scripts';
 import { startSluice } from './peers/sluice';
 import { labelOf, type Measurement, WARM_UP } from './plan';
@@ -19,7 +19,12 @@ import { type Servers, type ServersName, startServers } from './servers/servers'
 /** An SQS may quote the whole request that it refuses. */
 const LONGEST_ERROR = 500;
 
-const PEERS = { sluice: startSluice, scripts: startScripts, bento: startBento };
+const PEERS = {
+  sluice: startSluice,
+  scripts: startScripts,
+  bento: startBento,
+  'bento-packed': startPackedBento,
+};
 
 export interface BenchOptions {
   plan: readonly Measurement[];

@@ -79,12 +79,17 @@ function sluice(part: Part): Planned {
 
 /** The same for everyone; the scripts, whose speed is low and even, are watched for a shorter time. */
 function everyone(servers: ServersName, part: Part): Planned[] {
-  return PEERS.map((peer) => {
+  return PEERS.filter((peer) => peer !== 'bento-packed' || isWholeAtSpeed(servers, part)).map((peer) => {
     const planned = { ...sluice(part), peer, servers };
     return peer === 'scripts' && part.rate === undefined
       ? { ...planned, limitSeconds: SCRIPTS_LIMIT_SECONDS }
       : planned;
   });
+}
+
+/** Where a pack makes what Bento does without one: the whole way, as fast as it goes. */
+function isWholeAtSpeed(servers: ServersName, { kind, rate, counted = false }: Part): boolean {
+  return servers === 'fast' && kind === 'pipeline' && rate === undefined && !counted;
 }
 
 function onBoth(part: (servers: ServersName) => Part): Planned[] {

@@ -7,10 +7,13 @@ import {
 } from '@aws-sdk/client-sqs';
 import { createEventTexts } from '../local/simulated-stream/events';
 import { seededRandom } from '../local/simulated-stream/random';
-import { encodeMessage, attributeValues } from '../src/queue/message';
+import { attributeValues, encodeMessage, encodePack, type OutgoingMessage } from '../src/queue/message';
 
 const SENDERS = 8;
 const ENTRIES = 10;
+
+/** What ElasticMQ takes in one request of packs: 256 KiB. */
+const PACKS = 5;
 
 /**
  * A queue that is deleted in the end: ElasticMQ keeps messages in memory, and ran out of it in the third round of `ingest`.
@@ -53,31 +56,42 @@ export function* eventTexts(count: number, paddingBytes: number): Generator<{ ke
   }
 }
 
-/** Fills a queue with events, each a message as ingest sends it. */
+/** Fills a queue with events as ingest sends them: so many in a message. */
 export async function fillQueue(
   sqs: SQSClient,
   queueUrl: string,
   texts: Iterator<{ key: string; text: string }>,
+  perMessage: number,
 ): Promise<void> {
+  const messages = messagesOf(texts, perMessage);
+  const most = perMessage === 1 ? ENTRIES : PACKS;
   const send = async () => {
-    for (let batch = take(texts, ENTRIES); batch.length > 0; batch = take(texts, ENTRIES)) {
+    for (let batch = take(messages, most); batch.length > 0; batch = take(messages, most)) {
       const { Failed = [] } = await sqs.send(
         new SendMessageBatchCommand({
           QueueUrl: queueUrl,
-          Entries: batch.map(({ key, text }, index) => {
-            const message = encodeMessage({ key, text });
-            return {
-              Id: String(index),
-              MessageBody: message.body,
-              MessageAttributes: attributeValues(message),
-            };
-          }),
+          Entries: batch.map((message, index) => ({
+            Id: String(index),
+            MessageBody: message.body,
+            MessageAttributes: attributeValues(message),
+          })),
         }),
       );
       if (Failed.length > 0) throw new Error(`The queue refused a message: ${Failed[0]?.Message}`);
     }
   };
   await Promise.all(Array.from({ length: SENDERS }, send));
+}
+
+function* messagesOf(
+  texts: Iterator<{ key: string; text: string }>,
+  perMessage: number,
+): Generator<OutgoingMessage> {
+  for (let events = take(texts, perMessage); events.length > 0; events = take(texts, perMessage)) {
+    const [first] = events;
+    if (events.length > 1) yield encodePack(events);
+    else if (first) yield encodeMessage(first);
+  }
 }
 
 /** The next items of an iterator, fewer where it ends. */

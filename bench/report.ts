@@ -12,7 +12,12 @@ export const PAGE = path.join(packageRoot, 'docs/performance.md');
 /** What a cell says of what was not measured. */
 const NONE = '–';
 
-const NAMES: Record<PeerName, string> = { sluice: 'Sluice', scripts: 'scripts', bento: 'Bento' };
+const NAMES: Record<PeerName, string> = {
+  sluice: 'Sluice',
+  scripts: 'scripts',
+  bento: 'Bento',
+  'bento-packed': 'Bento packed',
+};
 
 /** What `npm run bench` prints: a line for each thing that was measured, with the medians of its rounds. */
 export function tableOf(results: readonly Result[]): string[] {

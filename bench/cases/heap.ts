@@ -126,7 +126,7 @@ class Feed {
 
   async fill(): Promise<boolean> {
     const next = take(this.#texts, SENT_AT_ONCE);
-    await fillQueue(this.#sqs, this.#queueUrl, next.values());
+    await fillQueue(this.#sqs, this.#queueUrl, next.values(), 1);
     this.#sent += next.length;
     return next.length > 0;
   }

@@ -32,7 +32,8 @@ export async function measureLane(
     await client.workflow.start<typeof batch>(WORKFLOWS.batch, {
       workflowId,
       taskQueue: TASK_QUEUES.batch,
-      args: [loadPipeline({ SLUICE_BATCH_ROWS: String(batchRows) })],
+      // Its stub hands out plain messages.
+      args: [loadPipeline({ SLUICE_PACK: '1', SLUICE_BATCH_ROWS: String(batchRows) })],
     });
     const worker = await startProgram(
       WORKER,

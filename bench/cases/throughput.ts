@@ -1,7 +1,9 @@
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { DEFAULT_COLUMNS } from '../../src/rows/columns';
+import { loadPipeline } from '../../src/settings/pipeline';
 import { createBucket, judge, readRows } from '../lake';
-import type { Running } from '../peers/peer';
+import type { PeerName, Running } from '../peers/peer';
 import type { Measurement } from '../plan';
 import { startProgram, usageOf } from '../processes';
 import { type Progress, watchProgress } from '../progress';
@@ -12,6 +14,8 @@ import { type BenchContext, withEndings } from './context';
 
 /** Between looks at a queue's depth. */
 const EVERY_MS = 100;
+
+const STABLE_MS = 1_000;
 
 const SOURCE = path.join(__dirname, '../source.ts');
 
@@ -50,16 +54,35 @@ export async function measureIngest(context: BenchContext, measurement: Measurem
       say,
     });
     ending(() => running.stop());
+    const perMessage = eventsPerMessage(measurement.peer);
+    const depth = () => depthOf(sqs, queueUrl);
     const progress = await watchProgress({
-      count: () => depthOf(sqs, queueUrl),
+      count: async () => (await depth()) * perMessage,
       target: measurement.events,
       everyMs: EVERY_MS,
       limitMs: measurement.limitSeconds * 1_000,
       pids: { ...pidsOf(running), ...servers.pids, source: source.pid },
       requireAlive: () => running.requireAlive(),
     });
-    return { ...ofProgress(progress), ...peaksOf(running) };
+    // Packs may have been sent before they were full.
+    const inThem = measurement.events / ((await stable(depth)) * perMessage);
+    return { ...ofProgress(progress, perMessage === 1 ? 1 : inThem), ...peaksOf(running) };
   });
+}
+
+/** Of a queue that Sluice fills, or that is filled for it; others send each event by itself. */
+function eventsPerMessage(peer: PeerName): number {
+  return peer === 'sluice' ? loadPipeline({}).packEvents : 1;
+}
+
+/** What is the same for a second. */
+async function stable(look: () => Promise<number>): Promise<number> {
+  for (let before = await look(); ;) {
+    await delay(STABLE_MS);
+    const now = await look();
+    if (now === before) return now;
+    before = now;
+  }
 }
 
 /** Rows/s of a queue that is full when it begins. */
@@ -71,7 +94,8 @@ export async function measureProcess(context: BenchContext, measurement: Measure
     ending(async () => (sqs.destroy(), s3.destroy()));
     const queueUrl = await createQueue(sqs, name, ending);
     await createBucket(s3, name);
-    await fillQueue(sqs, queueUrl, eventTexts(events, paddingBytes));
+    const perMessage = eventsPerMessage(measurement.peer);
+    await fillQueue(sqs, queueUrl, eventTexts(events, paddingBytes), perMessage);
     const silent = await startSource({ ...measurement, events: 0 });
     ending(() => silent.stop());
     const running = await peers[measurement.peer]({
@@ -89,7 +113,7 @@ export async function measureProcess(context: BenchContext, measurement: Measure
     ending(() => running.stop());
     const progress = await watchProgress({
       // A message is deleted when its row is in the lake.
-      count: async () => events - (await depthOf(sqs, queueUrl)),
+      count: async () => events - (await depthOf(sqs, queueUrl)) * perMessage,
       target: events,
       everyMs: EVERY_MS,
       limitMs: measurement.limitSeconds * 1_000,
@@ -123,12 +147,13 @@ export function peaksOf(running: Running): Figures {
   );
 }
 
-export function ofProgress({ perSecond, cpuMsPerEvent, complete }: Progress): Figures {
+/** @param share of what was counted that was there */
+export function ofProgress({ perSecond, cpuMsPerEvent, complete }: Progress, share = 1): Figures {
   return {
-    perSecond,
+    perSecond: perSecond * share,
     complete: complete ? 1 : 0,
     ...Object.fromEntries(
-      Object.entries(cpuMsPerEvent).map(([name, value]) => [`cpuMsPerEvent: ${name}`, value]),
+      Object.entries(cpuMsPerEvent).map(([name, value]) => [`cpuMsPerEvent: ${name}`, value / share]),
     ),
   };
 }

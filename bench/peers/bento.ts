@@ -23,6 +23,15 @@ export const BENTO: CachedProgram = {
 
 /** Bento 1.20.0 with the configurations in bench/peers/bento, one process for each half. */
 export async function startBento(job: Job): Promise<Running> {
+  return await startWith(job, '');
+}
+
+/** The same with a hundred events in a message, as its user could write it. */
+export async function startPackedBento(job: Job): Promise<Running> {
+  return await startWith(job, 'packed-');
+}
+
+async function startWith(job: Job, kind: '' | 'packed-'): Promise<Running> {
   const binary = path.join(await cached(BENTO, job.say), 'bento');
   const columns = parseColumns(job.columns);
   const env = {
@@ -37,7 +46,7 @@ export async function startBento(job: Job): Promise<Running> {
   };
   const start = (name: string) =>
     startProcess({
-      command: [binary, '-c', path.join(FOLDER, `${name}.yaml`)],
+      command: [binary, '-c', path.join(FOLDER, `${kind}${name}.yaml`)],
       env,
       cwd: job.folder,
       log: path.join(job.folder, `bento-${name}.log`),

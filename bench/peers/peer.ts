@@ -3,7 +3,7 @@ import type { BenchProcess } from '../processes';
 import type { Endpoints } from '../servers/servers';
 
 /** What is compared. */
-export const PEERS = ['sluice', 'scripts', 'bento'] as const;
+export const PEERS = ['sluice', 'scripts', 'bento', 'bento-packed'] as const;
 export type PeerName = (typeof PEERS)[number];
 
 /** Which half of the job is done: the stream into the queue, the queue into objects, or both. */

@@ -25,6 +25,9 @@ export const MESSAGES_PER_REQUEST = 10;
 /** Of a queue that does not say its MaximumMessageSize: older ones may have 256 KiB. */
 const MAXIMUM_BYTES = 256 * 1024;
 
+/** Seconds for which SQS keeps a message at least and at most. */
+const [LEAST_RETENTION, MOST_RETENTION] = [60, 14 * 24 * 60 * 60];
+
 export interface RequestOptions {
   /** Gives the request up. */
   abortSignal?: AbortSignal;
@@ -170,7 +173,7 @@ export class Queue {
       visible: Number(ApproximateNumberOfMessages),
       notVisible: Number(ApproximateNumberOfMessagesNotVisible),
       delayed: Number(ApproximateNumberOfMessagesDelayed),
-      retentionSeconds: Number(MessageRetentionPeriod),
+      retentionSeconds: retentionOf(MessageRetentionPeriod),
     };
   }
 
@@ -286,4 +289,10 @@ function answersOf(asked: readonly unknown[], { Successful = [], Failed = [] }: 
     const { Code = '', Message = '' } = failed.get(String(index)) ?? {};
     return { ok: false, code: Code, message: Message };
   });
+}
+
+/** ElasticMQ states 0, and forgets nothing. */
+function retentionOf(stated: string | undefined): number {
+  const seconds = Number(stated);
+  return seconds >= LEAST_RETENTION ? seconds : MOST_RETENTION;
 }

@@ -4,13 +4,17 @@ import { describeError, isTransient } from '../clients/aws-errors';
 import type { OutgoingMessage } from './message';
 import { type Answer, MESSAGES_PER_REQUEST, type Queue } from './queue';
 
-/** Limit of one SendMessageBatch (SQS, since August 2025). */
+/** Limit of one SendMessageBatch (SQS, since August 2025), */
 const BATCH_BYTES = 1024 * 1024;
+
+/** and before, which servers that stand in for SQS may still have. */
+const OLD_BATCH_BYTES = 256 * 1024;
 
 /** Between two tries, in milliseconds. */
 const LONGEST_WAIT_MS = 10_000;
 
 /** Error codes with which SQS refuses the content of a message. SenderFault alone is no proof: throttling can carry it. */
+const TOO_LONG = /BatchRequestTooLong/;
 const REFUSES_CONTENT = /InvalidMessageContents|InvalidParameterValue|MessageTooLong|BatchRequestTooLong/;
 
 export interface SenderOptions {
@@ -48,6 +52,7 @@ export class BatchSender {
   readonly #inFlight = new Set<Promise<void>>();
   #waiting: Entry[] = [];
   #waitingBytes = 0;
+  #mostBytes = BATCH_BYTES;
   #linger: NodeJS.Timeout | undefined;
   #hasFailed = false;
 
@@ -69,7 +74,7 @@ export class BatchSender {
    */
   async add(message: OutgoingMessage, settle: Entry['settle']): Promise<void> {
     const { bytes } = message;
-    if (this.#waitingBytes + bytes > BATCH_BYTES) await this.#dispatch();
+    if (this.#waitingBytes + bytes > this.#mostBytes) await this.#dispatch();
     this.#waiting.push({ message, settle });
     this.#waitingBytes += bytes;
     this.#linger ??= setTimeout(() => void this.#dispatch(), this.#options.lingerMs);
@@ -136,6 +141,7 @@ export class BatchSender {
   async #sendOneByOne(entries: Entry[], error: unknown): Promise<Entry[]> {
     const refused = describeError(error);
     if (!REFUSES_CONTENT.test(refused)) throw error;
+    if (TOO_LONG.test(refused)) this.#mostBytes = OLD_BATCH_BYTES;
     if (entries.length === 1) {
       entries[0]?.settle({ refused });
       return [];

@@ -187,6 +187,13 @@ describe('A queue', () => {
     });
   });
 
+  it('is taken to keep messages for 14 days where it states less than SQS allows: ElasticMQ states 0, and forgets none', async () => {
+    for (const MessageRetentionPeriod of ['0', undefined]) {
+      const { queue } = stub(() => ({ Attributes: { MessageRetentionPeriod } }));
+      assert.equal((await queue.depth()).retentionSeconds, 14 * 24 * 60 * 60);
+    }
+  });
+
   it('tells its ARN, which it asks for once, its largest message, whether it moves messages away, and since when it is there', async () => {
     const arn = 'arn:aws:sqs:us-east-1:123456789012:queue';
     const { sqs, queue } = stub(() => ({

@@ -124,6 +124,25 @@ describe('A batch sender', () => {
       }
     });
 
+    it('within 256 KiB, once a server has refused more: those that stand in for SQS may take no more', async () => {
+      const old: Take = (messages) => {
+        const bytes = messages.reduce((sum, message) => sum + message.bytes, 0);
+        if (bytes > 256 * 1024) throw sqsError('BatchRequestTooLong', 400);
+        return takeAll(messages, { count: 0, signal: undefined });
+      };
+      const sending = start(old);
+      const large = Array.from({ length: 20 }, (_, index) => `${index} ${'x'.repeat(60 * 1024)}`);
+      await sending.add(...large);
+      await sending.sender.flush();
+      assert.deepEqual(sending.outcomes, all(large));
+      const sizes = sending.queue.batches.map((batch) => batch.length);
+      assert.deepEqual(
+        sizes.filter((size) => size > 4),
+        [10],
+      );
+      await sending.add(...bodies(1));
+    });
+
     it('and sends one that is not full when it has waited for so long', async () => {
       const sending = start(takeAll, { lingerMs: 30 });
       await sending.add(...bodies(3));
