@@ -156,6 +156,11 @@ const DECKS: Readonly<Record<Exclude<Track, 'source'>, Deck>> = {
           settings: { SLUICE_BATCH_ROWS: String(random.integer(7, 40)) },
         }),
       },
+      // Plain messages and packs of two sizes come to stand in one queue.
+      {
+        least: 1,
+        deal: (random) => ({ kind: 'update', settings: { SLUICE_PACK: random.pick(['1', '8', '100']) } }),
+      },
       { deal: () => ({ kind: 'flush' }) },
       { deal: (random) => ({ kind: 'pause activity', forMs: random.integer(2_000, 9_000) }) },
       { deal: (random) => ({ kind: 'reset activity', forgets: random.chance(0.5) }) },
