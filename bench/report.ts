@@ -184,6 +184,7 @@ function compared(results: readonly Result[], cases: readonly CaseName[]): strin
       ...PEERS.map((peer) => `${NAMES[peer]}, /s`),
       'to scripts',
       'to Bento',
+      'to Bento packed',
       'rounds',
     ],
     [...lines].map(([line, peers]) => [
@@ -191,6 +192,7 @@ function compared(results: readonly Result[], cases: readonly CaseName[]): strin
       ...PEERS.map((peer) => withSpread(peers[peer], 'perSecond')),
       ratio(results, peers.sluice, peers.scripts),
       ratio(results, peers.sluice, peers.bento),
+      ratio(results, peers.sluice, peers['bento-packed']),
       String(Math.min(...Object.values(peers).map(({ rounds }) => rounds))),
     ]),
   );
