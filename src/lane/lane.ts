@@ -549,6 +549,7 @@ export class Lane {
     const receive = { from, until, visibilityMs: visibilityMsOf(work) };
     for (const message of messagesOf(received)) this.#admit(message, receive);
     this.#counts.received += messages.length;
+    this.#counts.events += events.length;
     if (messages.length > 0) this.#messageEvents = Math.max(1, Math.round(events.length / messages.length));
     this.#listener.received({
       messages: messages.length,

@@ -57,6 +57,8 @@ export function whyKept(
 export interface LaneCounts {
   /** Messages received, redeliveries included. */
   received: number;
+  /** Events that they carried. */
+  events: number;
   /** Messages that SQS delivered again. */
   redelivered: number;
   /** Events with a key that was known. They became no row. */
@@ -75,6 +77,7 @@ export interface LaneCounts {
 /** Of a lane that has done nothing yet. */
 export const NO_COUNTS: LaneCounts = {
   received: 0,
+  events: 0,
   redelivered: 0,
   repeats: 0,
   rejected: {},

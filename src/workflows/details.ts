@@ -15,7 +15,7 @@ export function laneDetails(status: LaneStatus): string {
     ...(adopting === undefined ? [] : [`takes the place of another lane: ${adopting}`]),
     `${counts.rows} rows in ${counts.batches} objects${lastObject === undefined ? '' : `, the last one ${code(lastObject)}`}`,
     `${rowsWaiting} rows waiting, ${batchesInFlight} batches in flight`,
-    `${counts.received} messages received, ${counts.redelivered} of them once more; ${counts.repeats} of their events were repeats`,
+    `${counts.events} events in ${counts.received} messages received, ${counts.redelivered} of them once more; ${counts.repeats} of their events were repeats`,
     `rejected: ${describeCounts(counts.rejected)}`,
     `window of ${windowKeys} keys, ${unsettled} messages unsettled`,
   ]);

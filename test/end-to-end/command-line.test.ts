@@ -177,7 +177,7 @@ describe('A day with the command line', function () {
     await eventually('all is received, and full batches are written', async () => {
       const { ingest, batch } = await pipeline.status();
       const { counts, rowsWaiting, definition } = batch;
-      return counts.received >= ingest.counts.sent && rowsWaiting < definition.batch.rows;
+      return counts.events >= ingest.counts.sent && rowsWaiting < definition.batch.rows;
     });
     await pipeline.sluice('flush');
     await eventually('no rows that wait', async () => (await pipeline.status()).batch.rowsWaiting === 0);

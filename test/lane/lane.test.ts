@@ -145,6 +145,7 @@ describe('A lane', () => {
     const { counts, nextSequence, lastObject, windowKeys } = lane.status;
     assert.deepEqual(counts, {
       received: 10,
+      events: 10,
       redelivered: 1,
       repeats: 2,
       rejected: {},

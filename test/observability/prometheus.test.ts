@@ -111,7 +111,7 @@ describe('Prometheus rules and dashboard (skipped where there is no Prometheus o
     pipeline.stream.withhold(2);
     const [again] = ledger.published;
     assert.ok(again);
-    await send(encodeMessage(again));
+    await send(encodeMessage({ ...again, key: `payload:${again.key}` }));
     await send(encodeMessage({ key: 'a-key', text: 'another program sent this' }));
     await pipeline.stream.published;
     await eventually('all in the lake', async () => (await pipeline.audit()).missing.length === 0);
