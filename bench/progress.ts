@@ -43,12 +43,15 @@ export async function watchProgress(options: ProgressOptions): Promise<Progress>
   const began = performance.now();
   const samples: [number, number][] = [];
   let first: Mark | undefined;
+  /** When there was nothing yet. */
+  let nothing: Mark | undefined;
   let last: Mark | undefined;
   let reached = 0;
   const mark = (): Mark => ({ at: performance.now(), count: reached, cpuMs: cpuOf(pids) });
   while (reached < target && performance.now() - began < limitMs) {
     await delay(everyMs);
     requireAlive();
+    if (reached === 0) nothing = mark();
     reached = await count();
     samples.push([Math.round(performance.now() - began), reached]);
     const isUnderWay = reached >= from * target || performance.now() - began > limitMs / 4;
@@ -59,6 +62,8 @@ export async function watchProgress(options: ProgressOptions): Promise<Progress>
     }
   }
   if (first && !last) last = mark();
+  // Few packs may all come between two looks.
+  if (first && last && last.count <= first.count) first = nothing;
   if (!first || !last || last.count <= first.count) {
     throw new Error(
       `Only ${reached} of ${target} within ${Math.round(limitMs / 1_000)} s: nothing to measure`,

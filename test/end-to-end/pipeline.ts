@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,7 +36,7 @@ export interface WorkerOptions {
   roles?: string[];
   /** Settings that only this one has. */
   settings?: Record<string, string>;
-  /** A file that its log is added to. Default: this process's stderr with SLUICE_TEST_LOG, else none. */
+  /** A file that its log is added to. Default: this process's stderr with SLUICE_TEST_LOG, else one that goes with the pipeline. */
   log?: string;
 }
 
@@ -67,6 +67,7 @@ export class Pipeline<Stream extends Published = SimulatedStream> {
   readonly #environment: NodeJS.ProcessEnv;
   readonly #options: PipelineOptions;
   readonly #workers = new Set<WorkerProcess>();
+  #workersBegun = 0;
   readonly #closing = new AbortController();
   #temporal: Stack['temporal'];
 
@@ -142,24 +143,31 @@ export class Pipeline<Stream extends Published = SimulatedStream> {
   }
 
   startWorkerWith({ roles = [], settings = {}, log }: WorkerOptions): WorkerProcess {
-    const file = log === undefined ? undefined : openSync(log, 'a');
+    const told = log ?? join(this.#folder, `worker-${(this.#workersBegun += 1)}.log`);
+    const file = openSync(told, 'a');
     const child = spawn(process.execPath, [SLUICE, 'worker', ...roles], {
       env: { ...this.#environment, ...settings },
       cwd: this.#folder,
       detached: true,
-      stdio: ['ignore', 'ignore', file ?? (process.env.SLUICE_TEST_LOG ? 'inherit' : 'ignore')],
+      stdio: ['ignore', 'ignore', process.env.SLUICE_TEST_LOG && log === undefined ? 'inherit' : file],
     });
-    if (file !== undefined) closeSync(file);
+    closeSync(file);
+    let isAsked = false;
     const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);
     const worker: WorkerProcess = {
       exited,
       signal: (name) => {
+        isAsked = true;
         const hasEnded = child.exitCode !== null || child.signalCode !== null;
         if (child.pid !== undefined && !hasEnded) process.kill(-child.pid, name);
       },
     };
     this.#workers.add(worker);
-    void exited.then(() => this.#workers.delete(worker));
+    child.once('exit', (code, signal) => {
+      this.#workers.delete(worker);
+      if (isAsked) return;
+      console.error(`A worker ended by itself, with ${code ?? signal}. Its last words:\n${lastWords(told)}`);
+    });
     return worker;
   }
 
@@ -253,5 +261,14 @@ export class Pipeline<Stream extends Published = SimulatedStream> {
     await this.#stack.stop();
     this.s3.destroy();
     await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Of a log; nothing where it is gone already. */
+function lastWords(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').slice(-4_000);
+  } catch {
+    return '';
   }
 }

@@ -77,7 +77,7 @@ describe('When Temporal is away', () => {
       await temporal.restart();
 
       stream.publish(60);
-      const published = stream.ledger.published.map(({ key }) => key).sort();
+      const published = stream.ledger.published.map(({ key }) => `payload:${key}`).sort();
       await eventually('every row', () => lane.rowKeys.length >= published.length);
       await eventually('an empty queue', () => lane.size === 0);
       assert.deepEqual(lane.rowKeys, published);

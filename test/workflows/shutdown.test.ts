@@ -46,7 +46,7 @@ describe('A Worker that is shut down', () => {
       assert(sentByFirst < 300, 'it ended in the middle');
       await temporal.runWorker('ingest', { taskQueue, activities });
       await stream.published;
-      const published = stream.ledger.published.map(({ key }) => key).sort();
+      const published = stream.ledger.published.map(({ key }) => `payload:${key}`).sort();
       await eventually('every event', () => new Set(queue.keys).size === published.length);
       assert.deepEqual([...queue.keys].sort(), published);
       const { counts } = await ingestStatus(handle);
