@@ -180,7 +180,8 @@ export function metersOf(meter: Meter, pipeline: string): Meters {
     return (value: number, labels?: Tags) => {
       if (isClosed) return;
       const tags = { pipeline, ...labels };
-      made.set(value, tags);
+      // An age by two clocks may be less than nothing. The SDK throws then, and a stint's heartbeat took its process with it.
+      made.set(Math.max(0, value), tags);
       clearing.set(name + JSON.stringify(tags), () => made.set(NaN, tags));
     };
   };

@@ -58,6 +58,12 @@ describe('The metrics', () => {
     ]);
   });
 
+  it('are never less than nothing: the SDK throws at that, and ages are told by two clocks', () => {
+    const meter = fakeMeter();
+    metersOf(meter, 'edits').holeAge(-0.069, { partition: 't/0' });
+    assert.equal(meter.recorded[0]?.value, 0);
+  });
+
   it('leave no gauge behind when whoever measured ends', () => {
     const meter = fakeMeter();
     const meters = metersOf(meter, 'edits');

@@ -19,8 +19,14 @@ interface Known {
   deleted: boolean;
 }
 
-/** Messages that can be brought again, at most: the newest in flight, and the newest that were deleted. */
+/** Messages in flight that can be brought again, at most: the newest. */
 const REMEMBERED = 50;
+
+/**
+ * The same of those that were deleted. A message has up to a hundred events, and a window of 500 keys knows what comes again within these: of one that
+ * comes after more, nothing is promised.
+ */
+const REMEMBERED_DELETED = 4;
 
 /**
  * What each receipt of one queue is worth, as AWS documents it: the newest of its message, within the visibility timeout
@@ -42,7 +48,7 @@ export class Receipts {
     this.#known.set(messageId, { message, real: receipt, newest: receipt, deleted: false });
     this.#receipts.set(receipt, { messageId, until });
     this.#deleted.delete(messageId);
-    remember(this.#inFlight, messageId);
+    remember(this.#inFlight, messageId, REMEMBERED);
   }
 
   /** @returns the id of a message in flight, or none. @param fraction which one: at least 0 and below 1 */
@@ -84,7 +90,7 @@ export class Receipts {
     if (messageId === undefined || !known) return undefined;
     known.deleted = true;
     this.#inFlight.delete(messageId);
-    const forgotten = remember(this.#deleted, messageId);
+    const forgotten = remember(this.#deleted, messageId, REMEMBERED_DELETED);
     if (forgotten !== undefined) delete this.#known.get(forgotten)?.message;
     return messageId;
   }
@@ -97,11 +103,11 @@ export class Receipts {
 }
 
 /** @returns what had to leave for it */
-function remember(ids: Set<string>, id: string): string | undefined {
+function remember(ids: Set<string>, id: string, most: number): string | undefined {
   ids.delete(id);
   ids.add(id);
   const [oldest] = ids;
-  if (ids.size <= REMEMBERED || oldest === undefined) return undefined;
+  if (ids.size <= most || oldest === undefined) return undefined;
   ids.delete(oldest);
   return oldest;
 }
