@@ -89,6 +89,8 @@ const SETTINGS = {
   SLUICE_PIPELINE: PIPELINE,
   SLUICE_PREFIX: PREFIX,
   SLUICE_BATCH_ROWS: '20',
+  // At 20 events a second larger ones would leave too few messages for faults of messages to happen. People change it.
+  SLUICE_PACK: '2',
   SLUICE_WINDOW: '500',
   SLUICE_VISIBILITY_TIMEOUT: '7s',
   SLUICE_FLUSH_AFTER: '5s',
