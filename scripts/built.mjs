@@ -21,7 +21,6 @@ if (SOURCES.some((name) => newest(join(root, name)) > built)) {
   const { status } = spawnSync('npm', ['run', '--silent', 'build'], {
     cwd: root,
     stdio: 'inherit',
-    shell: process.platform === 'win32',
   });
   process.exitCode = status ?? 1;
 }

@@ -65,8 +65,9 @@ export async function measureIngest(context: BenchContext, measurement: Measurem
       requireAlive: () => running.requireAlive(),
     });
     // Packs may have been sent before they were full.
-    const inThem = measurement.events / ((await stable(depth)) * perMessage);
-    return { ...ofProgress(progress, perMessage === 1 ? 1 : inThem), ...peaksOf(running) };
+    const isEstimate = perMessage > 1 && progress.complete;
+    const share = isEstimate ? measurement.events / ((await stable(depth)) * perMessage) : 1;
+    return { ...ofProgress(progress, share), ...peaksOf(running) };
   });
 }
 

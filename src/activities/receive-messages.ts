@@ -8,6 +8,7 @@ import type { LakeStore } from '../lake/store';
 import { HANDED_NOTHING, type Received, type ReceivedMessage, takenApart } from '../lane/received';
 import type { ReceiveInput } from '../lane/work';
 import { decodeMessage, keyOfMessage, type QueueMessage } from '../queue/message';
+import { MOST_TEXT_BYTES } from '../queue/pack';
 import { Pace } from '../queue/pace';
 import type { QueuedEvent } from '../queue/queued-event';
 import { MESSAGES_PER_REQUEST, type Queue } from '../queue/queue';
@@ -31,12 +32,6 @@ const BACKLOG_AGE_MS = 2_000;
 
 /** So many full polls that should be waiting are a backlog, too. */
 const BACKLOG_POLLS = 20;
-
-/**
- * Bytes of rows that one message may bring: what continue-as-new carries is bounded, and a message is received whole. A pack that is made here has no more
- * text than this, and its rows have more only where many columns show the same.
- */
-const MOST_BYTES_A_MESSAGE = 256 * 1024;
 
 /** Beyond it a lane gains nothing, and the next receive finds what is left. */
 const MOST_POLLS_AT_ONCE = 8;
@@ -113,7 +108,7 @@ interface JudgedMessage {
 const TOO_MANY_BYTES: ReadRow = {
   ok: false,
   reason: 'row-too-large',
-  detail: `its message has more than ${MOST_BYTES_A_MESSAGE} bytes of rows; sent again, it has a message of its own`,
+  detail: `its message has more than ${MOST_TEXT_BYTES} bytes of rows; sent again, it has a message of its own`,
 };
 
 /** It tells nothing of its events, and is an event itself to be kept. */
@@ -282,7 +277,8 @@ class Collector {
     const events = decoded.events.map((event) => {
       const read = this.#rows.read(event.text, event.key);
       if (!read.ok) return { ...event, read };
-      if (bytes + read.bytes > MOST_BYTES_A_MESSAGE) return { ...event, read: TOO_MANY_BYTES };
+      // What continue-as-new carries is bounded. Rows have more bytes than their texts only where many columns show the same.
+      if (bytes + read.bytes > MOST_TEXT_BYTES) return { ...event, read: TOO_MANY_BYTES };
       bytes += read.bytes;
       return { ...event, read };
     });

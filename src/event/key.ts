@@ -21,7 +21,12 @@ export type KeyKind = 'payload' | 'record' | 'id' | 'content' | 'arrival' | 'mes
  */
 export function keyOf(kind: KeyKind, name: string): string {
   const key = `${kind}:${name}`;
-  return /^[\x21-\x7e]{1,128}$/.test(key) ? key : `${kind}-sha256:${sha256(name, 'utf16le')}`;
+  return isKey(key) ? key : `${kind}-sha256:${sha256(name, 'utf16le')}`;
+}
+
+/** Whether a text may travel as a key. */
+export function isKey(text: string): boolean {
+  return /^[\x21-\x7e]{1,128}$/.test(text);
 }
 
 /** @returns 16 hexadecimal digits. State holds digests of keys, never fewer bits: a false repeat would be a silent loss. */
@@ -37,8 +42,8 @@ export function keyDigest(key: string): string {
  */
 export function keyAt(payload: object, path: string): string | undefined {
   const value = valueAt(payload, membersOf(path));
-  const isKey = (typeof value === 'string' && value !== '') || Number.isSafeInteger(value);
-  return isKey ? keyOf('payload', String(value)) : undefined;
+  const isName = (typeof value === 'string' && value !== '') || Number.isSafeInteger(value);
+  return isName ? keyOf('payload', String(value)) : undefined;
 }
 
 /** @param encoding UTF-8 makes one character of all halves of surrogate pairs, which JSON can state; UTF-16 keeps them apart */

@@ -1,4 +1,4 @@
-import { encodeMessage, encodePack, type OutgoingMessage } from './message';
+import { encodePack, type OutgoingMessage } from './message';
 import { MOST_EVENTS, MOST_TEXT_BYTES } from './pack';
 import type { QueuedEvent } from './queued-event';
 import type { BatchSender, Outcome } from './sender';
@@ -18,10 +18,14 @@ export interface PackerOptions {
 
 type Settle = (outcome: Outcome) => void;
 
-interface Entry {
+/** An event that may travel in a pack. */
+export interface Packable {
   event: QueuedEvent;
-  /** Of its text, in UTF-8. */
-  bytes: number;
+  /** The same as a message of its own, which fits into the queue. */
+  alone: OutgoingMessage;
+}
+
+interface Entry extends Packable {
   settle: Settle;
 }
 
@@ -50,14 +54,12 @@ export class Packer {
   /**
    * Takes an event. Resolves when the next one may be taken, which is later when SQS is slow.
    *
-   * @param event which as plain JSON fits into a message of the queue
    * @param settle called once when the event's fate is known; never after the sender has ended
    */
-  async add(event: QueuedEvent, settle: Settle): Promise<void> {
-    const bytes = Buffer.byteLength(event.text);
-    if (this.#waitingBytes + bytes > MOST_TEXT_BYTES) this.#close();
-    this.#waiting.push({ event, bytes, settle });
-    this.#waitingBytes += bytes;
+  async add({ event, alone }: Packable, settle: Settle): Promise<void> {
+    if (this.#waitingBytes + alone.bytes > MOST_TEXT_BYTES) this.#close();
+    this.#waiting.push({ event, alone, settle });
+    this.#waitingBytes += alone.bytes;
     if (this.#waiting.length >= this.#most) this.#close();
     else this.#linger ??= setTimeout(() => this.#close(), this.#lingerMs);
     await this.#handing;
@@ -86,7 +88,7 @@ export class Packer {
   #handOver(entries: readonly Entry[]): void {
     const [first, ...others] = entries;
     if (!first) return;
-    if (others.length === 0) return this.#hand(encodeMessage(first.event), first.settle);
+    if (others.length === 0) return this.#hand(first.alone, first.settle);
     const message = encodePack(entries.map(({ event }) => event));
     if (message.bytes <= Math.min(this.#maximumBytes, MOST_MESSAGE_BYTES)) {
       return this.#hand(message, (outcome) => this.#settleAll(entries, outcome));
@@ -97,9 +99,9 @@ export class Packer {
   }
 
   #settleAll(entries: readonly Entry[], outcome: Outcome): void {
-    for (const { event, settle } of entries) {
+    for (const { alone, settle } of entries) {
       if (outcome === 'sent') settle(outcome);
-      else this.#hand(encodeMessage(event), settle);
+      else this.#hand(alone, settle);
     }
   }
 

@@ -13,8 +13,9 @@ const OLD_BATCH_BYTES = 256 * 1024;
 /** Between two tries, in milliseconds. */
 const LONGEST_WAIT_MS = 10_000;
 
-/** Error codes with which SQS refuses the content of a message. SenderFault alone is no proof: throttling can carry it. */
 const TOO_LONG = /BatchRequestTooLong/;
+
+/** Error codes with which SQS refuses the content of a message. SenderFault alone is no proof: throttling can carry it. */
 const REFUSES_CONTENT = /InvalidMessageContents|InvalidParameterValue|MessageTooLong|BatchRequestTooLong/;
 
 export interface SenderOptions {

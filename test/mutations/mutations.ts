@@ -666,7 +666,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'one message may bring rows without a bound',
     file: 'src/activities/receive-messages.ts',
-    find: '      if (bytes + read.bytes > MOST_BYTES_A_MESSAGE) return { ...event, read: TOO_MANY_BYTES };\n',
+    find: '      if (bytes + read.bytes > MOST_TEXT_BYTES) return { ...event, read: TOO_MANY_BYTES };\n',
     replace: '',
     check: {
       file: 'test/activities/receive-messages.test.ts',
@@ -676,8 +676,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the events of a pack that SQS refuses are refused with it',
     file: 'src/queue/packer.ts',
-    find: "      if (outcome === 'sent') settle(outcome);\n      else this.#hand(encodeMessage(event), settle);",
-    replace: '      settle(outcome);\n      void event;',
+    find: "      if (outcome === 'sent') settle(outcome);\n      else this.#hand(alone, settle);",
+    replace: '      settle(outcome);\n      void alone;',
     check: {
       file: 'test/queue/packer.test.ts',
       title: 'A packer sends the events of a pack that SQS refuses each by itself',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { encodeMessage } from '../../src/queue/message';
 import { Packer, type PackerOptions } from '../../src/queue/packer';
 import type { QueuedEvent } from '../../src/queue/queued-event';
 import { BatchSender, type Outcome } from '../../src/queue/sender';
@@ -35,7 +36,7 @@ class Packing {
 
   async add(...events: QueuedEvent[]): Promise<void> {
     for (const event of events) {
-      await this.packer.add(event, (outcome) => {
+      await this.packer.add({ event, alone: encodeMessage(event) }, (outcome) => {
         this.outcomes.set(event.key, [...(this.outcomes.get(event.key) ?? []), outcome]);
       });
     }

@@ -1,6 +1,6 @@
 import type { RejectReason } from '../../event/event';
 import { encodeMessage } from '../../queue/message';
-import type { QueuedEvent } from '../../queue/queued-event';
+import type { Packable } from '../../queue/packer';
 import type { SourceEvent } from '../../sources/source';
 
 /** Why an event is rejected. */
@@ -11,7 +11,7 @@ export interface Why {
 
 /** Where an event goes: to the queue, or under `rejected/` or `canaries/`. */
 export type Judgement =
-  { goes: 'to the queue'; event: QueuedEvent } | { goes: 'canary' } | { goes: 'rejected'; why: Why };
+  ({ goes: 'to the queue' } & Packable) | { goes: 'canary' } | { goes: 'rejected'; why: Why };
 
 /**
  * Says where an event goes. Pure.
@@ -22,8 +22,8 @@ export function judge({ read, text, body }: SourceEvent, maximumBytes: number): 
   if (!read.ok) return { goes: 'rejected', why: read };
   if (read.isCanary) return { goes: 'canary' };
   const event = { key: read.key, text: body ?? text };
-  const { bytes } = encodeMessage(event);
-  if (bytes <= maximumBytes) return { goes: 'to the queue', event };
-  const detail = `${bytes} bytes, and the queue takes ${maximumBytes}`;
+  const alone = encodeMessage(event);
+  if (alone.bytes <= maximumBytes) return { goes: 'to the queue', event, alone };
+  const detail = `${alone.bytes} bytes, and the queue takes ${maximumBytes}`;
   return { goes: 'rejected', why: { reason: 'message-too-large', detail } };
 }

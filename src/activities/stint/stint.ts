@@ -183,7 +183,7 @@ export class Stint implements SourceListener {
   /** Sets the metrics that are read off, rather than counted. */
   #measure(): void {
     const { time } = this.#cursor;
-    if (time !== undefined) this.#meters.lag(Math.max(0, Date.now() - time) / 1_000);
+    if (time !== undefined) this.#meters.lag((Date.now() - time) / 1_000);
     for (const { partition, offsets, since } of findHoles(this.#cursor.completeness).partitions) {
       this.#meters.holes(offsets, { partition });
       this.#meters.holeAge(since === undefined ? 0 : (Date.now() - Date.parse(since)) / 1_000, { partition });
@@ -346,7 +346,7 @@ export class Stint implements SourceListener {
     if (judgement.goes === 'rejected') return await this.#reject(pending, event, judgement.why);
     if (judgement.goes === 'canary') return await this.#passCanary(pending, event);
     this.#taken += 1;
-    await events.add(judgement.event, (outcome) => {
+    await events.add(judgement, (outcome) => {
       if (outcome === 'sent') return this.#sent(pending);
       const why: Why = { reason: 'refused-by-sqs', detail: outcome.refused };
       this.#keeper.aside(this.#reject(pending, event, why));
