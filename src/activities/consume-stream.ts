@@ -89,6 +89,7 @@ export async function consumeStream(
   const work = async (cancelled: AbortSignal): Promise<StintResult> => {
     const ended = await stint.run(open(input.source, stint), AbortSignal.any([cancelled, lease.ended]));
     if (lease.isSuperseded) throw lease.ended.reason;
+    if (lease.failure !== undefined) throw lease.failure;
     await keeper.end(stint.progress());
     return { ...stint.progress(), ...ended };
   };

@@ -75,6 +75,7 @@ export class Lease {
   #isCancelled = false;
   #isPaused = false;
   #isSuperseded = false;
+  #failure: unknown;
   #wakeWaiting: () => void = () => {};
   #waiting: Promise<void> = Promise.resolve();
   #wakeBeat: () => void = () => {};
@@ -103,8 +104,22 @@ export class Lease {
     return this.#isSuperseded;
   }
 
-  /** Heartbeats until {@link close}. */
+  /** What a heartbeat was to tell could not be told: the attempt must fail with it. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** Heartbeats until {@link close}. Never rejects: nobody waits for it while the attempt goes on, and the process would end. */
   async keep(): Promise<void> {
+    try {
+      await this.#keep();
+    } catch (error) {
+      this.#failure = error;
+      this.#end.abort(error);
+    }
+  }
+
+  async #keep(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted && !this.#isSuperseded) {
       const woken = new Promise<void>((resolve) => (this.#wakeBeat = resolve));
