@@ -11,6 +11,7 @@ import { startSimulatedStream, type SimulatedStream } from '../../local/simulate
 import { ingestWorkflowId } from '../../src/pipeline/names';
 import { dataConverter } from '../../src/clients/payload-codec';
 import { type Output, Pipeline } from '../end-to-end/pipeline';
+import { eventually } from '../support/eventually';
 import { historiesOf } from '../support/history';
 import { FailingTopic } from './nemesis/failing-topic';
 import { type FaultProxy, startFaultProxy } from './proxy/fault-proxy';
@@ -347,10 +348,8 @@ class Run {
 
   /** Of a short run, rare faults may be spared at first; what is still missing then is told by {@link #idleness}. */
   async #untilEveryFaultHappened(): Promise<void> {
-    const deadline = performance.now() + PATIENCE_MS;
-    while (idleProblems(FAULTS, this.#proxyCounts()).length > 0 && performance.now() < deadline) {
-      await delay(100, undefined, { signal: this.#signal });
-    }
+    const happened = () => idleProblems(FAULTS, this.#proxyCounts()).length === 0;
+    await this.#eventually('every fault', happened).catch(() => this.#signal.throwIfAborted());
   }
 
   #proxyCounts(): Record<string, number> {
@@ -371,6 +370,7 @@ class Run {
     let missing = Infinity;
     let changedAt = performance.now();
     while (missing > 0 && performance.now() - changedAt < PATIENCE_MS) {
+      // An audit reads the whole lake.
       await delay(LOOK_EVERY_MS, undefined, { signal: this.#signal });
       const audit = await this.#pipeline.audit();
       if (audit.missing.length < missing) changedAt = performance.now();
@@ -419,11 +419,7 @@ class Run {
   }
 
   async #eventually(what: string, holds: () => boolean): Promise<void> {
-    const deadline = performance.now() + PATIENCE_MS;
-    while (!holds()) {
-      if (performance.now() > deadline) throw new Error(`Not within ${PATIENCE_MS} ms: ${what}`);
-      await delay(100, undefined, { signal: this.#signal });
-    }
+    await eventually(what, holds, PATIENCE_MS, this.#signal);
   }
 }
 

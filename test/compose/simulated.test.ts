@@ -234,7 +234,7 @@ describe('The simulated variant under docker compose (skipped where no Docker en
     assert.match(await project.compose('logs', '--no-color', 'start'), /pipeline recentchange: woken\n$/);
   });
 
-  it('shows both workflows in the web UI', async function () {
+  it('shows both workflows in the web UI (skipped where there is no Chromium)', async function () {
     const executable = findChromium();
     if (executable === undefined) {
       console.log('  skipped: no Chromium or Chrome found; install one, or name it in SLUICE_CHROMIUM');

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Client, Connection } from '@temporalio/client';
 import { SimulatedStream } from '../../../local/simulated-stream';
 import type { Pipeline } from '../../end-to-end/pipeline';
+import { eventually } from '../../support/eventually';
 import { FailingTopic } from './failing-topic';
 import type { FaultProxy } from '../proxy/fault-proxy';
 import { reachHistoryPoint } from './history-points';
@@ -23,7 +24,8 @@ export interface Rig {
 
 /** For a point that is to be reached, or a command that is to work. */
 const PATIENCE_MS = 45_000;
-const LOOK_EVERY_MS = 100;
+/** Before a command that failed is tried again. */
+const AGAIN_MS = 1_000;
 /** Two attempts of one activity live side by side for so long after a worker is back. */
 const OVERLAP_MS = 3_000;
 /** A cursor that the lake keeps is as good as new for so long, in milliseconds. */
@@ -251,13 +253,8 @@ export class Nemesis {
   /** Where S3 is away meanwhile, the cursor that the lake keeps is too old for any window, which is documented. */
   async #loseTemporal(): Promise<void> {
     const { pipeline } = this.#rig;
-    let keptAt = 0;
-    const deadline = performance.now() + 4 * PATIENCE_MS;
-    while (Date.now() - keptAt > FRESH_CURSOR_MS) {
-      if (performance.now() > deadline) throw new Error('no cursor was kept in the lake');
-      await this.#delay(LOOK_EVERY_MS);
-      keptAt = await pipeline.cursorKeptAt();
-    }
+    const isFresh = async () => Date.now() - (await pipeline.cursorKeptAt()) <= FRESH_CURSOR_MS;
+    await eventually('a cursor is kept in the lake', isFresh, 4 * PATIENCE_MS, this.#rig.signal);
     await pipeline.loseTemporal();
     await this.#insist('adopt', () => pipeline.sluice('start', '--adopt', '--yes'));
   }
@@ -299,7 +296,7 @@ export class Nemesis {
     const stream = this.#stream;
     const before = stream.requests.length;
     stream.sendError('Ended on purpose.');
-    await this.#eventually(`${status} was not asked for`, () =>
+    await this.#eventually(`${status} is asked for`, () =>
       stream.requests.slice(before).some((request) => request.status === status),
     );
   }
@@ -315,7 +312,7 @@ export class Nemesis {
     const { counts } = this.#rig.proxy;
     const stale = () => counts.expiredReceipt + counts.supersededReceipt;
     const before = stale();
-    await this.#eventually('no deletion was stale', () => stale() > before);
+    await this.#eventually('a deletion is stale', () => stale() > before);
   }
 
   async #stop({ wait, forMs }: Extract<Action, { kind: 'stop' }>): Promise<void> {
@@ -369,16 +366,13 @@ export class Nemesis {
         if (performance.now() > deadline)
           throw new Error(`${what} does not work: ${reasonOf(error)}`, { cause: error });
       }
-      await this.#delay(1_000);
+      // A command is a process that takes a second of CPU: one that fails at once must not take them all.
+      await this.#delay(AGAIN_MS);
     }
   }
 
   async #eventually(what: string, holds: () => boolean): Promise<void> {
-    const deadline = performance.now() + PATIENCE_MS;
-    while (!holds()) {
-      if (performance.now() > deadline) throw new Error(what);
-      await this.#delay(LOOK_EVERY_MS);
-    }
+    await eventually(what, holds, PATIENCE_MS, this.#rig.signal);
   }
 
   /** @param end what ends it, also when the waiting is cut short */
@@ -390,6 +384,7 @@ export class Nemesis {
     }
   }
 
+  /** For as long as a fault lasts: what is waited for is {@link eventually} there. */
   async #delay(milliseconds: number): Promise<void> {
     await delay(milliseconds, undefined, { signal: this.#rig.signal });
   }
